@@ -1,0 +1,1 @@
+"""mpipeline runs a vision model over many video sources at once on one machine."""

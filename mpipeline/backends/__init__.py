@@ -1,0 +1,6 @@
+"""Backends: what executes a model. One file an executor; the table below names them."""
+
+KINDS: dict[str, str] = {
+    "onnxruntime": "mpipeline.backends.onnxruntime:OnnxRuntimeBackend",
+    "python": "mpipeline.backends.python:PythonBackend",
+}

@@ -1,0 +1,57 @@
+"""The contracts of a backend: one executes tensors for a model family, the other takes frames as they are."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import ClassVar, Protocol
+
+from mpipeline.frame import Frame
+from mpipeline.prediction import Detections
+from mpipeline.tensor import ModelInfo, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class BackendOptions:
+    """What to execute, on what, with how many threads (0: the backend's choice).
+
+    `target` is a path of a model file, or "module:attribute" for the `python` backend.
+    """
+
+    target: str
+    device: str = "auto"
+    threads: int = 0
+
+
+class Backend(Protocol):
+    """Executes a model file: made as `Kind(options)`, used by one thread. Errors are BackendError or ModelError."""
+
+    takes: ClassVar[str]  # "tensors"
+
+    def __init__(self, options: BackendOptions) -> None: ...
+
+    def open(self) -> ModelInfo:
+        """Loads the file and says what it wants; may take long."""
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Infers one batch. The outputs stay valid until the next call."""
+
+    def close(self) -> None:
+        """Gives everything back; harmless when repeated."""
+
+
+class FrameBackend(Protocol):
+    """Takes frames and gives detections, with a model or logic of its own."""
+
+    takes: ClassVar[str]  # "frames"
+
+    def __init__(self, options: BackendOptions) -> None: ...
+
+    def open(self) -> ModelInfo:
+        """Makes ready; inputs and outputs of the info are empty."""
+
+    def infer(self, frames: Sequence[Frame]) -> list[Detections]:
+        """The detections of each frame, in source pixels."""
+
+    def close(self) -> None:
+        """Gives everything back; harmless when repeated."""

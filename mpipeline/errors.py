@@ -1,0 +1,112 @@
+"""Every error that mpipeline raises on purpose, in one tree.
+
+Each message says what was wrong, where, and what to do. The native reason, if there is one, is the `__cause__`.
+`exit_code` is what a process that ends with the error returns to its parent.
+"""
+
+from __future__ import annotations
+
+from enum import Enum
+
+EXIT_DONE = 0
+EXIT_FAILED = 1
+EXIT_SOURCE_FAILED = 65  # EX_DATAERR: a source cannot be read, now or on retry
+EXIT_TEMPORARY = 75  # EX_TEMPFAIL: may work when tried again
+EXIT_CONFIG = 78  # EX_CONFIG: never restarted
+
+
+class Reason(str, Enum):
+    """Why a stream is not flowing, or a frame was not processed, as a code for machines."""
+
+    AUTH_FAILED = "auth_failed"
+    UNREACHABLE = "unreachable"
+    TIMEOUT = "timeout"
+    NOT_FOUND = "not_found"
+    PERMISSION_DENIED = "permission_denied"
+    TLS_FAILED = "tls_failed"
+    SERVER_ERROR = "server_error"
+    CODEC_UNSUPPORTED = "codec_unsupported"
+    NO_VIDEO = "no_video"
+    NOT_A_VIDEO = "not_a_video"
+    CORRUPT_DATA = "corrupt_data"
+    TRUNCATED = "truncated"
+    END_OF_STREAM = "end_of_stream"
+    STALLED = "stalled"
+    FAILED = "failed"
+
+    def __str__(self) -> str:
+        return self.value
+
+
+class MpipelineError(Exception):
+    """The root: catch it to catch everything that mpipeline raises on purpose."""
+
+    exit_code = EXIT_FAILED
+
+
+class ConfigError(MpipelineError):
+    """The config, or an argument in its place, is wrong. Never retried."""
+
+    exit_code = EXIT_CONFIG
+
+
+class UnknownKind(ConfigError):
+    """A source, model family, backend, sink or command of that name does not exist."""
+
+
+class MissingDependency(ConfigError):
+    """An optional library is not installed; the message names the extra that brings it."""
+
+    def __init__(self, library: str, extra: str, needed_for: str) -> None:
+        super().__init__(f"{needed_for} needs {library}, which is not installed: pip install 'mpipeline[{extra}]'")
+
+
+class SourceError(MpipelineError):
+    """A source cannot be opened or read. `reason` is the code; `retryable` says whether a later try may work."""
+
+    exit_code = EXIT_SOURCE_FAILED
+
+    def __init__(self, message: str, reason: Reason, *, retryable: bool = True) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retryable = retryable
+
+
+class ModelError(ConfigError):
+    """The model file and what the config says of it do not fit together."""
+
+
+class BackendError(MpipelineError):
+    """The engine that executes the model failed."""
+
+
+class SinkError(MpipelineError):
+    """A sink cannot be opened or written to."""
+
+
+class RingError(MpipelineError):
+    """A ring is damaged, of another layout version, or used against its protocol."""
+
+
+class SharedMemoryFull(RingError):
+    """/dev/shm has no room for a ring; the message says how much is needed, how much there is, and the remedy."""
+
+    exit_code = EXIT_CONFIG
+
+
+class ProtocolError(MpipelineError):
+    """A message from another process is not one of ours, or not of this version."""
+
+
+class RunExists(MpipelineError):
+    """A run of that name is alive on this machine."""
+
+    exit_code = EXIT_CONFIG
+
+
+class RunNotFound(MpipelineError):
+    """No run of that name is alive on this machine."""
+
+
+class WorkerFailed(MpipelineError):
+    """A worker died and its restart policy is exhausted, or it can never work."""

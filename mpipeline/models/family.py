@@ -1,0 +1,54 @@
+"""The contract of a model family: preprocess and postprocess, and what it needs to know for them."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Protocol
+
+from mpipeline.frame import Frame
+from mpipeline.prediction import Detections
+from mpipeline.tensor import Geometry, ModelInfo, Tensor
+
+
+@dataclass(frozen=True, slots=True)
+class ModelOptions:
+    """How a model is to be used: from the config, the sidecar file and the model file, in this order of precedence.
+
+    `names`: class id → name, empty if unknown. `classes`: ids that are kept, None for all. `size`: (width, height) for
+    models whose input size is dynamic.
+    """
+
+    confidence: float = 0.4
+    iou_threshold: float = 0.3
+    max_detections: int = 300
+    class_agnostic_nms: bool = False
+    classes: tuple[int, ...] | None = None
+    names: tuple[str, ...] = ()
+    size: tuple[int, int] | None = None
+
+
+class Family(Protocol):
+    """A family, made as `Family(info, options)`; raises ModelError if the file is not of this family.
+
+    `input_shape` is (channels, height, width) of one row of the batch; `input_dtype` what `preprocess` writes.
+    `batch` is the model's fixed batch size, None if it takes any. `input_name` is the tensor to feed.
+    """
+
+    input_name: str
+    input_shape: tuple[int, int, int]
+    input_dtype: str
+    batch: int | None
+    names: tuple[str, ...]
+
+    def __init__(self, info: ModelInfo, options: ModelOptions) -> None: ...
+
+    @staticmethod
+    def matches(info: ModelInfo) -> str | None:
+        """Why this file looks like one of this family, as a sentence for people; None if it does not."""
+
+    def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
+        """Writes the frame into `row`, a C-contiguous view of shape `input_shape`; says how it was placed."""
+
+    def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
+        """The detections of each row, in source pixels, highest score first; rows beyond `geometries` are padding."""

@@ -1,0 +1,43 @@
+"""The contract of a sink: open, write, end, close."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any, ClassVar, Protocol
+
+from pydantic import BaseModel
+
+from mpipeline.frame import Frame
+from mpipeline.prediction import Prediction
+
+
+class Sink(Protocol):
+    """A sink of one kind, made as `Kind(name, options)` and used by one thread of a process of its own.
+
+    `wants_frames` says whether `write` gets pixels; it may depend on the options. When `write` returns, the prediction
+    must survive a crash of this process: only then is the frame acknowledged. Errors are SinkError.
+    """
+
+    Options: ClassVar[type[BaseModel]]
+    wants_frames: bool
+
+    def __init__(self, name: str, options: Any) -> None: ...
+
+    def open(self, resume: bool) -> Mapping[str, int]:
+        """Makes ready. With `resume` a predecessor of the same run died: go on behind what it has written.
+
+        Returns source → frame id of the last frame that is already written for good; empty if nothing is, or if the
+        sink cannot know. Half-written remains are cut off here. Without `resume` older output is replaced.
+        """
+
+    def write(self, prediction: Prediction, frame: Frame | None) -> None:
+        """Takes one prediction. Frames of a source come in the order of their ids.
+
+        `frame` is None if the sink does not want pixels, or if they had to be given up (a live stream that went on).
+        """
+
+    def end(self, source: str) -> None:
+        """No more frames of this source will come: finish what is kept open for it."""
+
+    def close(self) -> None:
+        """Finishes everything; harmless when repeated."""

@@ -1,0 +1,6 @@
+"""Sources: where frames come from. One file a kind; the table below names them."""
+
+KINDS: dict[str, str] = {
+    "video": "mpipeline.sources.video:VideoSource",
+    "synthetic": "mpipeline.sources.synthetic:SyntheticSource",
+}

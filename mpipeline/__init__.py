@@ -1,1 +1,56 @@
-"""mpipeline runs a vision model over many video sources at once on one machine."""
+"""mpipeline runs a vision model over many video sources at once on one machine.
+
+Files are processed frame by frame and none is lost; live streams give the freshest frame. `mpipeline run config.yaml` is
+the command; from Python, `Pipeline(load_config("config.yaml")).run()` is the same, and `attach("name")` joins a run from
+another program.
+"""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from mpipeline.attach import attach
+    from mpipeline.config import RunConfig, load_config
+    from mpipeline.errors import MpipelineError
+    from mpipeline.frame import Frame, FrameMeta
+    from mpipeline.pipeline import Pipeline
+    from mpipeline.prediction import Detections, Failure, Prediction
+
+__version__ = "0.1.0"
+
+__all__ = [
+    "Detections",
+    "Failure",
+    "Frame",
+    "FrameMeta",
+    "MpipelineError",
+    "Pipeline",
+    "Prediction",
+    "RunConfig",
+    "__version__",
+    "attach",
+    "load_config",
+]
+
+# Loaded when first used, so that `import mpipeline` costs nothing.
+_HOMES = {
+    "Detections": "mpipeline.prediction",
+    "Failure": "mpipeline.prediction",
+    "Frame": "mpipeline.frame",
+    "FrameMeta": "mpipeline.frame",
+    "MpipelineError": "mpipeline.errors",
+    "Pipeline": "mpipeline.pipeline",
+    "Prediction": "mpipeline.prediction",
+    "RunConfig": "mpipeline.config",
+    "attach": "mpipeline.attach",
+    "load_config": "mpipeline.config",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _HOMES:
+        import importlib
+
+        return getattr(importlib.import_module(_HOMES[name]), name)
+    raise AttributeError(f"module 'mpipeline' has no attribute {name!r}")

@@ -84,6 +84,10 @@ class SinkError(MpipelineError):
     """A sink cannot be opened or written to."""
 
 
+class PredictionRejected(SinkError):
+    """This one prediction could not be taken, for a reason that lies in it or in user code; the sink can go on."""
+
+
 class RingError(MpipelineError):
     """A ring is damaged, of another layout version, or used against its protocol."""
 

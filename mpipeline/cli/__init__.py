@@ -1,0 +1,53 @@
+"""The `mpipeline` command. One file a command; the table below names them."""
+
+from __future__ import annotations
+
+import argparse
+import sys
+from collections.abc import Sequence
+
+# name → (module with `add_arguments(parser)` and `command(arguments) -> exit code`, one line of help)
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": ("mpipeline.cli.run", "run a config, or a model over videos"),
+    "check": ("mpipeline.cli.check", "validate a config and print what would run, without starting it"),
+    "demo": ("mpipeline.cli.demo", "run four synthetic cameras through a small detector and measure its accuracy"),
+}
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Entry of the command; returns the exit code: 0 done, 65 a source failed, 75 try again, 78 configuration."""
+    import importlib
+
+    given = list(sys.argv[1:] if arguments is None else arguments)
+    parser = argparse.ArgumentParser(
+        prog="mpipeline",
+        description="Runs vision models over many video sources at once.",
+        epilog="mpipeline COMMAND --help tells more of each command. Exit codes: 0 done, 65 a source failed for good, "
+        "75 temporary failure, 78 wrong configuration, 1 anything else.",
+    )
+    parser.add_argument("--version", action="version", version=f"mpipeline {_version()}")
+    subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
+    chosen = next((word for word in given if not word.startswith("-")), None)
+    for name, (module_name, help_text) in COMMANDS.items():
+        sub = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+        if name == chosen:
+            module = importlib.import_module(module_name)
+            module.add_arguments(sub)
+            sub.set_defaults(run=module.command)
+    options = parser.parse_args(given)
+    from mpipeline.errors import MpipelineError
+
+    try:
+        code: int = options.run(options)
+    except MpipelineError as error:
+        print(f"mpipeline: {error}", file=sys.stderr)
+        return error.exit_code
+    except KeyboardInterrupt:
+        return 130
+    return code
+
+
+def _version() -> str:
+    from mpipeline import __version__
+
+    return __version__

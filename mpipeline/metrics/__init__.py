@@ -1,0 +1,1 @@
+"""Metrics: what is counted and measured, by name, and who counts."""

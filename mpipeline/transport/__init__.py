@@ -1,0 +1,1 @@
+"""Messages between the processes of one run: addresses, encoding, sockets. The only user of ZeroMQ."""

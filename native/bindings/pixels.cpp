@@ -1,3 +1,178 @@
-#include <nanobind/nanobind.h>
+// Python's view of pixels, preprocessing and non-maximum suppression: checks shapes, releases the lock, calls.
+#include "mpipeline/pixels.hpp"
 
-void bind_pixels(nanobind::module_&) {}
+#include <nanobind/nanobind.h>
+#include <nanobind/ndarray.h>
+#include <nanobind/stl/array.h>
+#include <nanobind/stl/optional.h>
+#include <nanobind/stl/tuple.h>
+#include <nanobind/stl/vector.h>
+
+#include <array>
+#include <optional>
+#include <string>
+#include <tuple>
+#include <utility>
+#include <vector>
+
+#include "mpipeline/nms.hpp"
+#include "mpipeline/preprocess.hpp"
+
+namespace nb = nanobind;
+using namespace mpipeline;
+
+namespace {
+
+using PlaneArray = nb::ndarray<const std::uint8_t, nb::ndim<2>, nb::device::cpu>;
+using OutArray = nb::ndarray<nb::ndim<3>, nb::c_contig, nb::device::cpu>;
+using Matrix2 = nb::ndarray<const float, nb::ndim<2>, nb::device::cpu>;
+using Boxes = nb::ndarray<const float, nb::shape<-1, 4>, nb::c_contig, nb::device::cpu>;
+using Scores = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+using Strided = nb::ndarray<const float, nb::ndim<1>, nb::device::cpu>;
+using Ids = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
+
+std::string shape_text(const PlaneArray& plane) {
+    return "(" + std::to_string(plane.shape(0)) + ", " + std::to_string(plane.shape(1)) + ")";
+}
+
+pixels::Picture picture(int format, int width, int height, int matrix, bool full_range,
+                        const std::vector<PlaneArray>& planes) {
+    if (format < 1 || format > 4) throw nb::value_error("unknown pixel format");
+    if (matrix < 0 || matrix > 2) throw nb::value_error("unknown colour matrix");
+    if (width < 1 || height < 1 || width > 65535 || height > 65535)
+        throw nb::value_error("width and height are 1 to 65535");
+    pixels::Picture result{static_cast<pixels::Format>(format), width,      height,
+                           static_cast<pixels::Matrix>(matrix), full_range, {}};
+    if (static_cast<int>(planes.size()) != pixels::plane_count(result.format)) {
+        throw nb::value_error("the number of planes does not fit the pixel format");
+    }
+    for (std::size_t p = 0; p < planes.size(); ++p) {
+        const int rows = pixels::plane_rows(result, static_cast<int>(p));
+        const int bytes = pixels::plane_row_bytes(result, static_cast<int>(p));
+        const bool contiguous = planes[p].shape(1) < 2 || planes[p].stride(1) == 1;
+        if (planes[p].shape(0) != static_cast<std::size_t>(rows) ||
+            planes[p].shape(1) != static_cast<std::size_t>(bytes) || !contiguous) {
+            const std::string text = "plane " + std::to_string(p) + " has shape " + shape_text(planes[p]) +
+                                     ", expected (" + std::to_string(rows) + ", " + std::to_string(bytes) +
+                                     ") with bytes of a row side by side";
+            throw nb::value_error(text.c_str());
+        }
+        result.planes[p] = {planes[p].data(), planes[p].stride(0)};
+    }
+    return result;
+}
+
+template <typename T>
+auto owned(std::vector<T> values) {
+    auto* storage = new std::vector<T>(std::move(values));
+    nb::capsule owner(storage, [](void* p) noexcept { delete static_cast<std::vector<T>*>(p); });
+    return nb::ndarray<nb::numpy, T, nb::ndim<1>>(storage->data(), {storage->size()}, owner);
+}
+
+void bind_to_bgr(nb::module_& m) {
+    m.def(
+        "to_bgr",
+        [](int format, int width, int height, int matrix, bool full_range, const std::vector<PlaneArray>& planes,
+           bool portable) {
+            const pixels::Picture source = picture(format, width, height, matrix, full_range, planes);
+            const std::size_t w = width, h = height;
+            auto* bytes = new std::uint8_t[w * h * 3];
+            nb::capsule owner(bytes, [](void* p) noexcept { delete[] static_cast<std::uint8_t*>(p); });
+            {
+                nb::gil_scoped_release unlocked;
+                pixels::to_bgr(source, bytes, static_cast<std::ptrdiff_t>(w) * 3, portable);
+            }
+            return nb::ndarray<nb::numpy, std::uint8_t, nb::ndim<3>>(bytes, {h, w, 3}, owner);
+        },
+        nb::arg("pixel_format"), nb::arg("width"), nb::arg("height"), nb::arg("matrix"), nb::arg("full_range"),
+        nb::arg("planes").noconvert(), nb::arg("portable") = false,
+        "A new (height, width, 3) uint8 array in BGR order, from planes of shape (rows, row bytes).");
+    m.def("has_avx2", &pixels::has_avx2, "Whether the fast paths run on this processor.");
+}
+
+void run(pixels::Preprocessor& self, OutArray out, int format, int width, int height, int matrix, bool full_range,
+         const std::vector<PlaneArray>& planes, std::array<int, 4> place) {
+    const pixels::Picture source = picture(format, width, height, matrix, full_range, planes);
+    const pixels::Target& target = self.target();
+    if (out.shape(0) != 3 || out.shape(1) != static_cast<std::size_t>(target.height) ||
+        out.shape(2) != static_cast<std::size_t>(target.width)) {
+        throw nb::value_error("out must have the shape (3, height, width) of the target");
+    }
+    const pixels::Placement placement{place[0], place[1], place[2], place[3]};
+    const bool single = out.dtype() == nb::dtype<float>();
+    const bool half =
+        out.dtype().code == static_cast<std::uint8_t>(nb::dlpack::dtype_code::Float) && out.dtype().bits == 16;
+    if (!single && !half) throw nb::value_error("out must be float32 or float16");
+    void* data = out.data();
+    nb::gil_scoped_release unlocked;
+    if (single) {
+        self.run(source, placement, static_cast<float*>(data));
+    } else {
+        self.run_half(source, placement, static_cast<std::uint16_t*>(data));
+    }
+}
+
+void bind_preprocessor(nb::module_& m) {
+    nb::class_<pixels::Preprocessor>(m, "Preprocessor", "Colour, resize, placement and normalisation in one pass.")
+        .def(
+            "__init__",
+            [](pixels::Preprocessor* self, int width, int height, bool bgr, std::array<float, 3> scale,
+               std::array<float, 3> bias, float pad,
+               bool portable) { new (self) pixels::Preprocessor({width, height, bgr, scale, bias, pad}, portable); },
+            nb::arg("width"), nb::arg("height"), nb::arg("bgr"), nb::arg("scale"), nb::arg("bias"), nb::arg("pad"),
+            nb::arg("portable") = false)
+        .def("run", &run, nb::arg("out").noconvert(), nb::arg("pixel_format"), nb::arg("width"), nb::arg("height"),
+             nb::arg("matrix"), nb::arg("full_range"), nb::arg("planes").noconvert(), nb::arg("placement"),
+             "Writes into `out`, (3, height, width) float32 or float16; placement is (width, height, left, top).");
+}
+
+void bind_boxes(nb::module_& m) {
+    m.def(
+        "select_candidates",
+        [](Matrix2 scores, float threshold, std::optional<Strided> objectness) {
+            boxes::ScoreTable table{scores.data(), static_cast<std::ptrdiff_t>(scores.shape(0)),
+                                    static_cast<std::ptrdiff_t>(scores.shape(1)),
+                                    static_cast<std::ptrdiff_t>(scores.stride(0)),
+                                    static_cast<std::ptrdiff_t>(scores.stride(1))};
+            if (objectness) {
+                if (objectness->shape(0) != scores.shape(0))
+                    throw nb::value_error("objectness and scores differ in length");
+                table.objectness = objectness->data();
+                table.objectness_stride = static_cast<std::ptrdiff_t>(objectness->stride(0));
+            }
+            boxes::Candidates found;
+            {
+                nb::gil_scoped_release unlocked;
+                found = boxes::select_candidates(table, threshold);
+            }
+            return std::make_tuple(owned(std::move(found.anchor)), owned(std::move(found.class_id)),
+                                   owned(std::move(found.score)));
+        },
+        nb::arg("scores"), nb::arg("threshold"), nb::arg("objectness") = nb::none(),
+        "(anchor, class id, score) of every anchor whose best class exceeds the threshold.");
+    m.def(
+        "non_maximum_suppression",
+        [](Boxes xyxy, Scores score, std::optional<Ids> class_id, float threshold, std::size_t max_detections) {
+            const std::size_t count = xyxy.shape(0);
+            if (score.shape(0) != count || (class_id && class_id->shape(0) != count)) {
+                throw nb::value_error("boxes, scores and class ids differ in length");
+            }
+            std::vector<std::int64_t> kept;
+            {
+                nb::gil_scoped_release unlocked;
+                kept = boxes::non_maximum_suppression(xyxy.data(), score.data(), class_id ? class_id->data() : nullptr,
+                                                      count, threshold, max_detections);
+            }
+            return owned(std::move(kept));
+        },
+        nb::arg("xyxy"), nb::arg("score"), nb::arg("class_id").none(), nb::arg("threshold"), nb::arg("max_detections"),
+        "Indices of the boxes to keep, highest score first; class ids None: class-agnostic.");
+}
+
+}  // namespace
+
+void bind_pixels(nb::module_& m) {
+    bind_to_bgr(m);
+    bind_preprocessor(m);
+    bind_boxes(m);
+}

@@ -1,1 +1,184 @@
-// placeholder
+// Packed BGR from planar pictures: 16-bit fixed point, the same arithmetic in plain C++ and in AVX2.
+#include "mpipeline/pixels.hpp"
+
+#include <algorithm>
+#include <cmath>
+#include <cstring>
+
+#if defined(__x86_64__) && defined(__GNUC__)
+#define MPIPELINE_AVX2 1
+#include <immintrin.h>
+#endif
+
+namespace mpipeline::pixels {
+
+int plane_count(Format format) { return format == Format::i420 ? 3 : format == Format::nv12 ? 2 : 1; }
+
+int plane_row_bytes(const Picture& picture, int plane) {
+    if (picture.format == Format::bgr24) return 3 * picture.width;
+    if (plane == 0) return picture.width;
+    return half_up(picture.width) * (picture.format == Format::nv12 ? 2 : 1);
+}
+
+int plane_rows(const Picture& picture, int plane) { return plane == 0 ? picture.height : half_up(picture.height); }
+
+YuvToRgb yuv_to_rgb(Matrix matrix, bool full_range) {
+    double kr = 0.299, kb = 0.114;
+    if (matrix == Matrix::bt709) kr = 0.2126, kb = 0.0722;
+    if (matrix == Matrix::bt2020) kr = 0.2627, kb = 0.0593;
+    const double kg = 1.0 - kr - kb;
+    const double luma = full_range ? 1.0 : 255.0 / 219.0, chroma = full_range ? 1.0 : 255.0 / 224.0;
+    const double red = 2.0 * (1.0 - kr) * chroma, blue = 2.0 * (1.0 - kb) * chroma;
+    return {full_range ? 0.0f : 16.0f,           static_cast<float>(luma),           static_cast<float>(red),
+            static_cast<float>(-blue * kb / kg), static_cast<float>(-red * kr / kg), static_cast<float>(blue)};
+}
+
+bool has_avx2() {
+#ifdef MPIPELINE_AVX2
+    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+#else
+    return false;
+#endif
+}
+
+namespace {
+
+// Colours in 1/64 of a level. Luma is multiplied as unsigned 8.8 and its offset taken off afterwards, together with the
+// rounding of the final shift; chroma as signed 8.8 with a rounding high multiply. Sums saturate, far outside 0..255.
+struct Fixed {
+    std::uint16_t y_gain;
+    std::int16_t y_bias, red_v, green_u, green_v, blue_u;
+};
+
+Fixed fixed(const YuvToRgb& c) {
+    const auto q13 = [](float v) { return static_cast<std::int16_t>(std::lrint(v * 8192.0f)); };
+    return {static_cast<std::uint16_t>(std::lrint(c.y_gain * 16384.0f)),
+            static_cast<std::int16_t>(std::lrint(32.5f - 64.0f * c.y_offset * c.y_gain)),
+            q13(c.red_v),
+            q13(c.green_u),
+            q13(c.green_v),
+            q13(c.blue_u)};
+}
+
+struct Row {  // one row of pixels; chroma samples are `chroma_step` bytes apart
+    const std::uint8_t *y, *u, *v;
+    int chroma_step;
+};
+
+int multiply(std::int16_t coefficient, int level) { return (coefficient * ((level - 128) * 256) + 0x4000) >> 15; }
+
+int saturate(int value) { return std::clamp(value, -32768, 32767); }
+
+std::uint8_t level(int value) { return static_cast<std::uint8_t>(std::clamp(value >> 6, 0, 255)); }
+
+void convert_plain(const Row& row, const Fixed& f, int begin, int width, std::uint8_t* out) {
+    for (int x = begin; x < width; ++x) {
+        const int u = row.u[(x / 2) * row.chroma_step], v = row.v[(x / 2) * row.chroma_step];
+        const int y = static_cast<int>((row.y[x] * 256u * f.y_gain) >> 16) + f.y_bias;
+        const int green = saturate(multiply(f.green_u, u) + multiply(f.green_v, v));
+        out[3 * x] = level(saturate(y + multiply(f.blue_u, u)));
+        out[3 * x + 1] = level(saturate(y + green));
+        out[3 * x + 2] = level(saturate(y + multiply(f.red_v, v)));
+    }
+}
+
+#ifdef MPIPELINE_AVX2
+#define AVX2_CODE __attribute__((target("avx2,f16c")))
+
+// 16 pixels of each colour to 48 interleaved bytes; the shuffles put byte i of a colour at 3 i + its place.
+AVX2_CODE inline void store_bgr(__m128i b, __m128i g, __m128i r, std::uint8_t* out) {
+    const __m128i b0 = _mm_setr_epi8(0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1, 5);
+    const __m128i g0 = _mm_setr_epi8(-1, 0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1, -1);
+    const __m128i r0 = _mm_setr_epi8(-1, -1, 0, -1, -1, 1, -1, -1, 2, -1, -1, 3, -1, -1, 4, -1);
+    const __m128i b1 = _mm_setr_epi8(-1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1, 10, -1);
+    const __m128i g1 = _mm_setr_epi8(5, -1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1, 10);
+    const __m128i r1 = _mm_setr_epi8(-1, 5, -1, -1, 6, -1, -1, 7, -1, -1, 8, -1, -1, 9, -1, -1);
+    const __m128i b2 = _mm_setr_epi8(-1, 11, -1, -1, 12, -1, -1, 13, -1, -1, 14, -1, -1, 15, -1, -1);
+    const __m128i g2 = _mm_setr_epi8(-1, -1, 11, -1, -1, 12, -1, -1, 13, -1, -1, 14, -1, -1, 15, -1);
+    const __m128i r2 = _mm_setr_epi8(10, -1, -1, 11, -1, -1, 12, -1, -1, 13, -1, -1, 14, -1, -1, 15);
+    const __m128i first =
+        _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(b, b0), _mm_shuffle_epi8(g, g0)), _mm_shuffle_epi8(r, r0));
+    const __m128i second =
+        _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(b, b1), _mm_shuffle_epi8(g, g1)), _mm_shuffle_epi8(r, r1));
+    const __m128i third =
+        _mm_or_si128(_mm_or_si128(_mm_shuffle_epi8(b, b2), _mm_shuffle_epi8(g, g2)), _mm_shuffle_epi8(r, r2));
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out), first);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 16), second);
+    _mm_storeu_si128(reinterpret_cast<__m128i*>(out + 32), third);
+}
+
+AVX2_CODE inline __m128i levels(__m256i value) {
+    const __m256i shifted = _mm256_srai_epi16(value, 6);
+    return _mm_packus_epi16(_mm256_castsi256_si128(shifted), _mm256_extracti128_si256(shifted, 1));
+}
+
+// Each of 8 chroma samples twice, as signed 8.8 around 128.
+AVX2_CODE inline __m256i chroma(__m128i doubled) {
+    return _mm256_slli_epi16(_mm256_sub_epi16(_mm256_cvtepu8_epi16(doubled), _mm256_set1_epi16(128)), 8);
+}
+
+// Returns how many pixels are done; loads stay inside the row: 16 pixels need 8 chroma samples.
+AVX2_CODE int convert_avx2(const Row& row, const Fixed& f, int width, std::uint8_t* out) {
+    const __m128i even = _mm_setr_epi8(0, 0, 2, 2, 4, 4, 6, 6, 8, 8, 10, 10, 12, 12, 14, 14);
+    const __m128i odd = _mm_add_epi8(even, _mm_set1_epi8(1));
+    int x = 0;
+    for (; x + 16 <= width; x += 16) {
+        __m128i u, v;
+        if (row.chroma_step == 2) {
+            const __m128i uv = _mm_loadu_si128(reinterpret_cast<const __m128i*>(row.u + x));
+            u = _mm_shuffle_epi8(uv, even);
+            v = _mm_shuffle_epi8(uv, odd);
+        } else {
+            u = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(row.u + x / 2));
+            v = _mm_loadl_epi64(reinterpret_cast<const __m128i*>(row.v + x / 2));
+            u = _mm_unpacklo_epi8(u, u);
+            v = _mm_unpacklo_epi8(v, v);
+        }
+        const __m256i cu = chroma(u), cv = chroma(v);
+        const __m256i y8 = _mm256_cvtepu8_epi16(_mm_loadu_si128(reinterpret_cast<const __m128i*>(row.y + x)));
+        const __m256i y = _mm256_add_epi16(
+            _mm256_mulhi_epu16(_mm256_slli_epi16(y8, 8), _mm256_set1_epi16(static_cast<short>(f.y_gain))),
+            _mm256_set1_epi16(f.y_bias));
+        const __m256i green = _mm256_adds_epi16(_mm256_mulhrs_epi16(cu, _mm256_set1_epi16(f.green_u)),
+                                                _mm256_mulhrs_epi16(cv, _mm256_set1_epi16(f.green_v)));
+        const __m256i blue = _mm256_mulhrs_epi16(cu, _mm256_set1_epi16(f.blue_u));
+        const __m256i red = _mm256_mulhrs_epi16(cv, _mm256_set1_epi16(f.red_v));
+        store_bgr(levels(_mm256_adds_epi16(y, blue)), levels(_mm256_adds_epi16(y, green)),
+                  levels(_mm256_adds_epi16(y, red)), out + 3 * x);
+    }
+    return x;
+}
+#endif
+
+void gray_row(const std::uint8_t* in, int width, std::uint8_t* out) {
+    for (int x = 0; x < width; ++x) out[3 * x] = out[3 * x + 1] = out[3 * x + 2] = in[x];
+}
+
+}  // namespace
+
+void to_bgr(const Picture& picture, std::uint8_t* out, std::ptrdiff_t out_stride, bool portable) {
+    const Fixed coefficients = fixed(yuv_to_rgb(picture.matrix, picture.full_range));
+    const bool fast = !portable && has_avx2();
+    const PlaneView* planes = picture.planes;
+    for (int row = 0; row < picture.height; ++row, out += out_stride) {
+        const std::uint8_t* first = planes[0].data + row * planes[0].stride;
+        if (picture.format == Format::bgr24) {
+            std::memcpy(out, first, static_cast<std::size_t>(picture.width) * 3);
+        } else if (picture.format == Format::gray8) {
+            gray_row(first, picture.width, out);
+        } else {
+            const bool interleaved = picture.format == Format::nv12;
+            const std::uint8_t* u = planes[1].data + (row / 2) * planes[1].stride;
+            const std::uint8_t* v = interleaved ? u + 1 : planes[2].data + (row / 2) * planes[2].stride;
+            const Row pixels{first, u, v, interleaved ? 2 : 1};
+            int done = 0;
+#ifdef MPIPELINE_AVX2
+            if (fast) done = convert_avx2(pixels, coefficients, picture.width, out);
+#endif
+            convert_plain(pixels, coefficients, done, picture.width, out);
+        }
+    }
+    (void)fast;
+}
+
+}  // namespace mpipeline::pixels

@@ -1,0 +1,158 @@
+"""Joins a running pipeline from a program of one's own: predictions with their frames, pixels without a copy."""
+
+from __future__ import annotations
+
+import os
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+from types import TracebackType
+
+from mpipeline.clock import NS_PER_S, SystemClock
+from mpipeline.config.environment import run_root
+from mpipeline.errors import MpipelineError, RunNotFound
+from mpipeline.frame import Frame
+from mpipeline.messages import Bye, Hello, Message, PredictionReady, Refused, RingAttached, RingRetired, Role, Start
+from mpipeline.prediction import Prediction
+from mpipeline.ring.reader import Lease, RingReader
+from mpipeline.transport import channel, run_directory
+from mpipeline.workers.subscription import Subscription
+from mpipeline.workers.wire import from_wire
+
+_CREDIT = 16
+_WAIT_S = 0.25
+_HANDSHAKE_S = 10.0
+_RING_WAIT_NS = NS_PER_S
+
+
+def attach(run: str = "run", *, frames: bool = True, name: str | None = None, root: Path | None = None) -> Attachment:
+    """Joins the run named `run` on this machine; iterate over the result for `(prediction, frame)`.
+
+    The program may come, go, or be killed at any time: the pipeline does not wait for it. What it is too slow for is
+    dropped, oldest first, and counted; the gap shows in the frame ids. `frame` is None with `frames=False`, and when
+    its pixels had to be given up; it is valid until the next turn of the loop, `frame.bgr()` gives a copy to keep.
+
+    Raises RunNotFound if no such run is alive.
+    """
+    return Attachment(run, frames, name or f"{Path(sys.argv[0]).stem or 'program'}-{os.getpid()}", root or run_root())
+
+
+class Attachment:
+    """Made by `attach`: an iterator and a context manager. Ends when the run does."""
+
+    def __init__(self, run: str, frames: bool, name: str, root: Path) -> None:
+        self._root = root
+        self._run = run
+        endpoints = run_directory.find(root, run)
+        self._clock = SystemClock()
+        self._context = channel.context()
+        identity = f"attached:{name}#{os.getpid()}"
+        self._control = channel.connect_control(self._context, endpoints.control, identity)
+        self._poller = channel.Poller()
+        self._poller.add(self._control)
+        self._rings: dict[str, RingReader] = {}
+        self._lease: Lease | None = None
+        self._over = False
+        self._predictions: channel.Peer | None = None
+        self._control.send(Hello(Role.ATTACHED, name, 1, os.getpid(), wants_frames=frames))
+        try:
+            start = self._await_start()
+        except BaseException:
+            self.close()
+            raise
+        self._bit: int = start.spec["bit"]
+        self._predictions = channel.connect_predictions(self._context, start.spec["predictions"], identity)
+        self._poller.add(self._predictions)
+        self._subscription = Subscription(name, 1, _CREDIT, self._predictions.send)
+
+    def __iter__(self) -> Iterator[tuple[Prediction, Frame | None]]:
+        try:
+            while (message := self._next()) is not None:
+                self._lease = self._borrow(message)
+                yield from_wire(message), self._lease.frame if self._lease is not None else None
+                self._return(message)
+        finally:
+            self.close()
+
+    def __enter__(self) -> Attachment:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.close()
+
+    def close(self) -> None:
+        """Leaves the run; harmless when repeated."""
+        if self._context.closed:
+            return
+        if self._lease is not None:
+            self._lease.release()
+        for reader in self._rings.values():
+            reader.close()
+        self._rings.clear()
+        self._control.send(Bye())
+        self._control.close()
+        if self._predictions is not None:
+            self._predictions.close(linger_ms=0)
+        self._context.term()
+
+    def _next(self) -> PredictionReady | None:
+        """The next prediction; None when the run is over."""
+        assert self._predictions is not None
+        while not self._over:
+            now = self._clock.monotonic_ns()
+            if (message := self._predictions.receive()) is not None:
+                delivery = self._subscription.receive(message)
+                if isinstance(delivery, PredictionReady):
+                    return delivery
+                if delivery is not None:
+                    self._subscription.done(delivery.source, 0)
+                continue
+            self._subscription.report(now, idle=True)
+            self._listen()
+            if not self._over and not self._poller.wait(_WAIT_S) and self._run not in run_directory.runs(self._root):
+                return None
+        return None
+
+    def _return(self, message: PredictionReady) -> None:
+        if self._lease is not None:
+            self._lease.release()
+            self._lease = None
+        self._subscription.done(message.frame.source, message.frame.frame_id)
+        self._subscription.report(self._clock.monotonic_ns())
+        self._listen()
+
+    def _borrow(self, message: PredictionReady) -> Lease | None:
+        if message.ref is None:
+            return None
+        deadline = self._clock.monotonic_ns() + _RING_WAIT_NS
+        while message.ref.ring not in self._rings and not self._over and self._clock.monotonic_ns() < deadline:
+            self._poller.wait(_WAIT_S)
+            self._listen()
+        reader = self._rings.get(message.ref.ring)
+        return reader.acquire(message.ref.slot, message.ref.sequence) if reader is not None else None
+
+    def _listen(self) -> None:
+        while (message := self._control.receive()) is not None:
+            self._obey(message)
+
+    def _obey(self, message: Message) -> None:
+        if isinstance(message, RingAttached) and message.descriptor.segment not in self._rings:
+            self._rings[message.descriptor.segment] = RingReader(message.descriptor, self._bit)
+        elif isinstance(message, RingRetired):
+            if (reader := self._rings.pop(message.segment, None)) is not None:
+                reader.close()
+        elif isinstance(message, Bye):
+            self._over = True
+
+    def _await_start(self) -> Start:
+        deadline = self._clock.monotonic_ns() + int(_HANDSHAKE_S * NS_PER_S)
+        while self._clock.monotonic_ns() < deadline:
+            self._poller.wait(_WAIT_S)
+            message = self._control.receive()
+            if isinstance(message, Start):
+                return message
+            if isinstance(message, Refused):
+                raise MpipelineError(f"run {self._run!r} refused: {message.message}")
+        raise RunNotFound(f"run {self._run!r} does not answer")

@@ -1,0 +1,35 @@
+"""How many threads an engine may sensibly use: the physical cores that this process may run on."""
+
+from __future__ import annotations
+
+import math
+import os
+from pathlib import Path
+
+
+def physical_cores(cpus: set[int] | None = None, root: Path = Path("/sys")) -> int:
+    """Cores of the CPUs this process may run on, hyper-threads counted once, no more than its control group grants.
+
+    An engine gains little from the second thread of a core, and decoders need it. `cpus` (default: this process's
+    affinity) and `root` are parameters for tests.
+    """
+    usable = os.sched_getaffinity(0) if cpus is None else cpus
+    cores = {_siblings(root, cpu) for cpu in usable}
+    return max(1, min(len(cores), _quota(root)))
+
+
+def _siblings(root: Path, cpu: int) -> str:
+    """A text that all hyper-threads of a core share; a CPU that says nothing about itself is a core of its own."""
+    try:
+        return (root / f"devices/system/cpu/cpu{cpu}/topology/thread_siblings_list").read_text().strip()
+    except OSError:
+        return f"cpu {cpu}"
+
+
+def _quota(root: Path) -> int:
+    """The CPUs that the control group (version 2) of a container grants, rounded up; very many if it sets no limit."""
+    try:
+        quota, period = (root / "fs/cgroup/cpu.max").read_text().split()
+        return math.ceil(int(quota) / int(period))
+    except (OSError, ValueError):
+        return 1 << 16

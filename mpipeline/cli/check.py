@@ -1,0 +1,64 @@
+"""`mpipeline check`: validates a config and prints the plan, memory per ring included. Starts nothing."""
+
+from __future__ import annotations
+
+import argparse
+
+from rich.console import Console
+from rich.table import Table
+
+from mpipeline.cli.run import add_config_arguments, config_of
+from mpipeline.errors import EXIT_DONE, EXIT_SOURCE_FAILED
+from mpipeline.messages import Role
+from mpipeline.pipeline import look_and_plan
+from mpipeline.ring.capacity import available_bytes
+from mpipeline.supervisor.plan import Plan
+
+_MIB = 1 << 20
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    add_config_arguments(parser)
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Prints the plan; 0 if it can work, 65 if a file cannot be read."""
+    config = config_of(arguments)
+    plan, unreadable = look_and_plan(config)
+    console = Console(highlight=False)
+    console.print(f"[bold]{plan.config.name}[/]: {len(plan.workers)} processes")
+    console.print(_sources(plan, set(unreadable)))
+    console.print(_sinks(plan))
+    model = config.model
+    console.print(f"model {model.path or model.target}  backend {model.backend}  confidence {model.confidence:g}")
+    free = available_bytes()
+    console.print(f"shared memory {plan.ring_bytes / _MIB:.0f} MiB of {free / _MIB:.0f} MiB available")
+    if plan.ring_bytes > free:
+        console.print("[red]/dev/shm is too small for this plan[/]: docker run --shm-size, or fewer slots")
+    for error in unreadable.values():
+        console.print(f"[red]{error}[/]")
+    return EXIT_SOURCE_FAILED if unreadable else EXIT_DONE
+
+
+def _sources(plan: Plan, unreadable: set[str]) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("source", "kind", "size", "delivery", "slots", "ring MiB"):
+        table.add_column(heading, justify="right" if heading in ("slots", "ring MiB") else "left")
+    for source, ring in zip(plan.config.sources, plan.rings, strict=True):
+        size = f"{ring.width}x{ring.height}" + (" (assumed)" if ring.assumed else "")
+        delivery = "every_frame" if ring.every_frame else "latest"
+        shown = "[red]cannot be read[/]" if source.name in unreadable else size
+        table.add_row(source.name, source.kind, shown, delivery, str(ring.slots), f"{ring.bytes / _MIB:.1f}")
+    return table
+
+
+def _sinks(plan: Plan) -> Table:
+    table = Table(box=None, pad_edge=False)
+    for heading in ("sink", "kind", "overflow (files / live)"):
+        table.add_column(heading)
+    for sink in plan.sinks:
+        policies = f"{sink.overflow(every_frame=True)} / {sink.overflow(every_frame=False)}"
+        table.add_row(sink.spec.name, sink.spec.kind, policies)
+    assert sum(worker.role is Role.SINK for worker in plan.workers) == len(plan.sinks)
+    return table

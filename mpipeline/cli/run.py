@@ -1,0 +1,86 @@
+"""`mpipeline run`: a config file, or videos and a model, until they end or Ctrl-C."""
+
+from __future__ import annotations
+
+import argparse
+import signal
+import sys
+from pathlib import Path
+
+from mpipeline import log
+from mpipeline.cli.display import display
+from mpipeline.config import RunConfig, config_from_arguments, load_config
+from mpipeline.config.environment import log_settings
+from mpipeline.errors import ConfigError
+from mpipeline.pipeline import Pipeline
+
+
+def add_arguments(parser: argparse.ArgumentParser) -> None:
+    """Options of the command."""
+    add_config_arguments(parser)
+    parser.add_argument("--json", action="store_true", help="log JSON lines instead of text")
+    parser.add_argument("--quiet", action="store_true", help="no progress, only warnings and errors")
+    parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="default: info")
+    parser.epilog = (
+        "Examples:  mpipeline run cameras.yaml   |   mpipeline run *.mp4 --model people.onnx --save out/   |   "
+        "mpipeline run cameras.yaml --set model.confidence=0.5 --set sources.gate.max_fps=5.   "
+        "Ctrl-C once finishes what is in flight, twice ends at once."
+    )
+
+
+def add_config_arguments(parser: argparse.ArgumentParser) -> None:
+    """What says which config is meant; shared by commands."""
+    parser.add_argument("inputs", nargs="+", metavar="CONFIG | VIDEO", help="one .yaml file, or videos and addresses")
+    parser.add_argument("--model", help="model file, or module:attribute; with videos")
+    parser.add_argument("--save", type=Path, metavar="DIR", help="write predictions.jsonl and annotated videos there")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the config"
+    )
+    parser.add_argument("--name", help="the run's name, by which other programs find it")
+
+
+def config_of(arguments: argparse.Namespace) -> RunConfig:
+    """The config that the arguments mean.
+
+    Raises ConfigError.
+    """
+    inputs: list[str] = arguments.inputs
+    overrides: list[str] = list(arguments.overrides)
+    if arguments.name is not None:
+        overrides.append(f"name={arguments.name}")
+    if any(text.endswith((".yaml", ".yml")) for text in inputs):
+        if len(inputs) > 1:
+            raise ConfigError(f"expected one config file or videos, got {', '.join(inputs)}")
+        if arguments.model is not None:
+            overrides.append(f"model.path={arguments.model}")
+        if arguments.save is not None:
+            raise ConfigError("--save goes with videos; in a config file, sinks say what is written")
+        return load_config(Path(inputs[0]), overrides)
+    if arguments.model is None:
+        raise ConfigError("videos need --model FILE.onnx (or give one .yaml file that says everything)")
+    save = arguments.save if arguments.save is not None else Path("out")
+    return config_from_arguments(inputs, arguments.model, save, overrides)
+
+
+def command(arguments: argparse.Namespace) -> int:
+    """Runs; returns the run's exit code."""
+    config = config_of(arguments)
+    settings = log_settings()
+    level = arguments.log_level or ("warning" if arguments.quiet else settings.level)
+    json = arguments.json or settings.json
+    return run_config(config, level, json=json, progress=not arguments.quiet)
+
+
+def run_config(config: RunConfig, level: str, *, json: bool, progress: bool) -> int:
+    """Runs a config with progress on stderr and Ctrl-C handled; returns the exit code."""
+    log.configure(json=json, level=level)
+    pipeline = Pipeline(config, level)
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    for number in previous:
+        signal.signal(number, lambda *_: pipeline.stop())
+    try:
+        with display(config, json=json, level=level, enabled=progress, stream=sys.stderr) as watch:
+            return pipeline.run(watch)
+    finally:
+        for number, handler in previous.items():
+            signal.signal(number, handler)

@@ -1,0 +1,72 @@
+"""Looks for the files that a config names, before anything starts."""
+
+from __future__ import annotations
+
+import difflib
+import os
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from mpipeline.config.document import Document, show
+from mpipeline.config.locate import KeyPath, Problem, shortened
+from mpipeline.config.schema import SourceSpec
+from mpipeline.errors import MpipelineError
+
+_SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
+
+
+def missing_files(document: Document, directory: Path | None = None) -> Iterator[Problem]:
+    """Every model file and source file that is not there. `directory` is where the config lies, for a hint."""
+    data = document.data if isinstance(document.data, dict) else {}
+    model = data.get("model")
+    if isinstance(model, dict) and isinstance(model.get("path"), str) and not model.get("target"):
+        yield from _missing(document, ("model", "path"), model["path"], directory, want_file=True)
+    sources = data.get("sources")
+    for index, source in enumerate(sources if isinstance(sources, list) else []):
+        if isinstance(source, dict) and isinstance(source.get("uri"), str) and _is_file(source):
+            yield from _missing(document, ("sources", index, "uri"), source["uri"], directory, want_file=False)
+
+
+def _is_file(source: dict[Any, Any]) -> bool:
+    """Whether the uri is a plain path: it has no scheme, and the kind is the one that reads files of that name."""
+    if not source["uri"] or _SCHEME.match(source["uri"]):
+        return False
+    try:
+        inferred = SourceSpec.infer_kind(source)
+    except MpipelineError:
+        return False
+    model = SourceSpec.options_of({"kind": inferred})
+    default = model.model_fields["uri"].default if model is not None and "uri" in model.model_fields else None
+    return source.get("kind", inferred) == inferred and source["uri"] != default
+
+
+def _missing(
+    document: Document, path: KeyPath, text: str, directory: Path | None, *, want_file: bool
+) -> Iterator[Problem]:
+    named = show(text, document.shown.get(path))
+    try:
+        found = Path(text).exists()
+    except (OSError, ValueError):  # too long, or with a NUL
+        found = False
+    if not found:
+        yield Problem(path, f"no such file: {named}{'' if path in document.shown else _hint(text, directory)}")
+    elif want_file and not Path(text).is_file():
+        yield Problem(path, f"expected a file, got a directory: {named}")
+    elif not os.access(text, os.R_OK):
+        yield Problem(path, f"no permission to read {named}")
+
+
+def _hint(text: str, directory: Path | None) -> str:
+    """Where the file may be instead."""
+    path = Path(text)
+    try:
+        if directory is not None and not path.is_absolute() and (directory / path).exists():
+            return f"; it is in {str(directory)!r}, but paths are relative to the current directory"
+        near = difflib.get_close_matches(path.name, os.listdir(path.parent), n=1, cutoff=0.7)
+    except (OSError, ValueError):
+        near = []
+    if near:
+        return f"; did you mean '{shortened(str(path.parent / near[0]))}'?"
+    return "" if path.is_absolute() else "; paths are relative to the current directory"

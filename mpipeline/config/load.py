@@ -1,0 +1,106 @@
+"""Reads a config: a YAML file or the arguments of `mpipeline run`, with overrides; tells all errors at once."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Any
+
+from mpipeline.config import names
+from mpipeline.config.checks import missing_files
+from mpipeline.config.document import Document, parse, show
+from mpipeline.config.locate import Place, Problem
+from mpipeline.config.overrides import apply_overrides
+from mpipeline.config.schema import RunConfig
+from mpipeline.config.spec import validated
+from mpipeline.errors import ConfigError
+
+_LARGEST_FILE = 4 << 20  # bytes; whoever gives more has mistaken a video for a config
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+
+
+def load_config(path: Path, overrides: Sequence[str] = (), *, sinks_required: bool = True) -> RunConfig:
+    """The config in the YAML file `path`, changed by `overrides` such as "model.confidence=0.5".
+
+    Programs that take the predictions themselves pass `sinks_required=False`. Raises ConfigError with one line for each
+    thing that is wrong, beginning with file, line, column and key.
+    """
+    document = parse(_text_of(path), Place(str(path), 1, 1))
+    if document.data is None and not overrides:
+        raise ConfigError(f"{path}:1:1: empty; expected at least 'sources' and 'model'")
+    if document.data is not None and not isinstance(document.data, dict):
+        raise ConfigError(f"{path}:1:1: expected a mapping with 'sources' and 'model', got {show(document.data)}")
+    return _finished(document, overrides, names.run_name(path.stem), path.parent, sinks_required)
+
+
+def config_from_arguments(
+    videos: Sequence[str],
+    model: str,
+    save: Path | None = None,
+    overrides: Sequence[str] = (),
+    *,
+    sinks_required: bool = True,
+) -> RunConfig:
+    """The config of `mpipeline run VIDEO… --model M --save DIR`: predictions.jsonl and a video per source in DIR.
+
+    `model` is a file, or "module:attribute" for one in Python. Raises ConfigError as `load_config` does.
+    """
+    document = Document({}, Place("arguments"))
+    document.data["sources"] = [{"uri": video} for video in videos]
+    for index, video in enumerate(videos):
+        document.places.set(("sources", index), Place(f"VIDEO {index + 1}"))
+        document.hide_address(video)
+    target = _TARGET.fullmatch(model) is not None and not Path(model).exists()
+    document.data["model"] = {"target" if target else "path": model}
+    document.places.set(("model",), Place("--model"))
+    if save is not None:
+        document.data["sinks"] = [
+            {"kind": "jsonl", "path": str(save / "predictions.jsonl")},
+            {"kind": "video", "path": str(save / "{source}.mp4")},
+        ]
+        document.places.set(("sinks",), Place("--save"))
+    return _finished(document, overrides, "run", None, sinks_required)
+
+
+def _finished(
+    document: Document, overrides: Sequence[str], name: str, directory: Path | None, sinks_required: bool
+) -> RunConfig:
+    """Overrides, defaults, checks; the config or a ConfigError with all that is wrong."""
+    apply_overrides(document, overrides)
+    data = {"name": name, **document.data} if isinstance(document.data, dict) else document.data
+    config, problems = validated(RunConfig, data, document.shown, document.scrub)
+    problems += _without(problems, list(missing_files(document, directory)))
+    if sinks_required and isinstance(data, dict) and data.get("sinks", []) in ([], None):
+        message = "missing; expected at least one sink, such as {kind: jsonl, path: predictions.jsonl}"
+        problems.append(Problem(("sinks",), message))
+    problems = document.problems + _without(document.problems, problems)
+    if problems or config is None:
+        raise ConfigError(document.places.lines(problems))
+    return config
+
+
+def _without(known: Sequence[Problem], later: Sequence[Problem]) -> list[Problem]:
+    """Those of `later` whose key has no known problem yet: one cause, one line."""
+    paths = {problem.path for problem in known if problem.place is None or problem.path}
+    return [problem for problem in later if problem.path not in paths]
+
+
+def _text_of(path: Path) -> str:
+    try:
+        with path.open("rb") as file:
+            raw = file.read(_LARGEST_FILE + 1)
+    except OSError as error:
+        reasons: dict[type[Any], str] = {
+            FileNotFoundError: "no such file",
+            IsADirectoryError: "expected a YAML file, got a directory",
+            PermissionError: "no permission to read it",
+        }
+        raise ConfigError(f"{path}: {reasons.get(type(error), str(error.strerror))}") from error
+    if len(raw) > _LARGEST_FILE:
+        raise ConfigError(f"{path}: expected a YAML file, got one of more than 4 MB")
+    try:
+        return raw.decode("utf-8-sig")
+    except UnicodeDecodeError as error:
+        line = raw.count(b"\n", 0, error.start) + 1
+        raise ConfigError(f"{path}:{line}:1: not a text file in UTF-8") from None

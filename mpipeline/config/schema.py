@@ -1,0 +1,217 @@
+"""The config's schema: what a run consists of, with units, bounds and defaults; docs/configuration.md is its prose."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Annotated, Any, ClassVar, Literal
+
+from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from mpipeline import registry
+from mpipeline.config import names
+from mpipeline.config.explain import PLAIN
+from mpipeline.config.locate import Problem
+from mpipeline.config.spec import KindSpec, Spec, problem_error
+from mpipeline.registry import Group
+
+Delivery = Literal["every_frame", "latest"]
+Overflow = Literal["auto", "block", "drop_oldest", "drop_newest"]
+Name = Annotated[str, AfterValidator(lambda name: names.checked_name(name) if name else name)]
+RunName = Annotated[str, AfterValidator(names.checked_run_name)]
+Fraction = Annotated[float, Field(ge=0, le=1)]
+Side = Annotated[int, Field(ge=1, le=16384)]
+
+_KIND_OF = "mpipeline.sources.selection:kind_of"  # looked up when needed: config and sources are neighbours
+_LIVE_SCHEMES = re.compile(r"(rtsps?|rtmps?|udp|rtp|srt|tcp)://", re.IGNORECASE)
+
+
+class ExpectSpec(Spec):
+    """The size, in pixels, that a source will have: for the plan's memory before a camera is seen."""
+
+    width: Side
+    height: Side
+
+
+class SourceSpec(KindSpec):
+    """One source. `options` are the keys of its kind, `uri` among them."""
+
+    GROUP: ClassVar[Group] = "sources"
+    KIND_HINT: ClassVar[str] = "'uri', from which the kind follows, or 'kind' as "
+
+    name: Name = ""
+    delivery: Delivery | None = None
+    max_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
+    slots: Annotated[int, Field(ge=2, le=256)] | None = None
+    expect: ExpectSpec | None = None
+
+    @classmethod
+    def infer_kind(cls, mapping: Mapping[Any, Any]) -> str | None:
+        uri = mapping.get("uri")
+        return str(registry.resolve(_KIND_OF)(uri)) if isinstance(uri, str) else None
+
+    def looks_live(self) -> bool:
+        """Whether the source will probably be live; what an open stream says of itself counts more."""
+        if getattr(self.options, "realtime", False) is True:
+            return True
+        return _LIVE_SCHEMES.match(str(getattr(self.options, "uri", ""))) is not None
+
+    def expected_size(self) -> tuple[int, int] | None:
+        """Width and height as configured, by `expect` or by the kind's own options; None if they will be seen later."""
+        holder = self.expect if self.expect is not None else self.options
+        width, height = getattr(holder, "width", None), getattr(holder, "height", None)
+        return (width, height) if isinstance(width, int) and isinstance(height, int) else None
+
+
+class ModelSpec(Spec):
+    """The model and how it is used. What is left out may still be told by its sidecar file or by the model file."""
+
+    path: Path | None = None
+    family: str | None = None
+    backend: str = "auto"
+    target: str | None = None
+    device: str = "auto"
+    threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    confidence: Fraction = 0.4
+    iou_threshold: Fraction = 0.3
+    max_detections: Annotated[int, Field(ge=1, le=100_000)] = 300
+    class_agnostic_nms: bool = False
+    classes: tuple[int | str, ...] | None = None
+    names: tuple[str, ...] | dict[int, str] | None = None
+    size: tuple[Side, Side] | None = None
+
+    def given(self) -> dict[str, Any]:
+        """The fields that the config has set itself, with their values: they win over sidecar and model file."""
+        return {name: getattr(self, name) for name in sorted(self.model_fields_set) if getattr(self, name) is not None}
+
+    @model_validator(mode="before")
+    @classmethod
+    def _target_means_python(cls, data: Any) -> Any:
+        if isinstance(data, Mapping) and data.get("target") is not None and data.get("backend", "auto") == "auto":
+            return {**data, "backend": "python"}
+        return data
+
+    @field_validator("family")
+    @classmethod
+    def _known_family(cls, family: str | None) -> str | None:
+        table = registry.kinds("models")
+        if family is not None and family not in table:
+            raise ValueError(f"unknown model family {family!r}{registry.suggestion(family, table)}")
+        return family
+
+    @field_validator("backend")
+    @classmethod
+    def _known_backend(cls, backend: str) -> str:
+        table = registry.kinds("backends")
+        if backend not in ("auto", *table):
+            raise ValueError(f"unknown backend {backend!r}{registry.suggestion(backend, ['auto', *table])}")
+        return backend
+
+    @field_validator("target")
+    @classmethod
+    def _module_and_attribute(cls, target: str | None) -> str | None:
+        if target is not None and not re.fullmatch(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*", target):
+            raise ValueError("expected 'module:attribute'")
+        return target
+
+    @model_validator(mode="after")
+    def _has_what_its_backend_needs(self) -> ModelSpec:
+        if self.backend == "python" and self.target is None:
+            raise problem_error(Problem(("target",), "missing; backend 'python' needs it, as 'module:attribute'"), None)
+        if self.path is None and self.target is None:
+            raise problem_error(Problem(("path",), "missing; expected the path of a model file"), None)
+        return self
+
+
+class SinkSpec(KindSpec):
+    """One sink. `options` are the keys of its kind; `queue` counts predictions that wait for it, per live source."""
+
+    GROUP: ClassVar[Group] = "sinks"
+
+    name: Name = ""
+    overflow: Overflow = "auto"
+    queue: Annotated[int, Field(ge=1, le=100_000)] = 64
+
+
+class BatchingSpec(Spec):
+    """How frames are put together: at most `max_size` frames, waiting at most `max_wait_ms` for more of them.
+
+    A live frame that is older than `staleness_ms` when its batch is built is dropped. Milliseconds.
+    """
+
+    max_size: Annotated[int, Field(ge=1, le=256)] = 8
+    max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
+    staleness_ms: Annotated[float, Field(gt=0, le=3_600_000)] = 500.0
+
+
+class RestartSpec(Spec):
+    """When a dead worker is started again. Seconds.
+
+    The pauses grow from `first_delay` to `max_delay`; a worker that ran for `healthy_after` begins anew. More than
+    `max_restarts` within `window` is a crash loop: the worker is given up.
+    """
+
+    first_delay: Annotated[float, Field(gt=0, le=3600)] = 0.5
+    max_delay: Annotated[float, Field(gt=0, le=3600)] = 30.0
+    healthy_after: Annotated[float, Field(gt=0, le=86_400)] = 30.0
+    max_restarts: Annotated[int, Field(ge=0, le=10_000)] = 10
+    window: Annotated[float, Field(gt=0, le=86_400)] = 300.0
+
+    @model_validator(mode="after")
+    def _delays_grow(self) -> RestartSpec:
+        if self.max_delay < self.first_delay:
+            message = f"expected at least first_delay ({self.first_delay:g}), got {self.max_delay:g}"
+            raise problem_error(Problem(("max_delay",), message), self.max_delay)
+        return self
+
+
+class LimitsSpec(Spec):
+    """How long things may take. Seconds: `stop_timeout` is what each stage of an orderly stop gets."""
+
+    stop_timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
+
+
+class RunConfig(Spec):
+    """A whole run. Without sinks, the predictions are only for a program that asks for them."""
+
+    name: RunName = "run"
+    sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
+    model: ModelSpec
+    sinks: tuple[SinkSpec, ...] = ()
+    batching: BatchingSpec = BatchingSpec()
+    supervision: RestartSpec = RestartSpec()
+    limits: LimitsSpec = LimitsSpec()
+    run_dir: Path | None = None
+
+    @field_validator("sources")
+    @classmethod
+    def _named_sources(cls, sources: tuple[SourceSpec, ...]) -> tuple[SourceSpec, ...]:
+        bases = [names.source_base(getattr(one.options, "uri", None), one.kind, i) for i, one in enumerate(sources)]
+        return _named(sources, bases, "sources")
+
+    @field_validator("sinks")
+    @classmethod
+    def _named_sinks(cls, sinks: tuple[SinkSpec, ...]) -> tuple[SinkSpec, ...]:
+        for index, sink in enumerate(sinks):
+            for earlier in range(index):
+                if (sinks[earlier].kind, sinks[earlier].options) == (sink.kind, sink.options):
+                    raise problem_error(Problem((index,), f"the same as sinks[{earlier}]; they would collide"), None)
+        return _named(sinks, [sink.kind for sink in sinks], "sinks")
+
+
+def _named(specs: tuple[Any, ...], bases: list[str], group: str) -> tuple[Any, ...]:
+    """The specs, each with a name of its own; raises if two were given the same."""
+    first: dict[str, int] = {}
+    errors = []
+    for index, name in enumerate(spec.name for spec in specs):
+        if name and name in first:
+            message = f"duplicate name {name!r}: {group}[{first[name]}] has it already"
+            kind = PydanticCustomError(PLAIN, "{message}", {"message": message})
+            errors.append(InitErrorDetails(type=kind, loc=(index, "name"), input=name))
+        first.setdefault(name, index)
+    if errors:
+        raise ValidationError.from_exception_data("config", errors, hide_input=True)
+    unique = names.unique_names([spec.name for spec in specs], bases)
+    return tuple(spec.model_copy(update={"name": name}) for spec, name in zip(specs, unique, strict=True))

@@ -1,0 +1,260 @@
+"""Every struct that crosses a socket. The codec sends them as positional arrays behind a one-byte tag.
+
+New fields go last and have a default. A change that an older peer would misread raises `PROTOCOL_VERSION`; HELLO carries
+it, and a peer of another version is refused with both versions in the message.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from enum import Enum
+from typing import Any, Union
+
+from mpipeline.frame import FrameMeta, FrameRef
+from mpipeline.ring.descriptor import RingDescriptor
+
+PROTOCOL_VERSION = 1
+
+
+class Role(str, Enum):
+    """What a worker does. `attached` is a program that was started separately and takes predictions like a sink."""
+
+    DECODER = "decoder"
+    INFERENCE = "inference"
+    SINK = "sink"
+    ATTACHED = "attached"
+
+
+class StreamState(str, Enum):
+    """Where a source stands, as its decoder sees it."""
+
+    CONNECTING = "CONNECTING"
+    STREAMING = "STREAMING"
+    STALLED = "STALLED"
+    RECONNECTING = "RECONNECTING"
+    ENDED = "ENDED"
+    FAILED = "FAILED"
+
+
+# --- control channel: worker → supervisor ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Hello:
+    """First words of a worker. `incarnation` counts the starts of this name within the run, from 1."""
+
+    role: Role
+    name: str
+    incarnation: int
+    pid: int
+    protocol: int = PROTOCOL_VERSION
+    wants_frames: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class Ready:
+    """The worker can work; `facts` are what it has learnt while opening (model size, whether a sink wants pixels)."""
+
+    facts: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Heartbeat:
+    """Sent by the work loop. `progress` counts finished work; `state`, `reason` and `detail` describe the stream."""
+
+    progress: int
+    metrics: Mapping[str, float]
+    state: str = ""
+    reason: str = ""
+    detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RingRequest:
+    """A decoder knows its geometry and wants a ring for it. `live` decides the delivery where the config leaves it open."""
+
+    descriptor: RingDescriptor  # segment and slots still empty
+    live: bool
+    last_frame_id: int
+    rate: float = 0.0
+    frame_count: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class Bye:
+    """Last words of a worker, before it exits."""
+
+    state: str = ""
+    reason: str = ""
+    detail: str = ""
+    last_frame_id: int = 0
+
+
+# --- control channel: supervisor → worker ---------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Start:
+    """What to do: the worker's own part of the config, and where its sockets and rings are."""
+
+    spec: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Refused:
+    """The supervisor will not take this worker, and why."""
+
+    message: str
+
+
+@dataclass(frozen=True, slots=True)
+class RingGranted:
+    """Answer to RingRequest: write here. With `reuse` a full ring gives up its oldest slot instead of waiting."""
+
+    descriptor: RingDescriptor
+    reuse: bool
+
+
+@dataclass(frozen=True, slots=True)
+class RingAttached:
+    """A ring to read from, for the inference worker and the sinks that want pixels.
+
+    `skip_mask` has the bits of the readers on whose behalf inference declines a frame that it drops.
+    """
+
+    descriptor: RingDescriptor
+    every_frame: bool
+    skip_mask: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RingRetired:
+    """This ring will carry no more frames and every bit in it has fallen: detach."""
+
+    segment: str
+
+
+@dataclass(frozen=True, slots=True)
+class SinkAdded:
+    """For the inference worker: predictions go to this sink too. `bit` is its reader bit, -1 if it wants no pixels.
+
+    `overflow` is block, drop_oldest or drop_newest, for `every_frame` and for `latest` sources each; `queue` bounds the
+    predictions of live sources that are kept for it.
+    """
+
+    name: str
+    bit: int
+    overflow_every_frame: str
+    overflow_latest: str
+    queue: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkRemoved:
+    """This sink takes no more predictions; nobody waits for its acknowledgements any longer."""
+
+    name: str
+
+
+@dataclass(frozen=True, slots=True)
+class SourceEnded:
+    """No frame after `last_frame_id` will come from this source; to inference, and in band from there to the sinks."""
+
+    source: str
+    last_frame_id: int
+
+
+@dataclass(frozen=True, slots=True)
+class Drain:
+    """Finish what is in flight, then stop."""
+
+
+# --- data channel: decoder → inference ------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class FrameReady:
+    """A hint that a slot was published; the slot's header is the truth."""
+
+    ref: FrameRef
+    frame_id: int
+    captured_ns: int
+
+
+# --- data channel: inference ⇄ sink ---------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class SessionOpened:
+    """From inference: deliveries start anew and are counted from zero."""
+
+    session: int
+
+
+@dataclass(frozen=True, slots=True)
+class SinkStatus:
+    """From a sink, after work and a few times a second: credit and acknowledgements, both absolute and so repeatable.
+
+    `session` is the one it knows (0: none yet), `processed` how many deliveries of that session it has done, `capacity`
+    how many more it takes beyond these. `acknowledged` has the last frame id per source that is written for good.
+    """
+
+    sink: str
+    incarnation: int
+    session: int
+    processed: int
+    capacity: int
+    acknowledged: Mapping[str, int] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class WireDetections:
+    """Detections as raw little-endian columns: xyxy 4 x float32, score float32, class id int32 a row.
+
+    `names` has the names of the class ids that occur.
+    """
+
+    xyxy: bytes
+    score: bytes
+    class_id: bytes
+    names: Mapping[int, str]
+
+
+@dataclass(frozen=True, slots=True)
+class PredictionReady:
+    """One prediction for one sink, with the name of its pixels. Exactly one of detections and failure is set."""
+
+    frame: FrameMeta
+    ref: Union[FrameRef, None]  # noqa: UP007 - evaluated at run time by the codec, on 3.10 too
+    detections: Union[WireDetections, None]  # noqa: UP007
+    failure_reason: str = ""
+    failure_message: str = ""
+
+
+Message = Union[  # noqa: UP007
+    Hello, Ready, Heartbeat, RingRequest, Bye, Start, Refused, RingGranted, RingAttached, RingRetired, SinkAdded,
+    SinkRemoved, SourceEnded, Drain, FrameReady, SessionOpened, SinkStatus, PredictionReady,
+]  # fmt: skip
+
+# Tag → struct. A tag is never given to another struct.
+TAGS: dict[int, type[Message]] = {
+    1: Hello,
+    2: Ready,
+    3: Heartbeat,
+    4: RingRequest,
+    5: Bye,
+    16: Start,
+    17: Refused,
+    18: RingGranted,
+    19: RingAttached,
+    20: RingRetired,
+    21: SinkAdded,
+    22: SinkRemoved,
+    23: SourceEnded,
+    24: Drain,
+    32: FrameReady,
+    40: SessionOpened,
+    41: SinkStatus,
+    42: PredictionReady,
+}

@@ -1,0 +1,73 @@
+"""`Pipeline`: a whole run for programs. Plan, supervisor, progress and the exit code."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from pathlib import Path
+
+from mpipeline import registry
+from mpipeline.config import RunConfig
+from mpipeline.config.environment import run_root
+from mpipeline.config.schema import SourceSpec
+from mpipeline.errors import SourceError
+from mpipeline.sources.source import StreamInfo
+from mpipeline.supervisor.plan import Plan, make_plan
+from mpipeline.supervisor.status import RunStatus
+from mpipeline.supervisor.supervisor import Supervisor
+
+logger = logging.getLogger("mpipeline")
+
+Watch = Callable[[RunStatus], None]
+
+
+class Pipeline:
+    """Runs a config: `Pipeline(load_config(path)).run()`. One object runs once.
+
+    The calling process is the supervisor: it starts the workers, restarts what dies, and owns the shared memory. When it
+    ends, however it ends, its workers end too.
+    """
+
+    def __init__(self, config: RunConfig, log_level: str = "info") -> None:
+        self.plan, self.unreadable = look_and_plan(config)
+        root = config.run_dir if config.run_dir is not None else run_root()
+        self._supervisor = Supervisor(self.plan, Path(root), log_level)
+
+    def run(self, watch: Watch | None = None) -> int:
+        """Blocks until every source has ended or `stop` was called; returns the exit code (0: everything went well).
+
+        `watch` is called several times a second with the run's status.
+        """
+        return self._supervisor.run(watch)
+
+    def stop(self) -> None:
+        """Ends the run: the first call lets it finish what is in flight, a second ends it at once.
+
+        May be called from another thread, from a signal handler, and from `watch`.
+        """
+        self._supervisor.stop()
+
+    def status(self) -> RunStatus:
+        """The run as it stands."""
+        return self._supervisor.status()
+
+
+def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
+    """The plan with the true sizes of local files, and the sources that cannot be opened."""
+    known: dict[str, StreamInfo] = {}
+    unreadable: dict[str, SourceError] = {}
+    for source in config.sources:
+        if source.expected_size() is None and _is_local(source):
+            opened = registry.load("sources", source.kind)(source.name, source.options)
+            try:
+                known[source.name] = opened.open()
+            except SourceError as error:
+                unreadable[source.name] = error
+            finally:
+                opened.close()
+    return make_plan(config, known), unreadable
+
+
+def _is_local(source: SourceSpec) -> bool:
+    """Whether opening it costs nothing: no network, no camera that allows one connection only."""
+    return not source.looks_live() and "://" not in str(getattr(source.options, "uri", ""))

@@ -1,0 +1,59 @@
+"""One process's access to a ring: the mapped segment, the checked native ring in it, the payloads of its slots."""
+
+from __future__ import annotations
+
+import numpy as np
+
+from mpipeline._native import Ring
+from mpipeline.errors import RingError
+from mpipeline.frame import Pixels
+from mpipeline.ring.descriptor import RingDescriptor
+from mpipeline.ring.mapping import attach
+
+
+class Attachment:
+    """Attaches to the ring that a descriptor names. Raises RingError if the segment is not that ring."""
+
+    def __init__(self, descriptor: RingDescriptor) -> None:
+        try:
+            self._mapping = attach(descriptor.segment)
+        except FileNotFoundError as error:
+            raise RingError(
+                f"the ring of {descriptor.source} does not exist: no segment {descriptor.segment}; its run has ended"
+            ) from error
+        except ValueError as error:  # mmap refuses a file of no bytes
+            raise RingError(f"segment {descriptor.segment} is empty: it was never completed") from error
+        try:
+            self._ring: Ring | None = _checked(Ring(self._mapping.memory), descriptor)
+        except RingError as error:
+            self._mapping.close()
+            raise RingError(
+                f"cannot attach to the ring of {descriptor.source} ({descriptor.segment}): {error}"
+            ) from error
+        self._payload_bytes = descriptor.format.payload_bytes()
+        self._source = descriptor.source
+
+    @property
+    def ring(self) -> Ring:
+        """The native ring. It keeps the memory mapped for as long as somebody has it. RingError after `close`."""
+        if self._ring is None:
+            raise RingError(f"the ring of {self._source} is closed")
+        return self._ring
+
+    def payload(self, slot: int, *, writable: bool) -> Pixels:
+        """The bytes of the frame in a slot, 1-D uint8; a view that keeps the memory mapped."""
+        buffer = self._mapping.memory if writable else self._mapping.memory.toreadonly()
+        return np.frombuffer(buffer, np.uint8, self._payload_bytes, self.ring.payload_offset(slot))
+
+    def close(self) -> None:
+        """Lets go; harmless when repeated, and while views and leases are alive."""
+        self._ring = None
+        self._mapping.close()
+
+
+def _checked(ring: Ring, descriptor: RingDescriptor) -> Ring:
+    found = (ring.slots, ring.payload_bytes, ring.source_index)
+    expected = (descriptor.slots, descriptor.format.payload_bytes(), descriptor.index)
+    if found != expected:
+        raise RingError(f"it has slots, bytes a frame, index {found} where {expected} is expected")
+    return ring

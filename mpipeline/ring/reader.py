@@ -1,0 +1,111 @@
+"""A reader's side of a ring: see what is pending, take a lease on a frame, give it back."""
+
+from __future__ import annotations
+
+from types import TracebackType
+
+from mpipeline._native import Ring
+from mpipeline.frame import Frame, FrameMeta, FrameRef, plane_views
+from mpipeline.ring.attachment import Attachment
+from mpipeline.ring.descriptor import RingDescriptor
+from mpipeline.ring.header import check_geometry, header_for, meta_of
+from mpipeline.ring.pixels import to_bgr
+
+
+class Lease:
+    """The right to look at one frame, from `RingReader.acquire` until `release` or the end of a `with` block.
+
+    After that the planes of `frame` are still readable memory, but the writer may be writing there.
+    """
+
+    __slots__ = ("_bit", "_ring", "frame", "ref")
+
+    def __init__(self, frame: Frame, ref: FrameRef, ring: Ring, bit: int) -> None:
+        self.frame = frame
+        self.ref = ref
+        self._ring: Ring | None = ring
+        self._bit = bit
+
+    def release(self) -> None:
+        """Ends the lease; harmless when repeated, and after the reader was closed."""
+        if self._ring is not None:
+            self._ring.release(self.ref.slot, self.ref.sequence, self._bit)
+            self._ring = None
+
+    def __enter__(self) -> Lease:
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.release()
+
+
+class RingReader:
+    """One reader of a ring, known to it by its bit, used by one thread.
+
+    A restarted reader calls `recover` first. Raises RingError if the segment is damaged, of another layout version, or
+    not what the descriptor says; every method raises RingError if a slot number or a slot's header makes no sense.
+    """
+
+    def __init__(self, descriptor: RingDescriptor, bit: int) -> None:
+        self.descriptor = descriptor
+        self.bit = bit
+        self._attachment = Attachment(descriptor)
+        self._expected = header_for(descriptor.format)
+        self._planes = [
+            plane_views(descriptor.format, self._attachment.payload(slot, writable=False))
+            for slot in range(descriptor.slots)
+        ]
+
+    def acquire(self, slot: int, sequence: int) -> Lease | None:
+        """A lease on a pending frame; None if it has expired, or was taken or declined before."""
+        ring = self._attachment.ring
+        if not ring.acquire(slot, sequence, self.bit):
+            return None
+        ref = FrameRef(self.descriptor.segment, slot, sequence)
+        try:
+            meta = self.meta(ref)
+        except BaseException:
+            ring.release(slot, sequence, self.bit)
+            raise
+        if meta is None:  # the owner took this reader for dead and reaped it
+            return None
+        return Lease(Frame(meta, self.descriptor.format, self._planes[slot], to_bgr), ref, ring, self.bit)
+
+    def skip(self, slot: int, sequence: int, mask: int | None = None) -> None:
+        """Declines a frame, for itself or for all readers in the bit `mask`; nothing happens if it has expired."""
+        self._attachment.ring.skip(slot, sequence, 1 << self.bit if mask is None else mask)
+
+    def pending(self) -> list[tuple[FrameRef, FrameMeta]]:
+        """All frames that wait for this reader, oldest first."""
+        frames = []
+        for slot, header in self._attachment.ring.pending(self.bit):
+            check_geometry(header, self._expected, self.descriptor.segment)
+            ref = FrameRef(self.descriptor.segment, slot, header.sequence)
+            frames.append((ref, meta_of(header, self.descriptor.source)))
+        return frames
+
+    def meta(self, ref: FrameRef) -> FrameMeta | None:
+        """What is known about a frame, without a lease; None if it has expired."""
+        header = self._attachment.ring.header(ref.slot, ref.sequence)
+        if header is None:
+            return None
+        check_geometry(header, self._expected, self.descriptor.segment)
+        return meta_of(header, self.descriptor.source)
+
+    def recover(self) -> int:
+        """Makes pending again what this reader held when it died; returns the number of frames."""
+        return self._attachment.ring.recover(self.bit)
+
+    def wait_published(self, seen: int, timeout_s: float) -> int:
+        """Sleeps until the number of publish events is no longer `seen`, at most `timeout_s` seconds; returns it.
+
+        A hint: look at `pending` after every return, for a writer can be killed before it wakes anyone.
+        """
+        return self._attachment.ring.wait_published(seen, timeout_s)
+
+    def close(self) -> None:
+        """Detaches; harmless when repeated. Leases and views stay valid memory; a lease can still be released."""
+        self._planes = []
+        self._attachment.close()

@@ -1,0 +1,57 @@
+"""Removing the segments of dead runs: those whose owner's lock is no longer held."""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import re
+import stat
+import time
+
+from mpipeline import _native
+from mpipeline.ring.mapping import SHARED_MEMORY_DIRECTORY, segment_path
+
+# A segment is created, then locked, then marked with the magic: without magic a free lock may mean "not yet locked".
+CREATION_SECONDS = 10.0
+
+_SEGMENT_NAME = re.compile(r"mp-[A-Za-z0-9_.-]+-\d+")
+
+
+def sweep() -> list[str]:
+    """Removes this user's segments in /dev/shm whose owners are dead; returns their names."""
+    names = sorted(name for name in os.listdir(SHARED_MEMORY_DIRECTORY) if _SEGMENT_NAME.fullmatch(name))
+    return [name for name in names if _remove_if_dead(name)]
+
+
+def _remove_if_dead(name: str) -> bool:
+    path = segment_path(name)
+    try:
+        fd = os.open(path, os.O_RDONLY | os.O_CLOEXEC | os.O_NOFOLLOW | os.O_NONBLOCK)
+    except OSError:  # gone, or not ours
+        return False
+    try:
+        status = os.fstat(fd)
+        if not stat.S_ISREG(status.st_mode) or status.st_uid != os.geteuid():
+            return False
+        try:
+            fcntl.flock(fd, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return False
+        if not _is_abandoned(fd, status) or not os.path.samestat(status, os.stat(path)):
+            return False
+        os.unlink(path)
+        return True
+    except FileNotFoundError:  # another sweep was faster
+        return False
+    finally:
+        os.close(fd)
+
+
+def _is_abandoned(fd: int, status: os.stat_result) -> bool:
+    magic: bytes = _native.ring_layout()["magic"]
+    first = os.pread(fd, len(magic), 0)
+    if first == magic:
+        return True
+    if first.strip(b"\0"):
+        return False  # somebody else's, whatever its name
+    return time.time() - status.st_mtime > CREATION_SECONDS

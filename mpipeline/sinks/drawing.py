@@ -1,0 +1,111 @@
+"""Draws predictions into pictures so that they can be read at any resolution."""
+
+from __future__ import annotations
+
+import colorsys
+from typing import Any
+
+import numpy as np
+
+from mpipeline.frame import Pixels
+from mpipeline.prediction import Detections, Failure, Prediction
+
+Color = tuple[int, int, int]
+
+_GOLDEN_RATIO = 0.618034  # steps of it around the colour wheel never come close to each other
+_RED: Color = (40, 40, 220)
+_BLACK: Color = (0, 0, 0)
+_WHITE: Color = (255, 255, 255)
+
+
+def annotate(image: Pixels, prediction: Prediction, labels: bool = True) -> Pixels:
+    """A copy of a (H, W, 3) uint8 BGR picture with boxes, class names and scores, or a note if there was a failure."""
+    canvas: Pixels = image.copy()
+    if prediction.failure is not None:
+        _draw_failure(canvas, prediction.failure)
+    elif prediction.detections is not None:
+        _draw_detections(canvas, prediction.detections, labels)
+    return canvas
+
+
+def class_color(class_id: int) -> Color:
+    """The colour (B, G, R) of a class: bright, always the same."""
+    red, green, blue = colorsys.hsv_to_rgb((0.36 + class_id * _GOLDEN_RATIO) % 1.0, 0.78, 1.0)
+    return int(blue * 255), int(green * 255), int(red * 255)
+
+
+def fit(image: Pixels, width: int, height: int) -> Pixels:
+    """The picture as exactly (height, width): unchanged, its last row or column repeated for an even size, or, after a
+    change of resolution, scaled with its proportions kept and black bars beside it."""
+    import cv2
+
+    rows, columns = image.shape[:2]
+    if (rows, columns) == (height, width):
+        return image
+    if 0 <= height - rows <= 1 and 0 <= width - columns <= 1:
+        return _pixels(cv2.copyMakeBorder(image, 0, height - rows, 0, width - columns, cv2.BORDER_REPLICATE))
+    scale = min(width / columns, height / rows)
+    size = (max(1, min(width, round(columns * scale))), max(1, min(height, round(rows * scale))))
+    resized = cv2.resize(image, size, interpolation=cv2.INTER_AREA if scale < 1 else cv2.INTER_LINEAR)
+    canvas: Pixels = np.zeros((height, width, 3), np.uint8)
+    left, top = (width - size[0]) // 2, (height - size[1]) // 2
+    canvas[top : top + size[1], left : left + size[0]] = resized
+    return canvas
+
+
+def _draw_detections(canvas: Pixels, detections: Detections, labels: bool) -> None:
+    import cv2
+
+    thickness = _thickness(canvas)
+    order = range(len(detections) - 1, -1, -1)  # the surest last, on top
+    boxes = [tuple(round(value) for value in row) for row in detections.xyxy.tolist()]
+    for i in order:
+        left, top, right, bottom = boxes[i]
+        color = class_color(int(detections.class_id[i]))
+        cv2.rectangle(canvas, (left, top), (right, bottom), color, thickness)
+    for i in order if labels else ():
+        text = f"{detections.class_name[i]} {detections.score[i]:.2f}"
+        _draw_label(canvas, text, boxes[i][0], boxes[i][1], class_color(int(detections.class_id[i])))
+
+
+def _draw_failure(canvas: Pixels, failure: Failure) -> None:
+    import cv2
+
+    height, width = canvas.shape[:2]
+    cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _RED, 3 * _thickness(canvas))
+    _draw_label(canvas, f"not inferred: {failure.reason}", 0, 0, _RED)
+
+
+def _draw_label(canvas: Pixels, text: str, left: int, top: int, color: Color) -> None:
+    """A line of text on a background, above the point (left, top) if there is room, always inside the picture."""
+    import cv2
+
+    height, width = canvas.shape[:2]
+    font, scale, weight = cv2.FONT_HERSHEY_SIMPLEX, _font_scale(canvas), max(1, _thickness(canvas) // 2)
+    text = text.encode("ascii", "replace").decode()  # the font has no other letters
+    (text_width, text_height), below = cv2.getTextSize(text, font, scale, weight)
+    margin = max(2, text_height // 3)
+    box_width, box_height = text_width + 2 * margin, text_height + below // 2 + 2 * margin
+    x = max(0, min(left, width - box_width))
+    y = top - box_height if top >= box_height else top
+    y = max(0, min(y, height - box_height))
+    cv2.rectangle(canvas, (x, y), (x + box_width, y + box_height), color, cv2.FILLED)
+    ink = _BLACK if _luma(color) > 110 else _WHITE
+    cv2.putText(canvas, text, (x + margin, y + margin + text_height), font, scale, ink, weight, cv2.LINE_AA)
+
+
+def _thickness(canvas: Pixels) -> int:
+    return max(1, round(int(min(canvas.shape[:2])) / 360))
+
+
+def _font_scale(canvas: Pixels) -> float:
+    """Capital letters of a 60th of the shorter side, but never under 9 pixels: at scale 1 they are 22 pixels high."""
+    return max(9.0, int(min(canvas.shape[:2])) / 60) / 22
+
+
+def _luma(color: Color) -> float:
+    return 0.114 * color[0] + 0.587 * color[1] + 0.299 * color[2]
+
+
+def _pixels(image: Any) -> Pixels:
+    return np.asarray(image, np.uint8)

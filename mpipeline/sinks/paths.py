@@ -1,0 +1,87 @@
+"""Where a sink's files lie: path templates, safe names of sources, and errors of the file system in clear words."""
+
+from __future__ import annotations
+
+import errno
+import glob
+import re
+from collections.abc import Iterator
+from pathlib import Path
+
+from mpipeline.errors import SinkError
+
+PLACEHOLDER = "{source}"
+_REMEDIES = {
+    errno.EACCES: "give this user the right to write there, or choose another path",
+    errno.EPERM: "give this user the right to write there, or choose another path",
+    errno.EROFS: "the file system is read-only: choose another path",
+    errno.ENOSPC: "the disk is full: free some space, or choose another path",
+    errno.EDQUOT: "the quota is used up: free some space, or choose another path",
+    errno.EISDIR: "it is a folder: name a file in it",
+    errno.ENOTDIR: "a part of the path is a file, not a folder: choose another path",
+    errno.EEXIST: "a part of the path is a file, not a folder: choose another path",
+    errno.ENAMETOOLONG: "choose a shorter path, or a shorter name for the source",
+}
+
+
+def checked_template(template: str) -> str:
+    """`template` if it is one, else a ValueError that says what is wrong: a validator for options."""
+    unknown = [each for each in re.findall(r"\{[^{}]*\}", template) if each != PLACEHOLDER]
+    if unknown:
+        raise ValueError(f"unknown placeholder {unknown[0]} in path {template!r}; valid: {PLACEHOLDER}")
+    if not template.strip() or template.endswith("/"):
+        raise ValueError(f"path {template!r} names no file")
+    return template
+
+
+def safe_name(source: str) -> str:
+    """The name of a source as part of a file name: letters, digits, `_ - .`, not hidden, never empty."""
+    return re.sub(r"[^\w.-]", "_", source).lstrip(".") or "_"
+
+
+def file_error(action: str, path: Path, error: OSError) -> SinkError:
+    """The error to raise `from error` when `action` ("write to") failed on `path`."""
+    remedy = _REMEDIES.get(error.errno or 0, "check the path and the disk")
+    return SinkError(f"cannot {action} {path}: {error.strerror or error}; {remedy}")
+
+
+class OutputPaths:
+    """The files of one sink: one for all sources, or with `{source}` in the template one for each."""
+
+    def __init__(self, template: str) -> None:
+        self.template = template
+        self.per_source = PLACEHOLDER in template
+        self._owners: dict[Path, str] = {}
+
+    def path(self, source: str) -> Path:
+        """The file that `source` would have."""
+        return Path(self.template.replace(PLACEHOLDER, safe_name(source)))
+
+    def claim(self, source: str) -> Path:
+        """The file of `source`, for it alone from now on; SinkError if another source has it already."""
+        path = self.path(source)
+        owner = self._owners.setdefault(path, source)
+        if owner != source:
+            remedy = "rename one of them" if self.per_source else f"put {PLACEHOLDER} into the path"
+            raise SinkError(f"sources {owner!r} and {source!r} would both be written to {path}: {remedy}")
+        return path
+
+    def existing(self) -> Iterator[Path]:
+        """Files that lie where this template may have put them; some may be strangers."""
+        pattern = "*".join(glob.escape(part) for part in self.template.split(PLACEHOLDER))
+        yield from (Path(name) for name in sorted(glob.glob(pattern)) if Path(name).is_file())
+
+    def prepare(self) -> None:
+        """Makes the folder that holds everything, so that a path that cannot be written is known at the start."""
+        fixed = (
+            Path(self.template.split(PLACEHOLDER)[0] + "x").parent if self.per_source else Path(self.template).parent
+        )
+        make_folder(fixed)
+
+
+def make_folder(folder: Path) -> None:
+    """Makes `folder` with its parents. SinkError if that is impossible."""
+    try:
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        raise file_error("make the folder", folder, error) from error

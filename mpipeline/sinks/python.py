@@ -1,0 +1,123 @@
+"""The `python` sink: a class of the user's own."""
+
+from __future__ import annotations
+
+import inspect
+import os
+import sys
+import traceback
+from collections.abc import Callable, Mapping
+from functools import cached_property
+from typing import Any
+
+from pydantic import BaseModel, ConfigDict, Field, field_validator
+
+from mpipeline.errors import ConfigError, SinkError
+from mpipeline.frame import Frame
+from mpipeline.prediction import Prediction
+from mpipeline.registry import resolve
+
+
+class PythonOptions(BaseModel):
+    """`target`: "module:Class"; `options`: keyword arguments for it; `wants_frames`: overrides the class's own word."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    target: str
+    options: dict[str, Any] = Field(default_factory=dict)
+    wants_frames: bool | None = None
+
+    @field_validator("target")
+    @classmethod
+    def _checked_target(cls, target: str) -> str:
+        module, colon, attribute = target.partition(":")
+        if not (module and colon and attribute.isidentifier()):
+            raise ValueError(f"target {target!r} is not of the form module:Class")
+        return target
+
+
+class PythonSink:
+    """Calls `write(prediction, frame)` of the user's object, and `open()`, `end(source)`, `close()` where it has them.
+
+    The object is made from `target(**options)` when the sink is opened; modules in the current folder can be imported.
+    The class's attribute `wants_frames` (True if it has none) says whether `write` gets pixels. An `open` with a
+    parameter `resume` gets it, and may return source → last frame id as `Sink.open` does. What user code raises
+    becomes a SinkError that names the line.
+    """
+
+    Options = PythonOptions
+
+    def __init__(self, name: str, options: PythonOptions) -> None:
+        self.name = name
+        self._options = options
+        self._user: Any = None
+
+    @cached_property
+    def wants_frames(self) -> bool:
+        """Whether `write` wants pixels; imports the user's module unless the options say it."""
+        if self._options.wants_frames is not None:
+            return self._options.wants_frames
+        return bool(getattr(self._target, "wants_frames", True))
+
+    def open(self, resume: bool) -> Mapping[str, int]:
+        """Makes the user's object and opens it."""
+        target = self._target
+        self._user = self._call("__init__", target, **self._options.options)
+        if not callable(getattr(self._user, "write", None)):
+            raise ConfigError(f"{self._options.target} has no method write(prediction, frame)")
+        opener = getattr(self._user, "open", None)
+        if opener is None:
+            return {}
+        knows_resume = "resume" in inspect.signature(opener).parameters
+        written = self._call("open", opener, **({"resume": resume} if knows_resume else {}))
+        return dict(written) if isinstance(written, Mapping) else {}
+
+    def write(self, prediction: Prediction, frame: Frame | None) -> None:
+        """Hands the prediction to the user's object."""
+        self._call("write", self._user.write, prediction, frame)
+
+    def end(self, source: str) -> None:
+        """Tells the user's object, if it wants to know."""
+        if callable(getattr(self._user, "end", None)):
+            self._call("end", self._user.end, source)
+
+    def close(self) -> None:
+        """Closes the user's object, once."""
+        user, self._user = self._user, None
+        if callable(getattr(user, "close", None)):
+            self._call("close", user.close)
+
+    @cached_property
+    def _target(self) -> Callable[..., Any]:
+        path = self._options.target
+        here = os.getcwd()
+        if here not in sys.path:
+            sys.path.insert(0, here)
+        module = path.partition(":")[0]
+        try:
+            target = resolve(path)
+        except ModuleNotFoundError as error:
+            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
+                raise self._error("import", error) from error
+            raise ConfigError(f"sink {self.name!r}: there is no module {module!r} in {here} or on sys.path") from error
+        except AttributeError as error:
+            if module not in sys.modules or error.obj is not sys.modules[module]:
+                raise self._error("import", error) from error
+            raise ConfigError(f"sink {self.name!r}: {path.replace(':', ' has no ')}") from error
+        except Exception as error:
+            raise self._error("import", error) from error
+        if not callable(target):
+            raise ConfigError(f"sink {self.name!r}: {path} is not a class")
+        return target  # type: ignore[no-any-return]
+
+    def _call(self, verb: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
+        try:
+            return function(*arguments, **options)
+        except Exception as error:
+            raise self._error(verb, error) from error
+
+    def _error(self, verb: str, error: Exception) -> SinkError:
+        what = traceback.format_exception_only(error)[-1].strip()
+        frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename != __file__]
+        place = f" ({frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
+        return SinkError(f"sink {self.name!r}: {self._options.target} failed in {verb}: {what}{place}")

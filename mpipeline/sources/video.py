@@ -1,0 +1,143 @@
+"""The source kind `video`: files and network streams, decoded by FFmpeg through PyAV."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, ClassVar
+
+from pydantic import BaseModel
+
+from mpipeline.clock import Clock, SystemClock
+from mpipeline.errors import ConfigError, Reason
+from mpipeline.frame import Pixels
+from mpipeline.sources.source import GrabbedFrame, StreamInfo
+from mpipeline.sources.video_decode import DecodedFrame
+from mpipeline.sources.video_open import VideoOptions
+from mpipeline.sources.video_planes import PlaneCopier
+from mpipeline.sources.video_round import Round, time_of
+
+if TYPE_CHECKING:
+    import av
+
+
+def probe(options: VideoOptions, name: str = "probe") -> StreamInfo:
+    """What a file holds, by opening it and decoding its first frame (milliseconds).
+
+    Raises SourceError as `VideoSource.open` does, and ConfigError for a live stream's address: a probe would take a
+    connection that the run itself needs.
+    """
+    if options.is_live_scheme:
+        raise ConfigError(f"source {name!r}: a live stream is not probed; only files are")
+    source = VideoSource(name, options)
+    try:
+        return source.open()
+    finally:
+        source.close()
+
+
+class VideoSource:
+    """Reads one file or stream; see `Source` for the contract.
+
+    Every frame of a file is delivered exactly once and in presentation order, damaged ones with `corrupt` set. `pts`
+    is the container's own; raw streams, which carry none, give None. A live stream that its server closes ends like
+    a file (`grab` returns None): FFmpeg does not tell an orderly end from a reset connection. A stalled one raises
+    TIMEOUT after `read_timeout` (at most twice that while packets of other streams, such as sound, still arrive).
+    """
+
+    Options: ClassVar[type[BaseModel]] = VideoOptions
+
+    def __init__(self, name: str, options: VideoOptions, clock: Clock | None = None) -> None:
+        self.decode_errors = 0
+        self._name = name
+        self._options = options
+        self._clock: Clock = clock if clock is not None else SystemClock()
+        self._copier = PlaneCopier()
+        self._round: Round | None = None
+        self._first: DecodedFrame | None = None  # decoded by `open`, not yet grabbed
+        self._frame: av.VideoFrame | None = None  # what `retrieve` copies
+        self._delivered = 0
+        self._pts_offset = 0.0  # seconds that the earlier rounds of a loop took
+
+    def open(self) -> StreamInfo:
+        """Connects, and decodes the first frame of a file, or of a stream that does not state its size.
+
+        Raises SourceError.
+        """
+        current = self._round = Round(self._name, self._options, self._clock)
+        stream = current.stream
+        width, height = stream.codec_context.width, stream.codec_context.height
+        if not current.live or not (width and height):
+            self._first = self._next()
+            if self._first is not None:
+                format = self._copier.format_of(self._first.frame)
+                width, height = format.width, format.height
+        return StreamInfo(
+            live=current.live,
+            width=width,
+            height=height,
+            rate=current.rate(),
+            frame_count=0 if current.live else stream.frames,
+            codec=stream.codec_context.codec.canonical_name,
+        )
+
+    def grab(self) -> GrabbedFrame | None:
+        """Decodes the next frame; None at the end. Raises SourceError."""
+        decoded, self._first = (self._first, None) if self._first is not None else (self._next(), None)
+        if decoded is None:
+            return None
+        frame = self._frame = decoded.frame
+        self._delivered += 1
+        return GrabbedFrame(
+            format=self._copier.format_of(frame),
+            pts=self._pts(frame),
+            captured_ns=decoded.captured_ns,
+            wall_ns=decoded.wall_ns,
+            key_frame=frame.key_frame,
+            corrupt=frame.is_corrupt,
+        )
+
+    def retrieve(self, planes: tuple[Pixels, ...]) -> None:
+        """Copies the grabbed frame into `planes`, laid out by its format."""
+        if self._frame is None:
+            raise RuntimeError("retrieve needs a grabbed frame")
+        self._copier.copy(self._frame, planes)
+
+    def close(self) -> None:
+        """Closes decoder and container; harmless when repeated."""
+        self._frame = self._first = None
+        if self._round is not None:
+            self._round.close()
+            self._round = None
+
+    def _next(self) -> DecodedFrame | None:
+        while True:
+            if self._round is None:
+                raise RuntimeError("grab needs an open source")
+            errors = self._round.errors()
+            try:
+                decoded = self._round.next()
+            finally:
+                self.decode_errors += self._round.errors() - errors
+            if decoded is not None or not self._begins_again(self._round):
+                return decoded
+
+    def _begins_again(self, ended: Round) -> bool:
+        """At the end: whether a loop starts over. Raises SourceError if the end came too early."""
+        missing = ended.packets.missing
+        if self._options.loop and ended.frames and not ended.live:
+            self.decode_errors += bool(missing)
+            self._pts_offset += ended.length_s()
+            ended.close()
+            self._round = Round(self._name, self._options, self._clock)
+            return True
+        if missing:
+            raise ended.error(Reason.TRUNCATED, missing)
+        if not self._delivered and not ended.live:
+            raise ended.error(Reason.CORRUPT_DATA, ended.log.last())
+        return False
+
+    def _pts(self, frame: av.VideoFrame) -> float | None:
+        """The frame's pts, raised by the earlier rounds of a loop so that it never goes back."""
+        assert self._round is not None
+        self._round.shown(frame)
+        time = time_of(frame)
+        return None if time is None else time + self._pts_offset

@@ -1,0 +1,122 @@
+"""Turns packets into frames: counts errors and goes on, holds back what comes before the first key frame."""
+
+from __future__ import annotations
+
+import os
+from collections import deque
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from mpipeline.clock import Clock
+from mpipeline.sources.video_errors import ErrorLog
+
+if TYPE_CHECKING:
+    import av
+    from av.packet import Packet
+    from av.stream import Stream
+    from av.video.stream import VideoStream
+
+_FILE_THREADS = 4
+_STREAM_THREADS = 2
+_GATE_PATIENCE = 300  # frames: some encoders refresh gradually and never mark a key frame
+_INTRA = 1  # AVPictureType
+_DRAIN_LIMIT = 64  # calls; each takes at least one frame or error out of the decoder
+
+
+@dataclass(frozen=True, slots=True)
+class DecodedFrame:
+    """A frame, and the two clocks at the moment when the packet that completed it had arrived."""
+
+    frame: av.VideoFrame
+    captured_ns: int
+    wall_ns: int
+
+
+class KeyFrameGate:
+    """Lets frames pass from the first key frame on; what comes before is grey or smeared."""
+
+    def __init__(self) -> None:
+        self._is_open = False
+        self._held_back = 0
+
+    def feed(self, packet: Packet[Stream]) -> None:
+        """Sees what goes into the decoder: a key frame that an edit list hides comes out as no frame."""
+        if packet.is_discard and packet.is_keyframe:
+            self._is_open = True
+
+    def passes(self, frame: av.VideoFrame) -> bool:
+        """Whether this frame may be shown."""
+        if not self._is_open:
+            self._is_open = frame.key_frame or frame.pict_type == _INTRA or self._held_back >= _GATE_PATIENCE
+            self._held_back += not self._is_open
+        return self._is_open
+
+
+class FrameDecoder:
+    """The decoder of one stream, from the first packet to the last.
+
+    `errors` counts the packets whose decoding raised or logged an error. Frames of files are decoded by several
+    threads at once; frames of live streams are not, because each such thread delays the picture by one frame.
+    """
+
+    def __init__(self, stream: VideoStream, clock: Clock, log: ErrorLog, *, live: bool, threads: int = 0) -> None:
+        self.errors = 0
+        self._clock = clock
+        self._log = log
+        self._logged = log.count()
+        self._gate = KeyFrameGate()
+        self._ready: deque[DecodedFrame] = deque()
+        self._time_base = stream.time_base
+        self._codec = stream.codec_context
+        self._codec.thread_type = "SLICE" if live else "AUTO"
+        self._codec.thread_count = threads or min(_STREAM_THREADS if live else _FILE_THREADS, _cpus())
+
+    def feed(self, packet: Packet[Stream] | None) -> None:
+        """Decodes one packet that has just arrived; None says that it was the last."""
+        import av
+
+        captured_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
+        if packet is not None:
+            self._gate.feed(packet)
+        failed = False
+        try:
+            frames = self._codec.decode(packet)
+        except av.EOFError:
+            frames = []
+        except av.FFmpegError:
+            frames, failed = [], True
+        logged = self._log.count()
+        self.errors += failed or logged > self._logged
+        self._logged = logged
+        for frame in frames:
+            if frame.time_base is None:  # frames that only the end brought out have no packet to take it from
+                frame.time_base = self._time_base
+            if self._gate.passes(frame):
+                self._ready.append(DecodedFrame(frame, captured_ns, wall_ns))
+
+    def pop(self) -> DecodedFrame | None:
+        """The next finished frame, in presentation order; None if more packets are needed."""
+        return self._ready.popleft() if self._ready else None
+
+    def close(self) -> None:
+        """Lets the decoder's threads come to rest before it is freed.
+
+        PyAV frees a decoder while it holds the interpreter; a thread of the decoder that wants to log an error in
+        that moment would wait for the interpreter, and the freeing for the thread, for ever.
+        """
+        import av
+
+        self._ready.clear()
+        if not self._codec.is_open:
+            return
+        for _ in range(_DRAIN_LIMIT):
+            try:
+                self._codec.decode(None)
+            except av.EOFError:
+                return
+            except av.FFmpegError:
+                continue
+
+
+def _cpus() -> int:
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1

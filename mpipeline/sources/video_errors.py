@@ -1,0 +1,139 @@
+"""Turns what FFmpeg reports into SourceErrors: a reason code, a sentence with a remedy, and no credentials."""
+
+from __future__ import annotations
+
+import errno
+import re
+from typing import TYPE_CHECKING, cast
+
+from mpipeline.credentials import redact
+from mpipeline.errors import Reason, SourceError
+
+if TYPE_CHECKING:
+    from collections.abc import Mapping
+
+    import av
+
+LogLine = tuple[int, str, str]  # level, part of FFmpeg, text
+
+_LOCAL_REMEDIES: Mapping[Reason, str] = {
+    Reason.NOT_FOUND: "there is no such file",
+    Reason.PERMISSION_DENIED: "the file may not be read; check its permissions",
+    Reason.NOT_A_VIDEO: "this is not a video, or its header is missing or cut off",
+    Reason.CODEC_UNSUPPORTED: "no decoder for this codec is installed; convert the file, for example to H.264",
+    Reason.NO_VIDEO: "it holds no video stream, only other data such as audio",
+    Reason.CORRUPT_DATA: "no frame of it can be decoded",
+    Reason.TRUNCATED: "a part of the file is missing; copy it again",
+}
+_NETWORK_REMEDIES: Mapping[Reason, str] = {
+    Reason.AUTH_FAILED: "the server refused the user name or password; check the credentials in the address",
+    Reason.NOT_FOUND: "the server does not know this path; check the part after the host",
+    Reason.UNREACHABLE: "no connection to the server; check the host, the port and the network",
+    Reason.TIMEOUT: "the server did not answer in time; check the network, or raise the timeout",
+    Reason.TLS_FAILED: "no encrypted connection; check that the server speaks TLS on this port and its certificate",
+    Reason.SERVER_ERROR: "the server answered with an error",
+    Reason.NOT_A_VIDEO: "what the server sends is not a video",
+    Reason.CODEC_UNSUPPORTED: "no decoder for this codec is installed; set the camera to H.264 or H.265",
+    Reason.NO_VIDEO: "it offers no video stream",
+    Reason.CORRUPT_DATA: "no frame of it can be decoded",
+    Reason.TRUNCATED: "the transfer ended early",
+}
+_NEVER_RETRIED = {Reason.CODEC_UNSUPPORTED, Reason.NO_VIDEO}
+_UNREACHABLE_ERRNOS = {
+    errno.ECONNREFUSED,
+    errno.ECONNRESET,
+    errno.ECONNABORTED,
+    errno.EPIPE,
+    errno.EHOSTUNREACH,
+    errno.EHOSTDOWN,
+    errno.ENETUNREACH,
+    errno.ENETDOWN,
+    errno.EADDRNOTAVAIL,
+}
+_TLS_LOG = re.compile(r"\b(tls|ssl|certificate|handshake)", re.IGNORECASE)
+_UNREACHABLE_LOG = re.compile(r"failed to resolve|name or service|no route|refused|reset by peer", re.IGNORECASE)
+
+
+class ErrorLog:
+    """Counts the error lines that FFmpeg logs, and keeps them off the terminal.
+
+    PyAV remembers the last line of level ERROR and how many there were once its callback is installed; the threshold
+    PANIC makes it pass on nothing. The count is per process: with several sources in one process it may count a
+    neighbour's lines too.
+    """
+
+    def __init__(self) -> None:
+        import av
+
+        self._logging = av.logging
+        if av.logging.get_level() is None:
+            av.logging.set_level(av.logging.PANIC)
+
+    def count(self) -> int:
+        """Error lines since the process started."""
+        return self._logging.get_last_error()[0]
+
+    def last(self) -> str:
+        """The last of them as `[part] text`, redacted; empty if there was none."""
+        return _log_text(self._logging.get_last_error()[1])
+
+
+def classify(error: av.FFmpegError, *, local: bool, timed_out: bool) -> Reason:
+    """The reason code behind `error`. `timed_out`: the deadline of the call had passed when it was raised.
+
+    FFmpeg answers an expired deadline with whatever its parser makes of the missing data, most often "invalid data",
+    so the clock decides before the code does.
+    """
+    import av
+
+    by_class: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Reason], ...] = (
+        ((av.HTTPUnauthorizedError, av.HTTPForbiddenError), Reason.AUTH_FAILED),
+        (av.HTTPNotFoundError, Reason.NOT_FOUND),
+        ((av.HTTPClientError, av.HTTPError), Reason.SERVER_ERROR),
+        ((av.TimeoutError, av.ExitError), Reason.TIMEOUT),
+        ((av.DecoderNotFoundError, av.PatchWelcomeError), Reason.CODEC_UNSUPPORTED),
+        ((av.FileNotFoundError, av.NotADirectoryError), Reason.NOT_FOUND),
+        (av.PermissionError, Reason.PERMISSION_DENIED),
+        ((av.IsADirectoryError, av.DemuxerNotFoundError, av.ProtocolNotFoundError), Reason.NOT_A_VIDEO),
+    )
+    for classes, reason in by_class:
+        if isinstance(error, classes):
+            return reason
+    if timed_out and not local:
+        return Reason.TIMEOUT
+    line = _log_text(cast("LogLine | None", error.log))
+    if _TLS_LOG.search(line):
+        return Reason.TLS_FAILED
+    if error.errno in _UNREACHABLE_ERRNOS or _UNREACHABLE_LOG.search(line):
+        return Reason.UNREACHABLE
+    return Reason.NOT_A_VIDEO if isinstance(error, av.InvalidDataError) else Reason.FAILED
+
+
+def ffmpeg_error(
+    name: str, uri: str, error: av.FFmpegError, *, doing: str, local: bool, timed_out: bool = False
+) -> SourceError:
+    """The SourceError for an FFmpegError; raise it `from` the original."""
+    import av
+
+    reason = classify(error, local=local, timed_out=timed_out)
+    if reason is Reason.NOT_A_VIDEO and uri.startswith(("rtsp", "rtmp")) and isinstance(error, av.InvalidDataError):
+        reason = Reason.UNREACHABLE  # the connection was closed before, or in the middle of, an answer
+    line = _log_text(cast("LogLine | None", error.log))  # PyAV's stub says otherwise
+    detail = f"FFmpeg says: {error.strerror}" + (f"; {line}" if line else "")
+    return source_error(name, uri, reason, doing=doing, local=local, detail=detail)
+
+
+def source_error(
+    name: str, uri: str, reason: Reason, *, doing: str, local: bool, detail: str = "", retryable: bool | None = None
+) -> SourceError:
+    """A SourceError with a sentence for `reason`; what is wrong with a file stays wrong, a network may recover."""
+    remedy = (_LOCAL_REMEDIES if local else _NETWORK_REMEDIES).get(reason, "")
+    told = f"{remedy} ({detail})" if remedy and detail else remedy or detail or reason.value
+    message = redact(f"source {name!r}: cannot {doing} {uri}: {told}")
+    if retryable is None:
+        retryable = not local and reason not in _NEVER_RETRIED
+    return SourceError(message, reason, retryable=retryable)
+
+
+def _log_text(line: LogLine | None) -> str:
+    return redact(f"[{line[1]}] {line[2].strip()}") if line else ""

@@ -1,0 +1,184 @@
+"""One worker as the supervisor sees it: its process, its state, its last words."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import signal
+import subprocess
+import sys
+from collections import deque
+from enum import Enum
+
+from mpipeline.messages import Bye, Heartbeat, Ready
+from mpipeline.supervisor.plan import WorkerPlan
+from mpipeline.supervisor.restart import RestartPolicy
+
+_TAIL_LINES = 20
+_READ_BYTES = 1 << 16
+
+logger = logging.getLogger("mpipeline")
+
+
+class ProcessState(str, Enum):
+    """Where a worker's process stands."""
+
+    STARTING = "STARTING"
+    RUNNING = "RUNNING"
+    BACKOFF = "BACKOFF"
+    STOPPING = "STOPPING"
+    EXITED = "EXITED"
+    FATAL = "FATAL"
+
+
+class Child:
+    """A worker's process over all its incarnations. Acts only when told; decisions are the supervisor's."""
+
+    def __init__(self, plan: WorkerPlan, policy: RestartPolicy, control: str, log_level: str) -> None:
+        self.plan = plan
+        self.policy = policy
+        self.state = ProcessState.STARTING
+        self.incarnation = 0
+        self.restarts = 0
+        self.ready: Ready | None = None
+        self.ready_ns = 0
+        self.heartbeat: Heartbeat | None = None
+        self.heard_ns = 0
+        self.bye: Bye | None = None
+        self.due_ns = 0  # when a restart is due, in BACKOFF
+        self.exit_code: int | None = None
+        self.failure = ""
+        self.pidfd = -1
+        self.stderr_fd = -1
+        self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
+        self.counters: dict[str, float] = {}  # of earlier incarnations, summed
+        self._control = control
+        self._log_level = log_level
+        self._process: subprocess.Popen[bytes] | None = None
+        self._partial = b""
+
+    @property
+    def name(self) -> str:
+        """The worker's name within the run."""
+        return self.plan.name
+
+    @property
+    def identity(self) -> str:
+        """Its name on the control channel, this incarnation's."""
+        return f"{self.name}#{self.incarnation}"
+
+    @property
+    def pid(self) -> int:
+        """Process id, 0 while there is no process."""
+        return self._process.pid if self._process is not None else 0
+
+    @property
+    def is_alive(self) -> bool:
+        """Whether there is a process."""
+        return self._process is not None
+
+    @property
+    def is_over(self) -> bool:
+        """Whether it has ended and will not be started again."""
+        return self.state in (ProcessState.EXITED, ProcessState.FATAL)
+
+    def spawn(self, lifeline: int, now_ns: int) -> None:
+        """Starts the next incarnation."""
+        self.incarnation += 1
+        self.restarts = self.incarnation - 1
+        self.ready, self.heartbeat, self.bye, self.exit_code = None, None, None, None
+        self.heard_ns = now_ns
+        self.state = ProcessState.STARTING
+        command = [
+            *(sys.executable, "-m", "mpipeline.workers", self.plan.role.value, "--name", self.name),
+            *("--incarnation", str(self.incarnation), "--control", self._control),
+            *("--lifeline", str(lifeline), "--log-level", self._log_level),
+        ]
+        self._process = subprocess.Popen(
+            command,
+            stdin=subprocess.DEVNULL,
+            stderr=subprocess.PIPE,
+            pass_fds=[lifeline],
+            start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's alone
+        )
+        assert self._process.stderr is not None
+        self.stderr_fd = self._process.stderr.fileno()
+        os.set_blocking(self.stderr_fd, False)
+        self.pidfd = os.pidfd_open(self._process.pid)
+
+    def read_stderr(self) -> None:
+        """Passes on what the worker has logged; anything else it printed is kept for the report of a crash."""
+        while True:
+            try:
+                data = os.read(self.stderr_fd, _READ_BYTES)
+            except (BlockingIOError, OSError):
+                return
+            if not data:
+                return
+            *lines, self._partial = (self._partial + data).split(b"\n")
+            self._partial = self._partial[-_READ_BYTES:]
+            for line in lines:
+                self._log(line.decode(errors="replace"))
+
+    def reap(self) -> int:
+        """Collects the exit code of a process that has ended, and closes what belonged to it."""
+        assert self._process is not None
+        code = self._process.wait()
+        self.read_stderr()
+        if self._partial:
+            self._log(self._partial.decode(errors="replace"))
+            self._partial = b""
+        assert self._process.stderr is not None
+        self._process.stderr.close()
+        os.close(self.pidfd)
+        self.pidfd = self.stderr_fd = -1
+        self._process = None
+        self.exit_code = code
+        if self.heartbeat is not None:
+            for key, value in self.heartbeat.metrics.items():
+                self.counters[key] = self.counters.get(key, 0.0) + value
+            self.heartbeat = Heartbeat(
+                self.heartbeat.progress, {}, self.heartbeat.state, self.heartbeat.reason, self.heartbeat.detail
+            )
+        return code
+
+    def metrics(self) -> dict[str, float]:
+        """Its counters over all incarnations."""
+        total = dict(self.counters)
+        if self.heartbeat is not None:
+            for key, value in self.heartbeat.metrics.items():
+                total[key] = total.get(key, 0.0) + value
+        return total
+
+    def kill(self, signal_number: int = signal.SIGKILL) -> None:
+        """Sends a signal to the process and whatever it has started."""
+        if self._process is None:
+            return
+        try:
+            os.killpg(self._process.pid, signal_number)
+        except (ProcessLookupError, PermissionError):
+            self._process.send_signal(signal_number)
+
+    def describe_exit(self) -> str:
+        """How it ended, for people: exit code or signal, and the last lines it printed."""
+        code = self.exit_code if self.exit_code is not None else 0
+        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        words = self.bye.detail if self.bye is not None and self.bye.detail else " | ".join(list(self.tail)[-3:])
+        return f"{how}{': ' + words if words else ''}"
+
+    def _log(self, line: str) -> None:
+        try:
+            record = json.loads(line)
+            message, level = record.pop("message"), record.pop("level")
+        except (ValueError, KeyError, AttributeError, TypeError):
+            if line.strip():
+                self.tail.append(line)
+                logger.debug("%s: %s", self.name, line)
+            return
+        number = logging.getLevelName(str(level).upper())
+        trace = record.pop("trace", "")
+        self.tail.append(str(message))
+        fields = {k: v for k, v in record.items() if k in ("event", "source", "reason", "sink")}
+        text = f"{message}\n{trace}" if trace else message
+        logger.log(number if isinstance(number, int) else logging.INFO, "%s", text, extra={"worker": self.name, **fields})

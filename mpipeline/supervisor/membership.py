@@ -1,0 +1,221 @@
+"""Who takes part in a run, and who reads which ring: handshakes, ring requests, sinks, attached programs."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+
+from mpipeline.errors import RunExists, SharedMemoryFull
+from mpipeline.messages import (
+    PROTOCOL_VERSION,
+    Bye,
+    Hello,
+    Message,
+    Ready,
+    Refused,
+    RingAttached,
+    RingGranted,
+    RingRequest,
+    RingRetired,
+    Role,
+    SinkAdded,
+    SinkRemoved,
+    SourceEnded,
+    Start,
+)
+from mpipeline.supervisor.attachments import Attachment, Attachments
+from mpipeline.supervisor.child import Child, ProcessState
+from mpipeline.supervisor.plan import INFERENCE, INFERENCE_BIT, Plan, is_every_frame, slots_for
+from mpipeline.supervisor.rings import Reader, Rings
+from mpipeline.transport.run_directory import Endpoints
+
+logger = logging.getLogger("mpipeline.supervisor")
+
+_LISTENER_QUEUE = 64
+
+Send = Callable[[str, Message], object]
+
+
+class Membership:
+    """Answers the workers. Every ring is made here, and every reader hears of it before its first frame."""
+
+    def __init__(self, plan: Plan, children: dict[str, Child], endpoints: Endpoints, run_id: str, send: Send) -> None:
+        self.streams: dict[str, RingRequest] = {}  # source → what its decoder has told of it
+        self.attachments = Attachments(reserved_bits=1 + len(plan.sinks))
+        self._plan = plan
+        self._children = children
+        self._endpoints = endpoints
+        self._send = send
+        self._rings = Rings(run_id)
+        self._rings.add_reader(Reader(INFERENCE, INFERENCE_BIT, pins_every_frame=True))
+        self._requests: dict[str, RingRequest] = {}  # decoder → the request that waits
+        self._sinks: dict[str, SinkAdded] = {}  # worker → as inference knows it, once it has been ready
+
+    # --- handshake ----------------------------------------------------------------------------------------------
+
+    def greet(self, identity: str, hello: Hello) -> None:
+        """HELLO → START, or a refusal that says why."""
+        child = self._children.get(hello.name)
+        if hello.protocol != PROTOCOL_VERSION:
+            ours = f"this run speaks protocol {PROTOCOL_VERSION}, you speak {hello.protocol}"
+            self._send(identity, Refused(f"{ours}: use one version of mpipeline for both"))
+        elif hello.role is Role.ATTACHED:
+            self._attach(identity, hello)
+        elif child is None or child.identity != identity:
+            self._send(identity, Refused(f"{identity} is not part of this run"))
+        else:
+            spec = {
+                **child.plan.spec,
+                "frames": self._endpoints.frames,
+                "predictions": self._endpoints.predictions,
+                "resume": child.incarnation > 1,
+            }
+            if child.plan.role is Role.DECODER:
+                spec["resume_after"] = self._rings.last_frame_id(_source(child))
+            self._send(identity, Start(spec))
+
+    def welcome(self, child: Child, ready: Ready) -> None:
+        """A worker can work: it hears of everything that is there already."""
+        if child.plan.role is Role.INFERENCE:
+            for added in self._sinks.values():
+                self._send(child.identity, added)
+            for attachment in self.attachments.present():
+                self._send(child.identity, _listener(attachment))
+            self._introduce_rings(child.identity)
+            for decoder in self._workers(Role.DECODER):
+                if decoder.is_over:
+                    self._send(child.identity, self._ended(decoder))
+        elif child.plan.role is Role.SINK:
+            sink = next(s for s in self._plan.sinks if s.worker == child.name)
+            every, latest = sink.overflow(every_frame=True), sink.overflow(every_frame=False)
+            wants_frames = bool(ready.facts.get("wants_frames"))
+            added = SinkAdded(sink.spec.name, sink.bit if wants_frames else -1, every, latest, sink.spec.queue)
+            if wants_frames:
+                self._rings.add_reader(Reader(child.name, sink.bit, pins_every_frame=every == "block"))
+                self._introduce_rings(child.identity)
+            self._sinks[child.name] = added
+            self._tell_inference(added)
+
+    def farewell(self, child: Child) -> None:
+        """A worker is over for good: nobody waits for it any longer."""
+        self._requests.pop(child.name, None)
+        if child.plan.role is Role.DECODER:
+            self._rings.reap_writer(_source(child))
+            self._tell_inference(self._ended(child))
+        elif child.plan.role is Role.SINK:
+            self._rings.remove_reader(child.name)
+            self._sinks.pop(child.name, None)
+            self._tell_inference(SinkRemoved(child.plan.spec["sink"]["name"]))
+
+    def interrupted(self, child: Child) -> None:
+        """A worker is down and will come back; what only the living may hold is taken back."""
+        self._requests.pop(child.name, None)
+        if child.plan.role is Role.DECODER:
+            self._rings.reap_writer(_source(child))
+
+    # --- rings --------------------------------------------------------------------------------------------------
+
+    def request(self, child: Child, message: RingRequest) -> None:
+        """A decoder knows its geometry."""
+        self.streams[_source(child)] = message
+        self._requests[child.name] = message
+
+    def serve(self) -> None:
+        """Grants waiting requests as soon as every sink is ready, and removes rings that have fallen silent."""
+        for segment in self._rings.retire():
+            for identity in self._pixel_readers():
+                self._send(identity, RingRetired(segment))
+            for decoder in self._workers(Role.DECODER):
+                self._send(decoder.identity, RingRetired(segment))
+        sinks = self._workers(Role.SINK)
+        if self._requests and all(s.name in self._sinks or s.is_over for s in sinks):
+            for name, message in self._requests.items():
+                self._grant(self._children[name], message)
+            self._requests.clear()
+
+    def close(self) -> None:
+        """Dismisses attached programs and removes all rings."""
+        for attachment in self.attachments.present():
+            self._send(attachment.identity, Bye())
+            self.attachments.remove(attachment)
+        self._rings.close()
+
+    def _grant(self, child: Child, message: RingRequest) -> None:
+        source = next(s for s in self._plan.config.sources if s.name == _source(child))
+        every_frame = is_every_frame(source, message.live)
+        slots = slots_for(self._plan.config, source, every_frame)
+        format = message.descriptor.format
+        try:
+            descriptor, fresh = self._rings.grant(source.name, format, slots, every_frame, message.last_frame_id)
+        except SharedMemoryFull as error:
+            self._send(child.identity, Refused(str(error)))
+            return
+        if fresh:
+            for identity in self._pixel_readers():
+                self._send(identity, RingAttached(descriptor, every_frame, self._skip_mask()))
+        self._send(child.identity, RingGranted(descriptor, reuse=not every_frame))
+
+    def _introduce_rings(self, identity: str) -> None:
+        for descriptor, every_frame in self._rings.descriptors():
+            self._send(identity, RingAttached(descriptor, every_frame, self._skip_mask()))
+
+    def _skip_mask(self) -> int:
+        """All readers but inference: what inference declines, nobody will ask for."""
+        return 0x7FFF & ~(1 << INFERENCE_BIT)
+
+    def _pixel_readers(self) -> list[str]:
+        """Identities of everyone who attaches to rings and can hear of it."""
+        ready = [c for c in self._children.values() if c.is_alive and c.ready is not None]
+        inference = [c.identity for c in ready if c.plan.role is Role.INFERENCE]
+        sinks = [c.identity for c in ready if c.name in self._sinks and self._sinks[c.name].bit >= 0]
+        return inference + sinks + [a.identity for a in self.attachments.present() if a.bit >= 0]
+
+    # --- attached programs --------------------------------------------------------------------------------------
+
+    def _attach(self, identity: str, hello: Hello) -> None:
+        try:
+            attachment = self.attachments.add(hello, identity)
+        except RunExists as error:
+            self._send(identity, Refused(str(error)))
+            return
+        except OSError:
+            self._send(identity, Refused(f"no process {hello.pid} can be seen here: attach from the same machine"))
+            return
+        self._send(identity, Start({"predictions": self._endpoints.predictions, "bit": attachment.bit}))
+        if attachment.bit >= 0:
+            self._rings.add_reader(Reader(_reader_name(attachment), attachment.bit, pins_every_frame=False))
+            self._introduce_rings(identity)
+        self._tell_inference(_listener(attachment))
+        logger.info("%s attached", attachment.name, extra={"event": "attached", "sink": attachment.name})
+
+    def detach(self, attachment: Attachment) -> None:
+        """An attached program has said goodbye or is dead: what it held is given back."""
+        self._tell_inference(SinkRemoved(attachment.name))
+        self._rings.remove_reader(_reader_name(attachment))
+        self.attachments.remove(attachment)
+        logger.info("%s detached", attachment.name, extra={"event": "detached", "sink": attachment.name})
+
+    # --- inside -------------------------------------------------------------------------------------------------
+
+    def _tell_inference(self, message: Message) -> None:
+        for child in self._workers(Role.INFERENCE):
+            if child.ready is not None and child.is_alive:
+                self._send(child.identity, message)
+
+    def _workers(self, role: Role) -> list[Child]:
+        return [child for child in self._children.values() if child.plan.role is role]
+
+    def _ended(self, decoder: Child) -> SourceEnded:
+        return SourceEnded(_source(decoder), self._rings.last_frame_id(_source(decoder)))
+
+
+def _source(child: Child) -> str:
+    return str(child.plan.spec["source"]["name"])
+
+
+def _reader_name(attachment: Attachment) -> str:
+    return f"attached:{attachment.name}"
+
+
+def _listener(attachment: Attachment) -> SinkAdded:
+    return SinkAdded(attachment.name, attachment.bit, "drop_oldest", "drop_oldest", _LISTENER_QUEUE)

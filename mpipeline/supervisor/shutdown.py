@@ -1,0 +1,117 @@
+"""Ends a run in the order of the flow: decoders, inference, sinks. Each stage has its deadline, then TERM, then KILL."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable, Mapping
+from enum import Enum
+
+from mpipeline.clock import NS_PER_S
+from mpipeline.messages import Role
+from mpipeline.supervisor.child import Child, ProcessState
+
+logger = logging.getLogger("mpipeline.supervisor")
+
+_DECODER_NS = 3 * NS_PER_S // 2  # a decoder may hang in a network read; killing it costs nothing, the ring is the truth
+_TERM_NS = NS_PER_S // 2  # between TERM and KILL
+
+
+class Phase(str, Enum):
+    """Which stage is being ended. OVER: nobody is left."""
+
+    RUNNING = "running"
+    DECODERS = "stopping decoders"
+    INFERENCE = "draining inference"
+    SINKS = "draining sinks"
+    OVER = "over"
+
+
+_ROLE = {Phase.DECODERS: Role.DECODER, Phase.INFERENCE: Role.INFERENCE, Phase.SINKS: Role.SINK}
+_NEXT = {Phase.DECODERS: Phase.INFERENCE, Phase.INFERENCE: Phase.SINKS, Phase.SINKS: Phase.OVER}
+
+
+class Shutdown:
+    """Watches for the end and brings it about. A run ends when all sources have, or when it is told to stop.
+
+    A run that ends by itself gives inference and sinks all the time they need; one that is stopped gives each stage
+    `stop_timeout` seconds.
+    """
+
+    def __init__(self, stop_timeout: float, children: Mapping[str, Child], drain: Callable[[Child], None]) -> None:
+        self.phase = Phase.RUNNING
+        self._stop_timeout_ns = int(stop_timeout * NS_PER_S)
+        self._children = children
+        self._drain = drain
+        self._asked: set[str] = set()  # identities that were sent DRAIN
+        self._deadline: int | None = None
+        self._terminated = False
+
+    def abandons(self, child: Child) -> bool:
+        """Whether a worker that has ended is not needed any more, although its work was not done."""
+        return self.phase is Phase.DECODERS and child.plan.role is Role.DECODER or self._terminated
+
+    def advance(self, now: int, stop_calls: int) -> None:
+        """One look: begins the end, goes on to the next stage, enforces deadlines."""
+        if stop_calls >= 2 and self.phase is not Phase.OVER:
+            self._end_now()
+            return
+        if self.phase is Phase.RUNNING and (stop_calls or self._nothing_left()):
+            if stop_calls:
+                logger.info("stopping: finishing what is in flight", extra={"event": "stopping"})
+            self._enter(Phase.DECODERS, now, stop_calls > 0)
+        while self.phase in _ROLE and all(child.is_over for child in self._stage()):
+            self._enter(_NEXT[self.phase], now, stop_calls > 0)
+        if self.phase not in _ROLE:
+            return
+        if stop_calls and self._deadline is None:
+            self._deadline = now + self._stop_timeout_ns
+        self._press(now)
+
+    def _press(self, now: int) -> None:
+        for child in self._stage():
+            if child.state is ProcessState.BACKOFF and self.phase is Phase.DECODERS:
+                child.state = ProcessState.EXITED
+            elif child.is_alive and child.ready is not None and child.identity not in self._asked:
+                self._asked.add(child.identity)
+                self._drain(child)
+        if self._deadline is None or now < self._deadline:
+            return
+        late = [child for child in self._stage() if not child.is_over]
+        number = signal.SIGKILL if self._terminated or self.phase is Phase.DECODERS else signal.SIGTERM
+        for child in late:
+            logger.warning("%s did not end in time", child.name, extra={"event": "stop_late", "worker": child.name})
+            if child.state is ProcessState.BACKOFF:
+                child.state = ProcessState.EXITED
+            child.kill(number)
+        self._terminated = True
+        self._deadline = now + _TERM_NS
+
+    def _enter(self, phase: Phase, now: int, stopping: bool) -> None:
+        self.phase = phase
+        self._terminated = False
+        if not stopping:
+            self._deadline = None
+        else:
+            self._deadline = now + (_DECODER_NS if phase is Phase.DECODERS else self._stop_timeout_ns)
+
+    def _end_now(self) -> None:
+        logger.warning("ending at once", extra={"event": "killed"})
+        for child in self._children.values():
+            child.kill()
+        self.phase = Phase.OVER
+
+    def _nothing_left(self) -> bool:
+        """Whether the run cannot go on: all sources are over, or inference is, or every sink has failed."""
+        sinks = self._of(Role.SINK)
+        return (
+            all(child.is_over for child in self._of(Role.DECODER))
+            or any(child.is_over for child in self._of(Role.INFERENCE))
+            or (bool(sinks) and all(child.is_over for child in sinks))
+        )
+
+    def _stage(self) -> list[Child]:
+        return self._of(_ROLE[self.phase])
+
+    def _of(self, role: Role) -> list[Child]:
+        return [child for child in self._children.values() if child.plan.role is role]

@@ -1,0 +1,225 @@
+"""The supervisor's loop: starts the workers of a plan, listens, restarts what died, and ends the run in order.
+
+It enforces the plan and knows no kind. One thread runs it; `stop` may be called from a signal handler or another thread.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import select
+import uuid
+from collections.abc import Callable
+from pathlib import Path
+
+from mpipeline.clock import NS_PER_S, Clock, SystemClock
+from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_SOURCE_FAILED
+from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, RingRequest, Role
+from mpipeline.ring.segment import check_capacity, sweep
+from mpipeline.supervisor.child import Child, ProcessState
+from mpipeline.supervisor.membership import Membership
+from mpipeline.supervisor.plan import Plan
+from mpipeline.supervisor.restart import Done, Fatal, Restart, RestartPolicy
+from mpipeline.supervisor.shutdown import Phase, Shutdown
+from mpipeline.supervisor.status import RunStatus, describe
+from mpipeline.transport import channel, run_directory
+
+logger = logging.getLogger("mpipeline.supervisor")
+
+_TICK_S = 0.1
+_LOAD_LIMIT_NS = 900 * NS_PER_S  # a first load or an engine build is not a hang
+_SILENCE_LIMIT_NS = 60 * NS_PER_S  # longer than every deadline inside a worker
+
+
+class Supervisor:
+    """Runs one plan: `start()`, then `step()` until it returns False, then `close()`; or all of it by `run()`."""
+
+    def __init__(self, plan: Plan, root: Path, log_level: str = "info", clock: Clock | None = None) -> None:
+        self.plan = plan
+        self._root = root
+        self._log_level = log_level
+        self._clock = clock if clock is not None else SystemClock()
+        self._children: dict[str, Child] = {}
+        self._stop_calls = 0
+        self._directory: run_directory.RunDirectory | None = None
+
+    def start(self) -> None:
+        """Claims the run's name, sweeps what dead runs left, checks memory, starts the workers.
+
+        Raises RunExists, SharedMemoryFull or ConfigError; then nothing is left behind.
+        """
+        swept = sweep() + run_directory.sweep(self._root)
+        if swept:
+            logger.info("removed what dead runs left behind: %s", ", ".join(swept), extra={"event": "swept"})
+        check_capacity(self.plan.ring_bytes)
+        self._directory = run_directory.RunDirectory(self._root, self.plan.config.name)
+        endpoints = self._directory.endpoints
+        self._context = channel.context()
+        self._control = channel.Router(self._context, endpoints.control)
+        self._poller = channel.Poller()
+        self._poller.add(self._control)
+        self._members = Membership(self.plan, self._children, endpoints, uuid.uuid4().hex[:12], self._control.send)
+        self._shutdown = Shutdown(
+            self.plan.config.limits.stop_timeout, self._children, lambda c: self._control.send(c.identity, Drain())
+        )
+        self._lifeline = os.pipe()  # no worker gets the write end: it closes when this process ends, however it ends
+        now = self._clock.monotonic_ns()
+        for worker in self.plan.workers:
+            child = Child(worker, RestartPolicy(self.plan.config.supervision), endpoints.control, self._log_level)
+            self._children[worker.name] = child
+            self._spawn(child, now)
+
+    def step(self, timeout_s: float = _TICK_S) -> bool:
+        """Waits for news and acts on it; False when the run is over."""
+        self._poller.wait(timeout_s)
+        self._listen()
+        now = self._clock.monotonic_ns()
+        for child in self._children.values():
+            self._attend(child, now)
+        for attachment in self._members.attachments.present():
+            if _has_ended(attachment.pidfd):
+                self._members.detach(attachment)
+        self._members.serve()
+        self._shutdown.advance(now, self._stop_calls)
+        return self._shutdown.phase is not Phase.OVER
+
+    def run(self, watch: Callable[[RunStatus], None] | None = None) -> int:
+        """Start, work, end. `watch` is called at every step. Returns the run's exit code."""
+        self.start()
+        try:
+            while self.step():
+                if watch is not None:
+                    watch(self.status())
+            if watch is not None:
+                watch(self.status())
+        finally:
+            self.close()
+        return self.exit_code()
+
+    def stop(self) -> None:
+        """First call: drain, then end. Second call: end now."""
+        self._stop_calls += 1
+
+    def close(self) -> None:
+        """Kills what still runs, removes segments, sockets and the run directory; harmless when repeated."""
+        if self._directory is None:
+            return
+        for child in self._children.values():
+            if child.is_alive:
+                child.kill()
+                child.reap()
+        self._members.close()
+        self._control.close()
+        self._context.term()
+        for descriptor in self._lifeline:
+            os.close(descriptor)
+        self._directory.close()
+        self._directory = None
+
+    def exit_code(self) -> int:
+        """0 if all went well; else the code of what failed for good."""
+        codes = {child.exit_code for child in self._children.values() if child.state is ProcessState.FATAL}
+        for code in (EXIT_CONFIG, EXIT_SOURCE_FAILED):
+            if code in codes:
+                return code
+        return EXIT_FAILED if codes else EXIT_DONE
+
+    def status(self) -> RunStatus:
+        """The run as it stands."""
+        phase = self._shutdown.phase.value
+        return describe(self.plan, phase, self._children, self._members.streams, self._members.attachments.present())
+
+    # --- workers ------------------------------------------------------------------------------------------------
+
+    def _spawn(self, child: Child, now: int) -> None:
+        try:
+            child.spawn(self._lifeline[0], now)
+        except OSError as error:
+            logger.error("cannot start %s: %s", child.name, error, extra={"event": "spawn_failed"})
+            self._decide(child, EXIT_FAILED, 0, now)
+            return
+        self._poller.add(child.pidfd)
+        self._poller.add(child.stderr_fd)
+
+    def _attend(self, child: Child, now: int) -> None:
+        """Looks after one worker: its log, its end, its silence, its restart."""
+        if not child.is_alive:
+            if child.state is ProcessState.BACKOFF and now >= child.due_ns:
+                self._spawn(child, now)
+            return
+        child.read_stderr()
+        if _has_ended(child.pidfd):
+            self._bury(child, now)
+            return
+        limit = _SILENCE_LIMIT_NS if child.ready is not None else _LOAD_LIMIT_NS
+        if now - child.heard_ns > limit:
+            silence = (now - child.heard_ns) // NS_PER_S
+            fields = {"event": "worker_stalled", "worker": child.name}
+            logger.error("%s has not been heard of for %d s: killing it", child.name, silence, extra=fields)
+            child.heard_ns = now
+            child.kill()
+
+    def _bury(self, child: Child, now: int) -> None:
+        self._poller.remove(child.pidfd)
+        self._poller.remove(child.stderr_fd)
+        self._listen()  # its last words may still be in the socket
+        ran = now - child.ready_ns if child.ready is not None else 0
+        self._decide(child, child.reap(), ran, now)
+
+    def _decide(self, child: Child, code: int, ran_ns: int, now: int) -> None:
+        child.exit_code = code
+        decision = child.policy.on_exit(code, ran_ns, now)
+        if isinstance(decision, Restart) and self._shutdown.abandons(child):
+            decision = Done()
+        if isinstance(decision, Restart):
+            child.state = ProcessState.BACKOFF
+            child.due_ns = now + int(decision.delay_s * NS_PER_S)
+            child.failure = child.describe_exit()
+            self._members.interrupted(child)
+            fields = {"event": "worker_restart", "worker": child.name}
+            text = "%s %s; starting it again in %.1f s"
+            logger.warning(text, child.name, child.failure, decision.delay_s, extra=fields)
+            return
+        if isinstance(decision, Fatal):
+            child.state = ProcessState.FATAL
+            child.failure = f"{decision.reason}: it {child.describe_exit()}"
+            fields = {"event": "worker_fatal", "worker": child.name}
+            logger.error("%s is given up, %s", child.name, child.failure, extra=fields)
+        else:
+            child.state = ProcessState.EXITED
+        self._members.farewell(child)
+
+    # --- messages -----------------------------------------------------------------------------------------------
+
+    def _listen(self) -> None:
+        while (received := self._control.receive()) is not None:
+            self._receive(*received)
+
+    def _receive(self, identity: str, message: Message) -> None:
+        if isinstance(message, Hello):
+            self._members.greet(identity, message)
+            return
+        attachment = self._members.attachments.by_identity(identity)
+        if attachment is not None:
+            if isinstance(message, Bye):
+                self._members.detach(attachment)
+            return
+        child = self._children.get(identity.rpartition("#")[0])
+        if child is None or child.identity != identity:
+            return  # of an incarnation that is dead
+        child.heard_ns = self._clock.monotonic_ns()
+        if isinstance(message, Heartbeat):
+            child.heartbeat = message
+        elif isinstance(message, Ready):
+            child.ready, child.ready_ns, child.state = message, child.heard_ns, ProcessState.RUNNING
+            self._members.welcome(child, message)
+        elif isinstance(message, RingRequest) and child.plan.role is Role.DECODER:
+            self._members.request(child, message)
+        elif isinstance(message, Bye):
+            child.bye = message
+
+
+def _has_ended(pidfd: int) -> bool:
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))

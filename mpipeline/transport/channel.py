@@ -1,0 +1,161 @@
+"""Sockets that carry messages. One socket is used by one thread; none ever blocks for long.
+
+Control: the supervisor's ROUTER, everybody else a DEALER. Frames: decoders PUSH, inference PULLs. Predictions:
+inference is the ROUTER, sinks are DEALERs. No limit of a socket is ever relied on to drop or to wait: frames wait in
+rings, predictions behind credits; the high-water marks are only a last bound on memory.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import zmq
+
+from mpipeline.errors import ProtocolError
+from mpipeline.messages import Message
+from mpipeline.transport import codec
+
+_HIGH_WATER = 4096
+
+
+class Channel:
+    """A connected or bound socket; `fileno`-like use goes through `Poller`."""
+
+    def __init__(self, context: zmq.Context[Any], kind: int, identity: str = "") -> None:
+        self.socket = context.socket(kind)
+        self.socket.setsockopt(zmq.LINGER, 500)
+        self.socket.setsockopt(zmq.MAXMSGSIZE, codec.MAX_MESSAGE_BYTES)
+        self.socket.setsockopt(zmq.SNDHWM, _HIGH_WATER)
+        self.socket.setsockopt(zmq.RCVHWM, _HIGH_WATER)
+        self.socket.setsockopt(zmq.RECONNECT_IVL, 20)
+        self.socket.setsockopt(zmq.RECONNECT_IVL_MAX, 200)
+        if identity:
+            self.socket.setsockopt(zmq.IDENTITY, identity.encode())
+        if kind == zmq.ROUTER:
+            self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
+            self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
+        self.rejected = 0
+
+    def close(self, linger_ms: int | None = None) -> None:
+        """Closes the socket; what was sent is still delivered for half a second at most."""
+        self.socket.close(linger=linger_ms)
+
+
+class Peer(Channel):
+    """An end that talks to one other end: DEALER, PUSH or PULL."""
+
+    def send(self, message: Message) -> bool:
+        """Hands the message over without waiting; False if there is no room (the other side is away for long)."""
+        return self.send_encoded(codec.encode(message))
+
+    def send_encoded(self, data: bytes) -> bool:
+        """As `send`, for a message that was encoded before."""
+        try:
+            self.socket.send(data, zmq.NOBLOCK)
+        except zmq.Again:
+            return False
+        return True
+
+    def receive(self) -> Message | None:
+        """The next message, None if there is none now. Garbage is counted in `rejected` and passed over."""
+        while True:
+            try:
+                data = self.socket.recv(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            try:
+                return codec.decode(data)
+            except ProtocolError:
+                self.rejected += 1
+
+
+class Router(Channel):
+    """An end that talks to many, each with a name."""
+
+    def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
+        super().__init__(context, zmq.ROUTER)
+        _bind(self.socket, endpoint)
+
+    def send(self, identity: str, message: Message) -> bool:
+        """Hands the message over without waiting; False if nobody of that name is connected or there is no room."""
+        return self.send_encoded(identity, codec.encode(message))
+
+    def send_encoded(self, identity: str, data: bytes) -> bool:
+        """As `send`, for a message that was encoded before."""
+        try:
+            self.socket.send_multipart([identity.encode(), data], zmq.NOBLOCK)
+        except (zmq.Again, zmq.ZMQError):
+            return False
+        return True
+
+    def receive(self) -> tuple[str, Message] | None:
+        """The sender's name and the next message, None if there is none now."""
+        while True:
+            try:
+                parts = self.socket.recv_multipart(zmq.NOBLOCK)
+            except zmq.Again:
+                return None
+            try:
+                if len(parts) == 2:
+                    return parts[0].decode(), codec.decode(parts[1])
+            except (ProtocolError, UnicodeDecodeError):
+                pass
+            self.rejected += 1
+
+
+class Poller:
+    """Waits for channels and file descriptors at once."""
+
+    def __init__(self) -> None:
+        self._poller = zmq.Poller()
+
+    def add(self, item: Channel | int) -> None:
+        """Watches a channel or a readable file descriptor."""
+        self._poller.register(item.socket if isinstance(item, Channel) else item, zmq.POLLIN)
+
+    def remove(self, item: Channel | int) -> None:
+        """Stops watching."""
+        self._poller.unregister(item.socket if isinstance(item, Channel) else item)
+
+    def wait(self, timeout_s: float) -> set[Any]:
+        """The file descriptors and sockets that can be read; empty after `timeout_s` seconds."""
+        return {item for item, _ in self._poller.poll(max(0, int(timeout_s * 1000 + 0.999)))}
+
+
+def context() -> zmq.Context[Any]:
+    """A context of its own for one worker, one supervisor or one attached program."""
+    return zmq.Context()
+
+
+def connect_control(ctx: zmq.Context[Any], endpoint: str, identity: str) -> Peer:
+    """A worker's end of the control channel."""
+    peer = Peer(ctx, zmq.DEALER, identity)
+    peer.socket.connect(endpoint)
+    return peer
+
+
+def connect_predictions(ctx: zmq.Context[Any], endpoint: str, identity: str) -> Peer:
+    """A sink's end of the data channel."""
+    return connect_control(ctx, endpoint, identity)
+
+
+def connect_frames(ctx: zmq.Context[Any], endpoint: str) -> Peer:
+    """A decoder's end: hints go out, and are dropped while the inference worker is away (it will walk the ring)."""
+    peer = Peer(ctx, zmq.PUSH)
+    peer.socket.setsockopt(zmq.IMMEDIATE, 1)
+    peer.socket.setsockopt(zmq.LINGER, 0)
+    peer.socket.connect(endpoint)
+    return peer
+
+
+def bind_frames(ctx: zmq.Context[Any], endpoint: str) -> Peer:
+    """The inference worker's end for hints."""
+    peer = Peer(ctx, zmq.PULL)
+    _bind(peer.socket, endpoint)
+    return peer
+
+
+def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
+    socket.bind(endpoint)
+    os.chmod(endpoint.removeprefix("ipc://"), 0o600)

@@ -1,0 +1,146 @@
+"""The folder of one run: its name's lock and its sockets. Private to the user; gone with the run.
+
+`<root>/<name>.lock` is locked (flock) while the run lives. A second run of that name is refused, because a second bind on
+the same ipc path would silently take over the first one's traffic.
+"""
+
+from __future__ import annotations
+
+import fcntl
+import os
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+
+from mpipeline.errors import ConfigError, RunExists, RunNotFound
+
+_MAX_SOCKET_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1
+_LONGEST_SOCKET = "predictions.sock"
+
+
+@dataclass(frozen=True, slots=True)
+class Endpoints:
+    """The ZeroMQ addresses of a run."""
+
+    folder: Path
+
+    @property
+    def control(self) -> str:
+        """Supervisor ⇄ everyone."""
+        return f"ipc://{self.folder}/control.sock"
+
+    @property
+    def frames(self) -> str:
+        """Decoders → inference."""
+        return f"ipc://{self.folder}/frames.sock"
+
+    @property
+    def predictions(self) -> str:
+        """Inference ⇄ sinks."""
+        return f"ipc://{self.folder}/predictions.sock"
+
+
+class RunDirectory:
+    """A run's own folder, held by a lock until `close` or the end of the process."""
+
+    def __init__(self, root: Path, name: str) -> None:
+        self.name = name
+        self.folder = root / name
+        self.endpoints = Endpoints(self.folder)
+        if len(str(self.folder / _LONGEST_SOCKET).encode()) > _MAX_SOCKET_PATH:
+            raise ConfigError(
+                f"the socket path {self.folder / _LONGEST_SOCKET} is longer than {_MAX_SOCKET_PATH} bytes: "
+                "use a shorter run name, or set MPIPELINE_RUN_ROOT to a shorter folder"
+            )
+        _private_folder(root)
+        self._lock = _lock(root / f"{name}.lock")
+        if self._lock < 0:
+            raise RunExists(f"a run named {name!r} is alive on this machine: stop it, or give this one another name")
+        shutil.rmtree(self.folder, ignore_errors=True)  # a dead run's sockets
+        _private_folder(self.folder)
+
+    def close(self) -> None:
+        """Removes the folder and gives the name free; harmless when repeated."""
+        if self._lock >= 0:
+            shutil.rmtree(self.folder, ignore_errors=True)
+            self.folder.with_name(f"{self.name}.lock").unlink(missing_ok=True)
+            os.close(self._lock)
+            self._lock = -1
+
+
+def find(root: Path, name: str) -> Endpoints:
+    """The addresses of the living run `name`.
+
+    Raises RunNotFound, with the names of the runs that do live.
+    """
+    if name in (living := runs(root)):
+        return Endpoints(root / name)
+    raise RunNotFound(f"no run named {name!r} is alive here; alive: {', '.join(living) or 'none'}")
+
+
+def root_of(endpoint: str) -> Path:
+    """The folder that holds the run directories, from an address of one of the runs."""
+    return Path(endpoint.removeprefix("ipc://")).parent.parent
+
+
+def runs(root: Path) -> list[str]:
+    """The names of the runs that are alive under `root`."""
+    return [path.stem for path in sorted(root.glob("*.lock")) if _is_held(path)]
+
+
+def sweep(root: Path) -> list[str]:
+    """Removes the folders of runs whose supervisor is gone; returns their names."""
+    swept = []
+    for path in sorted(root.glob("*.lock")):
+        lock = _lock(path)
+        if lock >= 0:
+            shutil.rmtree(path.with_suffix(""), ignore_errors=True)
+            path.unlink(missing_ok=True)
+            os.close(lock)
+            swept.append(path.stem)
+    return swept
+
+
+def _private_folder(path: Path) -> None:
+    try:
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.chmod(0o700)
+    except OSError as error:
+        raise ConfigError(
+            f"cannot make the run directory {path}: {error.strerror}; set MPIPELINE_RUN_ROOT to a folder of yours"
+        ) from error
+
+
+def _lock(path: Path) -> int:
+    """A file descriptor that holds the lock on `path`, or -1 if somebody else does."""
+    while True:
+        try:
+            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+        except OSError as error:
+            raise ConfigError(f"cannot lock {path}: {error.strerror}") from error
+        try:
+            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError:
+            os.close(descriptor)
+            return -1
+        # Between open and flock the former holder may have removed the file: then the lock is on a file without a name.
+        try:
+            if os.fstat(descriptor).st_ino == path.stat().st_ino:
+                return descriptor
+        except FileNotFoundError:
+            pass
+        os.close(descriptor)
+
+
+def _is_held(path: Path) -> bool:
+    try:
+        descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except OSError:
+        return True
+    finally:
+        os.close(descriptor)
+    return False

@@ -1,0 +1,305 @@
+"""The decoder loop: one source into its ring, and what to do when the source has trouble.
+
+Reads a source frame by frame, thins it to `max_fps`, writes what remains into ring slots and announces them. Trouble of
+a stream is handled here and nowhere else: reconnecting with back-off, the end of a file, a new resolution. It knows
+neither sockets nor processes: rings come from a `RingSupply`, announcements go to a function.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Protocol
+
+from mpipeline.backoff import Backoff
+from mpipeline.clock import NS_PER_S, Clock
+from mpipeline.errors import Reason, SourceError
+from mpipeline.frame import FrameFormat, FrameMeta, FrameRef
+from mpipeline.log import Summariser
+from mpipeline.messages import FrameReady, StreamState
+from mpipeline.metrics.recorder import Recorder
+from mpipeline.ring.writer import RingWriter
+from mpipeline.sources.source import GrabbedFrame, Source, StreamInfo
+from mpipeline.workers.pace import Pace
+
+logger = logging.getLogger("mpipeline.decoder")
+
+_RESERVE_S = 0.1  # how long one step waits for a free slot
+_PAUSE_S = 0.1  # how long one step sleeps of a back-off
+_STEADY_NS = 10 * NS_PER_S  # a stream that flowed this long has recovered: back-off starts small again
+_FINITE_ATTEMPTS = 5  # tries to go on with a finite source before it has failed for good
+
+
+class RingSupply(Protocol):
+    """Where a decoder gets its rings: the supervisor makes them, since it alone owns shared memory."""
+
+    def request(self, format: FrameFormat, info: StreamInfo, last_frame_id: int) -> RingWriter | None:
+        """A ring for frames of this format; blocks until it is granted. None: stop."""
+
+
+@dataclass(frozen=True, slots=True)
+class DecoderOptions:
+    """What the loop needs to know of the source's config. `resume_after`: frame id that was published before a crash."""
+
+    name: str
+    max_fps: float | None = None
+    resume_after: int = 0
+    restarted: bool = False
+
+
+class DecoderLoop:
+    """Steps one source. `state`, `reason` and `detail` say where it stands; `progress` counts published frames."""
+
+    def __init__(
+        self,
+        options: DecoderOptions,
+        open_source: Callable[[], Source],
+        rings: RingSupply,
+        announce: Callable[[FrameReady], object],
+        clock: Clock,
+        recorder: Recorder,
+        backoff: Backoff | None = None,
+    ) -> None:
+        self.options = options
+        self.state = StreamState.CONNECTING
+        self.reason = ""
+        self.detail = ""
+        self.progress = 0
+        self.last_frame_id = options.resume_after
+        self._open_source = open_source
+        self._rings = rings
+        self._announce = announce
+        self._clock = clock
+        self._recorder = recorder
+        self._backoff = backoff if backoff is not None else Backoff()
+        self._summary = Summariser(logger, clock)
+        self._source: Source | None = None
+        self._info: StreamInfo | None = None
+        self._writer: RingWriter | None = None
+        self._writers: list[RingWriter] = []  # of earlier resolutions, until they are retired
+        self._format: FrameFormat | None = None
+        self._grabbed: GrabbedFrame | None = None
+        self._frame_id = 0  # of the frame that was grabbed last
+        self._pace = Pace(options.max_fps)
+        self._resume_at_ns = 0
+        self._connected_ns = 0
+        self._stalled_attempts = 0
+        self._counted_errors = 0
+        self._counted_expired = 0
+
+    def step(self) -> bool:
+        """Does the next bit of work; False when the source has ended or failed for good."""
+        if self.state in (StreamState.ENDED, StreamState.FAILED):
+            return False
+        self._summary.flush()
+        if self.state in (StreamState.CONNECTING, StreamState.RECONNECTING):
+            self._connect()
+            return True
+        try:
+            if self._grabbed is None and not self._grab():
+                self._finish()
+            elif self._grabbed is not None:
+                self._deliver(self._grabbed)
+        except SourceError as error:
+            self._trouble(error)
+        return True
+
+    def stop(self) -> None:
+        """No more frames; what was published stays."""
+        if self.state is not StreamState.FAILED:
+            self.state = StreamState.ENDED
+        self._close_source()
+
+    def retire(self, segment: str) -> None:
+        """Detaches from a ring of an earlier resolution."""
+        for writer in [w for w in self._writers if w.descriptor.segment == segment]:
+            writer.close()
+            self._writers.remove(writer)
+
+    def close(self) -> None:
+        """Closes source and rings."""
+        self._close_source()
+        for writer in [*self._writers, *([self._writer] if self._writer else [])]:
+            writer.close()
+        self._writers, self._writer = [], None
+
+    # --- connecting ---------------------------------------------------------------------------------------------
+
+    def _connect(self) -> None:
+        now = self._clock.monotonic_ns()
+        if now < self._resume_at_ns:
+            self._clock.sleep(min(_PAUSE_S, (self._resume_at_ns - now) / NS_PER_S))
+            return
+        self._source = self._open_source()
+        self._counted_errors = 0
+        try:
+            self._info = self._source.open()
+        except SourceError as error:
+            self._trouble(error)
+            return
+        self._connected_ns = self._clock.monotonic_ns()
+        if self._info.live:
+            # A crash lost at least the frame that was being written: its id stays free, so that the gap shows.
+            lost = 1 if self.options.restarted and self._frame_id == 0 and self.last_frame_id else 0
+            self._frame_id = self.last_frame_id + lost
+        else:
+            self._frame_id = 0
+        self._pace.restart()
+        self.state, self.reason, self.detail = StreamState.STREAMING, "", ""
+        logger.info(
+            "%s: %dx%d %s%s",
+            self.options.name,
+            self._info.width,
+            self._info.height,
+            self._info.codec,
+            " (live)" if self._info.live else "",
+            extra={"event": "stream_opened", "source": self.options.name},
+        )
+
+    # --- frames -------------------------------------------------------------------------------------------------
+
+    def _grab(self) -> bool:
+        """Grabs the next frame that is wanted; False at the end of the source."""
+        assert self._source is not None
+        assert self._info is not None
+        grabbed = self._source.grab()
+        self._count_errors()
+        if grabbed is None:
+            return False
+        self._frame_id += 1
+        self._count("frames_decoded")
+        if not self._info.live and self._frame_id <= self.options.resume_after:
+            self._pace.accepts(grabbed, live=False)
+            return True
+        if not self._pace.accepts(grabbed, self._info.live):
+            self.last_frame_id = self._frame_id
+            self._drop("max_fps")
+            return True
+        self._grabbed = grabbed
+        return True
+
+    def _deliver(self, grabbed: GrabbedFrame) -> None:
+        """Writes the grabbed frame into a slot and announces it; keeps it for the next step if it has to wait."""
+        assert self._source is not None
+        assert self._info is not None
+        if grabbed.format != self._format or self._writer is None:
+            self._change_ring(grabbed.format, self._info)
+        writer = self._writer
+        if writer is None:
+            self.stop()
+            return
+        slot = writer.reserve(0.0 if writer.reuse else _RESERVE_S)
+        if slot is None:
+            if writer.reuse:
+                self._grabbed = None
+                self.last_frame_id = self._frame_id
+                self._drop("ring_full")
+            return
+        try:
+            self._source.retrieve(writer.planes(slot))
+        except BaseException:
+            writer.cancel(slot)
+            raise
+        meta = FrameMeta(
+            source=self.options.name,
+            frame_id=self._frame_id,
+            pts=grabbed.pts,
+            captured_ns=grabbed.captured_ns,
+            wall_ns=grabbed.wall_ns,
+            width=grabbed.format.width,
+            height=grabbed.format.height,
+            rate=self._info.rate,
+            key_frame=grabbed.key_frame,
+            corrupt=grabbed.corrupt,
+        )
+        sequence = writer.publish(slot, meta)
+        self._announce(
+            FrameReady(FrameRef(writer.descriptor.segment, slot, sequence), self._frame_id, grabbed.captured_ns)
+        )
+        self._grabbed = None
+        self.last_frame_id = self._frame_id
+        self.progress += 1
+        self._count("frames_published")
+        self._count_expired(writer)
+
+    def _change_ring(self, format: FrameFormat, info: StreamInfo) -> None:
+        if self._writer is not None:
+            self._writers.append(self._writer)
+            logger.info(
+                "%s: frames are %dx%d now",
+                self.options.name,
+                format.width,
+                format.height,
+                extra={"event": "resolution_changed", "source": self.options.name},
+            )
+        self._writer = self._rings.request(format, info, self.last_frame_id)
+        self._format = format
+        self._counted_expired = self._writer.expired if self._writer is not None else 0
+
+    # --- ends and trouble ---------------------------------------------------------------------------------------
+
+    def _finish(self) -> None:
+        assert self._info is not None
+        if self._info.live:
+            self._trouble(SourceError("the stream ended", Reason.END_OF_STREAM))
+            return
+        self.state = StreamState.ENDED
+        self._close_source()
+
+    def _trouble(self, error: SourceError) -> None:
+        """Decides between another attempt and the end."""
+        self._count_errors()
+        self._close_source()
+        self._grabbed = None
+        self.reason, self.detail = error.reason.value, str(error)
+        if not error.retryable or not self._may_try_again():
+            self.state = StreamState.FAILED
+            logger.error(
+                "%s: %s",
+                self.options.name,
+                error,
+                extra={"event": "source_failed", "source": self.options.name, "reason": self.reason},
+            )
+            return
+        if self._connected_ns and self._clock.monotonic_ns() - self._connected_ns > _STEADY_NS:
+            self._backoff.reset()
+        self._connected_ns = 0
+        pause = self._backoff.next()
+        self._resume_at_ns = self._clock.monotonic_ns() + int(pause * NS_PER_S)
+        if self.state is not StreamState.CONNECTING:
+            self.state = StreamState.RECONNECTING
+        self._count("reconnects")
+        text = f"{self.options.name}: {error}; next try in {pause:.1f} s"
+        self._summary.add("reconnects", text, source=self.options.name, reason=self.reason)
+
+    def _may_try_again(self) -> bool:
+        """A live source always; a finite one as long as attempts bring new frames. It goes on where it broke off."""
+        if self._info is None or self._info.live:
+            return True
+        if self.last_frame_id > self.options.resume_after:
+            self._stalled_attempts = 0
+            self.options = DecoderOptions(self.options.name, self.options.max_fps, self.last_frame_id)
+        self._stalled_attempts += 1
+        return self._stalled_attempts < _FINITE_ATTEMPTS
+
+    def _close_source(self) -> None:
+        if self._source is not None:
+            self._source.close()
+            self._source = None
+
+    def _count_errors(self) -> None:
+        if self._source is not None and (fresh := self._source.decode_errors - self._counted_errors) > 0:
+            self._counted_errors += fresh
+            self._count("decode_errors", fresh)
+
+    def _count_expired(self, writer: RingWriter) -> None:
+        if (fresh := writer.expired - self._counted_expired) > 0:
+            self._counted_expired += fresh
+            self._drop("expired", fresh)
+
+    def _drop(self, reason: str, n: int = 1) -> None:
+        self._recorder.add("frames_dropped", n, reason=reason, source=self.options.name)
+
+    def _count(self, metric: str, n: int = 1) -> None:
+        self._recorder.add(metric, n, source=self.options.name)

@@ -1,0 +1,107 @@
+"""The decoder's process: its source, its ring requests, its announcements."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mpipeline import registry
+from mpipeline.clock import NS_PER_S
+from mpipeline.config.schema import SourceSpec
+from mpipeline.errors import EXIT_DONE, EXIT_SOURCE_FAILED, MpipelineError, SharedMemoryFull
+from mpipeline.frame import FrameFormat
+from mpipeline.messages import Bye, Drain, Heartbeat, Message, Refused, RingGranted, RingRequest, RingRetired, StreamState
+from mpipeline.ring.descriptor import RingDescriptor
+from mpipeline.ring.writer import RingWriter
+from mpipeline.sources.source import StreamInfo
+from mpipeline.transport import channel
+from mpipeline.workers.decoder import DecoderLoop, DecoderOptions
+from mpipeline.workers.runtime import WorkerContext
+
+_GRANT_S = 600.0  # the supervisor grants rings once every sink is ready; a sink may take long to open
+
+
+class DecoderWorker:
+    """Runs a `DecoderLoop` for one source; also the loop's `RingSupply`."""
+
+    wants_frames = False
+
+    def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None:
+        self._context = context
+        self._source = SourceSpec.from_mapping(spec["source"])
+        self._frames = channel.connect_frames(context.zmq_context, spec["frames"])
+        kind = registry.load("sources", self._source.kind)
+        options = DecoderOptions(
+            self._source.name,
+            self._source.max_fps,
+            resume_after=spec["resume_after"],
+            restarted=context.incarnation > 1,
+        )
+        self._loop = DecoderLoop(
+            options,
+            open_source=lambda: kind(self._source.name, self._source.options),
+            rings=self,
+            announce=self._frames.send,
+            clock=context.clock,
+            recorder=context.recorder,
+        )
+
+    @property
+    def progress(self) -> int:
+        """Frames published."""
+        return self._loop.progress
+
+    @property
+    def exit_code(self) -> int:
+        """0 if the source was read to its end."""
+        return EXIT_SOURCE_FAILED if self._loop.state is StreamState.FAILED else EXIT_DONE
+
+    def open(self) -> Mapping[str, Any]:
+        """Nothing to make ready: connecting is part of the work."""
+        return {}
+
+    def step(self) -> bool:
+        """One step of the loop."""
+        return self._loop.step()
+
+    def receive(self, message: Message) -> None:
+        """Stops, or lets go of an old ring."""
+        if isinstance(message, Drain):
+            self._loop.stop()
+        elif isinstance(message, RingRetired):
+            self._loop.retire(message.segment)
+
+    def request(self, format: FrameFormat, info: StreamInfo, last_frame_id: int) -> RingWriter | None:
+        """Asks the supervisor for a ring and waits for it."""
+        context = self._context
+        descriptor = RingDescriptor(segment="", source=self._source.name, index=0, slots=0, format=format)
+        context.control.send(RingRequest(descriptor, info.live, last_frame_id, info.rate, info.frame_count))
+        poller = channel.Poller()
+        poller.add(context.control)
+        deadline = context.clock.monotonic_ns() + int(_GRANT_S * NS_PER_S)
+        while context.clock.monotonic_ns() < deadline:
+            poller.wait(0.2)
+            message = context.control.receive()
+            if isinstance(message, RingGranted):
+                return RingWriter(message.descriptor, message.reuse)
+            if isinstance(message, Refused):
+                raise SharedMemoryFull(message.message)
+            if message is not None:
+                self.receive(message)
+            if isinstance(message, Drain) or context.stop_requested.is_set():
+                return None
+            context.control.send(Heartbeat(self.progress, context.recorder.snapshot(), *self.state()))
+        raise MpipelineError(f"{self._source.name}: the supervisor granted no ring within {_GRANT_S:g} s")
+
+    def state(self) -> tuple[str, str, str]:
+        """The stream's state."""
+        return self._loop.state.value, self._loop.reason, self._loop.detail
+
+    def goodbye(self) -> Bye:
+        """How the stream ended, and with which frame."""
+        return Bye(*self.state(), last_frame_id=self._loop.last_frame_id)
+
+    def close(self) -> None:
+        """Closes source, rings and socket."""
+        self._loop.close()
+        self._frames.close()

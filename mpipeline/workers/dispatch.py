@@ -1,0 +1,104 @@
+"""From one prediction to every sink: encoding, credit, acknowledgements, and what they mean for the slots."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+from mpipeline.clock import NS_PER_S
+from mpipeline.messages import PredictionReady, SessionOpened, SinkAdded, SinkStatus, SourceEnded
+from mpipeline.metrics.recorder import Recorder
+from mpipeline.prediction import Prediction
+from mpipeline.ring.reader import Lease
+from mpipeline.transport import codec
+from mpipeline.workers.ledger import Ledger
+from mpipeline.workers.outlet import Delivery, Outlet
+from mpipeline.workers.wire import to_wire
+
+_OPENING_NS = 2 * NS_PER_S  # how long a sink may go on talking of the session before, after it was sent a new one
+
+Deliver = Callable[[str, bytes], bool]
+Decline = Callable[[str, int, int, int], None]
+
+
+class Dispatch:
+    """All outlets of the inference worker. `deliver(identity, bytes)` sends, `decline(ring, slot, sequence, bit)`
+    clears a sink's pending bit on its behalf when a delivery to it is dropped."""
+
+    def __init__(self, deliver: Deliver, recorder: Recorder, decline: Decline) -> None:
+        self._deliver = deliver
+        self._decline = decline
+        self._recorder = recorder
+        self._outlets: dict[str, Outlet] = {}
+        self._opened_ns: dict[str, int] = {}
+        self._ledger = Ledger()
+        self._sessions = 0
+
+    def add(self, spec: SinkAdded) -> None:
+        """Predictions go to this sink from now on."""
+        if spec.name not in self._outlets:
+            self._outlets[spec.name] = Outlet(spec)
+
+    def remove(self, name: str) -> None:
+        """This sink is gone for good."""
+        if self._outlets.pop(name, None) is not None:
+            self._ledger.forgive(name)
+
+    def publish(self, prediction: Prediction, lease: Lease, every_frame: bool) -> None:
+        """Queues a prediction for every sink. Under `every_frame` the lease is kept until it is acknowledged."""
+        frame, ref = prediction.frame, lease.ref
+        encoded: dict[bool, bytes] = {}
+        required = []
+        for name, outlet in self._outlets.items():
+            pixels = outlet.spec.bit >= 0
+            if pixels not in encoded:
+                encoded[pixels] = codec.encode(to_wire(prediction, ref if pixels else None))
+            must = outlet.requires(every_frame)
+            delivery = Delivery(frame.source, frame.frame_id, encoded[pixels], must, ref if pixels else None)
+            dropped = outlet.offer(delivery, every_frame)
+            if must:
+                required.append(name)
+            elif dropped is not None:
+                self._drop(outlet, dropped)
+        if every_frame:
+            self._ledger.keep(frame.source, frame.frame_id, lease, required)
+
+    def end(self, message: SourceEnded) -> None:
+        """Tells every sink, behind the source's last prediction."""
+        data = codec.encode(message)
+        for outlet in self._outlets.values():
+            outlet.offer(Delivery(message.source, message.last_frame_id, data, required=False), every_frame=True)
+
+    def status(self, identity: str, status: SinkStatus, now_ns: int) -> None:
+        """Takes what a sink says; a sink that does not know its session gets a new one."""
+        outlet = self._outlets.get(status.sink)
+        if outlet is None:
+            return
+        if status.session == outlet.session and outlet.session:
+            for delivery in outlet.update(status):
+                self._recorder.add("predictions_acknowledged", sink=status.sink)
+                self._ledger.settle(delivery.source, delivery.frame_id, status.sink)
+        elif identity != outlet.identity or now_ns - self._opened_ns.get(status.sink, 0) > _OPENING_NS:
+            self._sessions += 1
+            # Unlike any session of a predecessor of this process: the clock is part of the number.
+            outlet.open_session((now_ns << 8) + (self._sessions & 0xFF), identity)
+            self._opened_ns[status.sink] = now_ns
+            self._deliver(identity, codec.encode(SessionOpened(outlet.session)))
+
+    def send(self) -> None:
+        """Sends what credit allows."""
+        for name, outlet in self._outlets.items():
+            if count := outlet.send(self._deliver):
+                self._recorder.add("predictions_sent", count, sink=name)
+
+    def is_idle(self, required_only: bool) -> bool:
+        """Whether every sink has what it must have, or, unless `required_only`, all that waits for it."""
+        return all(outlet.is_idle(required_only) for outlet in self._outlets.values()) and not len(self._ledger)
+
+    def close(self) -> None:
+        """Forgets the leases; their slots stay held for a successor."""
+        self._ledger.forget()
+
+    def _drop(self, outlet: Outlet, delivery: Delivery) -> None:
+        self._recorder.add("predictions_dropped", sink=outlet.spec.name, reason="overflow")
+        if delivery.ref is not None:
+            self._decline(delivery.ref.ring, delivery.ref.slot, delivery.ref.sequence, outlet.spec.bit)

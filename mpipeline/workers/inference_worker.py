@@ -1,0 +1,146 @@
+"""The inference process: loads the model, and feeds sockets and rings to the loop."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from typing import Any
+
+from mpipeline import registry
+from mpipeline.backends.backend import BackendOptions
+from mpipeline.batching import Batcher
+from mpipeline.clock import NS_PER_MS, NS_PER_S
+from mpipeline.config.schema import BatchingSpec, ModelSpec
+from mpipeline.errors import EXIT_DONE
+from mpipeline.messages import (
+    Bye,
+    Drain,
+    FrameReady,
+    Message,
+    RingAttached,
+    RingRetired,
+    SinkAdded,
+    SinkRemoved,
+    SinkStatus,
+    SourceEnded,
+)
+from mpipeline.models.options import ModelRequest, resolve_options
+from mpipeline.models.selection import choose_family
+from mpipeline.models.sidecar import read_sidecar
+from mpipeline.ring.reader import RingReader
+from mpipeline.transport import channel
+from mpipeline.workers.inference import AttachedRing, InferenceLoop
+from mpipeline.workers.predictor import FramePredictor, Predictor, TensorPredictor
+from mpipeline.workers.runtime import WorkerContext
+
+logger = logging.getLogger("mpipeline.inference")
+
+_LONGEST_WAIT_S = 0.1
+_LISTENERS_GRACE_NS = NS_PER_S  # how long a drain waits for sinks that need not have everything
+
+
+class InferenceWorker:
+    """Runs an `InferenceLoop` for one model on one device."""
+
+    def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None:
+        self._context = context
+        self._model = ModelSpec.from_mapping(spec["model"])
+        self._batching = BatchingSpec.model_validate(spec["batching"])
+        self._bit: int = spec["bit"]
+        self._frames = channel.bind_frames(context.zmq_context, spec["frames"])
+        self._sinks = channel.Router(context.zmq_context, spec["predictions"])
+        self._poller = channel.Poller()
+        for item in (self._frames, self._sinks, context.control):
+            self._poller.add(item)
+        self._loop: InferenceLoop | None = None
+        self._draining_since: int | None = None
+        self.exit_code = EXIT_DONE
+
+    @property
+    def progress(self) -> int:
+        """Frames inferred."""
+        return self._loop.progress if self._loop is not None else 0
+
+    def open(self) -> Mapping[str, Any]:
+        """Loads the model; may take long."""
+        predictor, facts = open_predictor(self._model, self._batching.max_size)
+        batcher = Batcher(
+            min(self._batching.max_size, predictor.max_batch),
+            int(self._batching.max_wait_ms * NS_PER_MS),
+            int(self._batching.staleness_ms * NS_PER_MS),
+        )
+        self._loop = InferenceLoop(
+            predictor, batcher, self._sinks.send_encoded, self._context.clock, self._context.recorder
+        )
+        return facts
+
+    def step(self) -> bool:
+        """Takes what the sockets have, infers one batch; waits if there is nothing to do."""
+        loop = self._loop
+        assert loop is not None
+        self._poller.wait(loop.wait_s(_LONGEST_WAIT_S))
+        while (received := self._sinks.receive()) is not None:
+            if isinstance(received[1], SinkStatus):
+                loop.status(received[0], received[1])
+        while (message := self._frames.receive()) is not None:
+            if isinstance(message, FrameReady):
+                loop.hint(message)
+        loop.step()
+        return not self._is_drained(loop)
+
+    def receive(self, message: Message) -> None:
+        """Rings and sinks come and go by the supervisor's word."""
+        loop = self._loop
+        assert loop is not None
+        if isinstance(message, RingAttached):
+            reader = RingReader(message.descriptor, self._bit)
+            loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
+        elif isinstance(message, RingRetired):
+            loop.retire(message.segment)
+        elif isinstance(message, SinkAdded):
+            loop.add_sink(message)
+        elif isinstance(message, SinkRemoved):
+            loop.dispatch.remove(message.name)
+        elif isinstance(message, SourceEnded):
+            loop.end(message)
+        elif isinstance(message, Drain):
+            self._draining_since = self._context.clock.monotonic_ns()
+
+    def state(self) -> tuple[str, str, str]:
+        """The inference worker has no stream state."""
+        return "", "", ""
+
+    def goodbye(self) -> Bye:
+        """Nothing more to say."""
+        return Bye()
+
+    def close(self) -> None:
+        """Closes engine, rings and sockets."""
+        if self._loop is not None:
+            self._loop.close()
+        self._frames.close()
+        self._sinks.close()
+
+    def _is_drained(self, loop: InferenceLoop) -> bool:
+        if self._draining_since is None:
+            return False
+        waited = self._context.clock.monotonic_ns() - self._draining_since
+        return loop.is_drained(required_only=waited > _LISTENERS_GRACE_NS)
+
+
+def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping[str, Any]]:
+    """The predictor that the config asks for, ready to work, and what was learnt of the model."""
+    kind = registry.load("backends", "onnxruntime" if model.backend == "auto" else model.backend)
+    target = model.target if model.target is not None else str(model.path)
+    backend = kind(BackendOptions(target, model.device, model.threads))
+    info = backend.open()
+    if kind.takes == "frames":
+        return FramePredictor(backend, max_batch), {"takes": "frames"}
+    given = {key: value for key, value in model.given().items() if key in ModelRequest.__dataclass_fields__}
+    resolved = resolve_options(ModelRequest(**given), read_sidecar(target))
+    family_class, why = choose_family(info, resolved.family)
+    family = family_class(info, resolved.options)
+    for sentence in (*resolved.notes, why, *family.notes):
+        logger.info("%s", sentence, extra={"event": "model_described"})
+    facts = {"input": list(family.input_shape), "batch": family.batch or 0, "classes": len(family.names)}
+    return TensorPredictor(family, backend, family.batch or max_batch), facts

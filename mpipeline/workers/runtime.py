@@ -1,0 +1,161 @@
+"""The shell around every worker's loop: handshake, heartbeats, signals, lifeline, exit code.
+
+The loop itself is a plain object with a `step`. This file knows nothing of what it does.
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+import signal
+import sys
+import threading
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from mpipeline import log
+from mpipeline.clock import NS_PER_S, Clock, SystemClock
+from mpipeline.errors import EXIT_DONE, EXIT_TEMPORARY, MpipelineError
+from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, Refused, Role, Start
+from mpipeline.metrics.recorder import Recorder
+from mpipeline.ring.segment import sweep
+from mpipeline.transport import channel, run_directory
+
+HEARTBEAT_NS = NS_PER_S // 4
+_HANDSHAKE_S = 30.0
+
+logger = logging.getLogger("mpipeline.worker")
+
+
+class WorkerContext:
+    """What a worker's loop gets from its shell: the control channel, a clock, a recorder, a context for sockets."""
+
+    def __init__(self, name: str, incarnation: int, control: channel.Peer, zmq_context: Any) -> None:
+        self.name = name
+        self.incarnation = incarnation
+        self.control = control
+        self.zmq_context = zmq_context
+        self.clock: Clock = SystemClock()
+        self.recorder = Recorder()
+        self.stop_requested = threading.Event()
+
+
+class Worker(Protocol):
+    """A role's work inside a process: made as `Kind(context, spec)`."""
+
+    wants_frames: bool
+    progress: int
+    exit_code: int
+
+    def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None: ...
+
+    def open(self) -> Mapping[str, Any]:
+        """Makes ready; returns facts for the supervisor."""
+
+    def step(self) -> bool:
+        """Does some work, or waits for it a fraction of a second at most. False when everything is done."""
+
+    def receive(self, message: Message) -> None:
+        """Takes a message of the supervisor; `Drain` among them."""
+
+    def state(self) -> tuple[str, str, str]:
+        """State, reason code and detail for the heartbeat; empty strings where the role has none."""
+
+    def goodbye(self) -> Bye:
+        """Last words."""
+
+    def close(self) -> None:
+        """Gives everything back."""
+
+
+class Runtime:
+    """Runs one worker in this process."""
+
+    def __init__(
+        self, role: str, name: str, incarnation: int, control: str, lifeline: int | None, log_level: str
+    ) -> None:
+        self.role = Role(role)
+        self.name = name
+        self.incarnation = incarnation
+        self.control_endpoint = control
+        self.lifeline = lifeline
+        self.log_level = log_level
+
+    def run(self, kind: type[Worker]) -> int:
+        """The whole life of the process; returns its exit code."""
+        log.configure(json=True, level=self.log_level)
+        zmq_context = channel.context()
+        control = channel.connect_control(zmq_context, self.control_endpoint, f"{self.name}#{self.incarnation}")
+        context = WorkerContext(self.name, self.incarnation, control, zmq_context)
+        self._listen_to_signals(context)
+        self._watch_lifeline()
+        code = EXIT_TEMPORARY
+        try:
+            code = self._work(kind, context)
+        except MpipelineError as error:
+            logger.error("%s", error, extra={"event": "worker_failed", "worker": self.name})
+            control.send(Bye("FAILED", str(getattr(error, "reason", "failed")), str(error)))
+            code = error.exit_code
+        except Exception as error:
+            logger.exception("unexpected error", extra={"event": "worker_crashed", "worker": self.name})
+            control.send(Bye("FAILED", "crashed", f"{type(error).__name__}: {error}"))
+            code = EXIT_TEMPORARY
+        finally:
+            control.close()
+            zmq_context.destroy(linger=500)
+        return code
+
+    def _work(self, kind: type[Worker], context: WorkerContext) -> int:
+        context.control.send(Hello(self.role, self.name, self.incarnation, os.getpid()))
+        start = self._await_start(context)
+        worker = kind(context, start.spec)
+        try:
+            context.control.send(Ready(dict(worker.open())))
+            next_beat = 0
+            going = True
+            while going:
+                while (message := context.control.receive()) is not None:
+                    worker.receive(message)
+                if context.stop_requested.is_set():
+                    context.stop_requested.clear()
+                    worker.receive(Drain())
+                going = worker.step()
+                now = context.clock.monotonic_ns()
+                if now >= next_beat or not going:
+                    next_beat = now + HEARTBEAT_NS
+                    context.control.send(Heartbeat(worker.progress, context.recorder.snapshot(), *worker.state()))
+        finally:
+            worker.close()
+        context.control.send(worker.goodbye())
+        return worker.exit_code
+
+    def _await_start(self, context: WorkerContext) -> Start:
+        poller = channel.Poller()
+        poller.add(context.control)
+        deadline = context.clock.monotonic_ns() + int(_HANDSHAKE_S * NS_PER_S)
+        while context.clock.monotonic_ns() < deadline:
+            poller.wait(1.0)
+            message = context.control.receive()
+            if isinstance(message, Start):
+                return message
+            if isinstance(message, Refused):
+                raise MpipelineError(message.message)
+        raise MpipelineError(f"no answer from the supervisor at {self.control_endpoint} within {_HANDSHAKE_S:g} s")
+
+    def _listen_to_signals(self, context: WorkerContext) -> None:
+        # Ctrl-C belongs to the supervisor, which stops its workers in the order of the flow.
+        signal.signal(signal.SIGINT, signal.SIG_IGN)
+        signal.signal(signal.SIGTERM, lambda *_: context.stop_requested.set())
+
+    def _watch_lifeline(self) -> None:
+        if self.lifeline is not None:
+            threading.Thread(target=self._end_with_supervisor, args=(self.lifeline,), daemon=True).start()
+
+    def _end_with_supervisor(self, lifeline: int) -> None:
+        while os.read(lifeline, 1):
+            pass
+        # The supervisor is gone, so nobody else will clean up; every worker tries, doing it twice is harmless.
+        sweep()
+        run_directory.sweep(run_directory.root_of(self.control_endpoint))
+        sys.stderr.flush()
+        os._exit(EXIT_DONE if self.role is Role.ATTACHED else EXIT_TEMPORARY)

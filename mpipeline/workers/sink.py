@@ -1,0 +1,109 @@
+"""The sink loop: deliveries in, `write` calls out, pixels borrowed on demand, acknowledgements back."""
+
+from __future__ import annotations
+
+import logging
+
+from mpipeline.clock import Clock
+from mpipeline.errors import PredictionRejected, SinkError
+from mpipeline.frame import Frame
+from mpipeline.log import Summariser
+from mpipeline.messages import PredictionReady, SourceEnded
+from mpipeline.metrics.recorder import Recorder
+from mpipeline.ring.reader import Lease, RingReader
+from mpipeline.sinks.sink import Sink
+from mpipeline.workers.subscription import Subscription
+from mpipeline.workers.wire import from_wire
+
+logger = logging.getLogger("mpipeline.sink")
+
+_HOPELESS = 50  # predictions rejected in a row, after which the sink has failed
+
+
+class SinkLoop:
+    """Writes what a subscription brings. `progress` counts predictions written."""
+
+    def __init__(self, name: str, sink: Sink, subscription: Subscription, clock: Clock, recorder: Recorder) -> None:
+        self.progress = 0
+        self._name = name
+        self._sink = sink
+        self._subscription = subscription
+        self._recorder = recorder
+        self._summary = Summariser(logger, clock)
+        self._rings: dict[str, RingReader] = {}
+        self._rejected_in_row = 0
+
+    def attach(self, reader: RingReader) -> None:
+        """Pixels of this ring may be asked for; what a predecessor was reading is pending again."""
+        segment = reader.descriptor.segment
+        if segment in self._rings:
+            reader.close()
+            return
+        reader.recover()
+        self._rings[segment] = reader
+
+    def knows(self, segment: str) -> bool:
+        """Whether this ring is attached."""
+        return segment in self._rings
+
+    def retire(self, segment: str) -> None:
+        """No pixels will be asked for of this ring any more."""
+        if (reader := self._rings.pop(segment, None)) is not None:
+            reader.close()
+
+    def take(self, message: PredictionReady | SourceEnded) -> None:
+        """Works off one delivery. SinkError goes up: the sink cannot go on."""
+        self._summary.flush()
+        if isinstance(message, SourceEnded):
+            self._sink.end(message.source)
+            self._subscription.done(message.source, 0)
+            return
+        if self._subscription.is_duplicate(message):
+            self._count("predictions_duplicate")
+            self._skip(message)
+        else:
+            self._write(message)
+        self._subscription.done(message.frame.source, message.frame.frame_id)
+
+    def close(self) -> None:
+        """Closes the sink, then the rings."""
+        try:
+            self._sink.close()
+        finally:
+            for reader in self._rings.values():
+                reader.close()
+            self._rings.clear()
+
+    def _write(self, message: PredictionReady) -> None:
+        lease = self._borrow(message)
+        frame: Frame | None = lease.frame if lease is not None else None
+        try:
+            self._sink.write(from_wire(message), frame)
+            self.progress += 1
+            self._rejected_in_row = 0
+            self._count("predictions_written")
+        except PredictionRejected as error:
+            self._rejected_in_row += 1
+            self._count("sink_errors")
+            self._summary.add("rejected predictions", str(error), sink=self._name)
+            if self._rejected_in_row >= _HOPELESS:
+                raise SinkError(f"{self._rejected_in_row} predictions in a row were rejected, last: {error}") from error
+        finally:
+            if lease is not None:
+                lease.release()
+
+    def _borrow(self, message: PredictionReady) -> Lease | None:
+        if message.ref is None or not self._sink.wants_frames:
+            return None
+        reader = self._rings.get(message.ref.ring)
+        lease = reader.acquire(message.ref.slot, message.ref.sequence) if reader is not None else None
+        if lease is None:
+            self._count("frames_missing")
+        return lease
+
+    def _count(self, metric: str) -> None:
+        self._recorder.add(metric, sink=self._name)
+
+    def _skip(self, message: PredictionReady) -> None:
+        if message.ref is not None and (reader := self._rings.get(message.ref.ring)) is not None:
+            reader.skip(message.ref.slot, message.ref.sequence)

@@ -1,0 +1,105 @@
+"""The sink's process: opens the sink, and feeds the data channel and rings to the loop."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from mpipeline import registry
+from mpipeline.clock import NS_PER_S
+from mpipeline.config.schema import SinkSpec
+from mpipeline.errors import EXIT_DONE
+from mpipeline.messages import Bye, Drain, Message, PredictionReady, RingAttached, RingRetired
+from mpipeline.ring.reader import RingReader
+from mpipeline.transport import channel
+from mpipeline.workers.runtime import WorkerContext
+from mpipeline.workers.sink import SinkLoop
+from mpipeline.workers.subscription import Subscription
+
+_LONGEST_WAIT_S = 0.1
+_CREDIT = 32  # deliveries on their way to one sink: enough to hide the round trip, little enough to lose
+
+
+class SinkWorker:
+    """Runs a `SinkLoop` for one sink."""
+
+    def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None:
+        self._context = context
+        self._spec = SinkSpec.from_mapping(spec["sink"])
+        self._resume: bool = spec["resume"]
+        self._bit: int = spec["bit"]
+        kind = registry.load("sinks", self._spec.kind)
+        self._sink = kind(self._spec.name, self._spec.options)
+        identity = f"{context.name}#{context.incarnation}"
+        self._peer = channel.connect_predictions(context.zmq_context, spec["predictions"], identity)
+        self._poller = channel.Poller()
+        self._poller.add(self._peer)
+        self._poller.add(context.control)
+        self._control_poller = channel.Poller()
+        self._control_poller.add(context.control)
+        self._subscription = Subscription(self._spec.name, context.incarnation, _CREDIT, self._peer.send)
+        self._loop = SinkLoop(self._spec.name, self._sink, self._subscription, context.clock, context.recorder)
+        self._draining = False
+        self.exit_code = EXIT_DONE
+
+    @property
+    def progress(self) -> int:
+        """Predictions written."""
+        return self._loop.progress
+
+    def open(self) -> Mapping[str, Any]:
+        """Opens the sink; what it already has is never written again."""
+        self._subscription.acknowledged.update(self._sink.open(self._resume))
+        return {"wants_frames": bool(self._sink.wants_frames)}
+
+    def step(self) -> bool:
+        """Works off what the socket has; waits if there is nothing."""
+        readable = self._poller.wait(_LONGEST_WAIT_S)
+        now = self._context.clock.monotonic_ns()
+        if self._peer.socket in readable:
+            for _ in range(_CREDIT):
+                message = self._peer.receive()
+                if message is None:
+                    break
+                if (delivery := self._subscription.receive(message)) is not None:
+                    self._await_ring(delivery)
+                    self._loop.take(delivery)
+                    self._subscription.report(self._context.clock.monotonic_ns())
+            self._subscription.report(now, idle=True)
+            return True
+        self._subscription.report(now, idle=True)
+        return not self._draining
+
+    def _await_ring(self, delivery: Message) -> None:
+        """The word that a ring exists comes on another socket than the first prediction of it, and may come later."""
+        if not isinstance(delivery, PredictionReady) or delivery.ref is None:
+            return
+        deadline = self._context.clock.monotonic_ns() + NS_PER_S
+        while not self._loop.knows(delivery.ref.ring) and self._context.clock.monotonic_ns() < deadline:
+            self._control_poller.wait(_LONGEST_WAIT_S)
+            if (message := self._context.control.receive()) is not None:
+                self.receive(message)
+
+    def receive(self, message: Message) -> None:
+        """Rings come and go; after a drain the sink ends as soon as nothing more arrives."""
+        if isinstance(message, RingAttached):
+            self._loop.attach(RingReader(message.descriptor, self._bit))
+        elif isinstance(message, RingRetired):
+            self._loop.retire(message.segment)
+        elif isinstance(message, Drain):
+            self._draining = True
+
+    def state(self) -> tuple[str, str, str]:
+        """A sink has no stream state."""
+        return "", "", ""
+
+    def goodbye(self) -> Bye:
+        """Nothing more to say."""
+        return Bye()
+
+    def close(self) -> None:
+        """Closes sink, rings and socket."""
+        try:
+            self._loop.close()
+        finally:
+            self._peer.close()

@@ -19,7 +19,7 @@ from mpipeline.transport import channel, run_directory
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
 
-_CREDIT = 16
+_CREDIT = 4  # what waits here keeps its slot
 _WAIT_S = 0.25
 _HANDSHAKE_S = 10.0
 _RING_WAIT_NS = NS_PER_S

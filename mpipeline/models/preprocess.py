@@ -1,7 +1,7 @@
 """Preprocessing of a frame: the native pass with what a family wants, and where the picture lies in the input.
 
 The result equals an OpenCV reference (`cv2.resize` INTER_LINEAR of the picture as `Frame.bgr` gives it, then padding
-and normalisation) within 0.75 of 255 levels on average and 2.0 at most, for every format, size and mode: the pass does
+and normalisation) within 0.5 of 255 levels on average and 1.5 at most, for every format, size and mode: the pass does
 not round to bytes between its steps, and clamps colours after resizing instead of before it, which shows only where a
 source holds YUV values that are no colours.
 """

@@ -33,7 +33,8 @@ class Encoder:
         import av
         import cv2
 
-        self._av, self._cv2 = av, cv2
+        self._av = av
+        self._cv2: Any = cv2
         self.codec = codec if codec is not None else _best_codec()
         buffer = io.BytesIO()
         try:

@@ -42,7 +42,7 @@ class PythonSink:
     The object is made from `target(**options)` when the sink is opened; modules in the current folder can be imported.
     The class's attribute `wants_frames` (True if it has none) says whether `write` gets pixels. An `open` with a
     parameter `resume` gets it, and may return source → last frame id as `Sink.open` does. What user code raises
-    becomes a SinkError that names the line.
+    becomes a SinkError that names the line; a target that cannot be imported is a ConfigError.
     """
 
     Options = PythonOptions
@@ -89,25 +89,16 @@ class PythonSink:
 
     @cached_property
     def _target(self) -> Callable[..., Any]:
-        path = self._options.target
         here = os.getcwd()
         if here not in sys.path:
             sys.path.insert(0, here)
-        module = path.partition(":")[0]
         try:
-            target = resolve(path)
-        except ModuleNotFoundError as error:
-            if error.name is None or not f"{module}.".startswith(f"{error.name}."):
-                raise self._error("import", error) from error
-            raise ConfigError(f"sink {self.name!r}: there is no module {module!r} in {here} or on sys.path") from error
-        except AttributeError as error:
-            if module not in sys.modules or error.obj is not sys.modules[module]:
-                raise self._error("import", error) from error
-            raise ConfigError(f"sink {self.name!r}: {path.replace(':', ' has no ')}") from error
-        except Exception as error:
-            raise self._error("import", error) from error
+            target = resolve(self._options.target)
+        except ConfigError as error:
+            cause = error.__cause__ or error
+            raise ConfigError(f"sink {self.name!r}: {error}{self._place(cause)}") from cause
         if not callable(target):
-            raise ConfigError(f"sink {self.name!r}: {path} is not a class")
+            raise ConfigError(f"sink {self.name!r}: {self._options.target} is not a class")
         return target  # type: ignore[no-any-return]
 
     def _call(self, verb: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
@@ -118,6 +109,18 @@ class PythonSink:
 
     def _error(self, verb: str, error: Exception) -> SinkError:
         what = traceback.format_exception_only(error)[-1].strip()
-        frames = [each for each in traceback.extract_tb(error.__traceback__) if each.filename != __file__]
-        place = f" ({frames[-1].filename}:{frames[-1].lineno} in {frames[-1].name})" if frames else ""
-        return SinkError(f"sink {self.name!r}: {self._options.target} failed in {verb}: {what}{place}")
+        return SinkError(f"sink {self.name!r}: {self._options.target} failed in {verb}: {what}{self._place(error)}")
+
+    def _place(self, error: BaseException) -> str:
+        """The last line of the user's module that took part in `error`; else the last line of all."""
+        module = sys.modules.get(self._options.target.partition(":")[0])
+        mine = (__file__, resolve.__code__.co_filename)
+        frames = [
+            each
+            for each in traceback.extract_tb(error.__traceback__)
+            if each.filename not in mine and "importlib" not in each.filename
+        ]
+        theirs = [each for each in frames if module is not None and each.filename == getattr(module, "__file__", None)]
+        for each in (theirs or frames)[-1:]:
+            return f" ({each.filename}:{each.lineno} in {each.name})"
+        return ""

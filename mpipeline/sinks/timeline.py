@@ -10,7 +10,7 @@ from mpipeline.frame import FrameMeta
 
 TICKS_PER_S = 60_000  # 24, 25, 29.97, 30, 50, 59.94 and 60 Hz are whole numbers of ticks; MPEG-4 allows up to 65535
 DEFAULT_RATE = 25.0
-_MAX_RATE = 1000.0
+_MIN_RATE, _MAX_RATE = 0.01, 1000.0
 _JUMP_BACK_S = 1.0  # a pts further back than this is a new clock (a reconnect); less is jitter
 _JUMP_AHEAD_S = 600.0  # a gap longer than this must be confirmed by the time of capture
 
@@ -76,5 +76,5 @@ class Timeline:
 
 
 def believable_rate(meta: FrameMeta) -> float:
-    """The rate that the source declares, Hz; 0.0 if it declares none, or its clock's ticks instead."""
-    return meta.rate if 0 < meta.rate <= _MAX_RATE else 0.0
+    """The rate that the source declares, Hz; 0.0 if it declares none, or something else than a rate."""
+    return meta.rate if _MIN_RATE <= meta.rate <= _MAX_RATE else 0.0

@@ -131,6 +131,8 @@ class VideoSource:
             return True
         if missing:
             raise ended.error(Reason.TRUNCATED, missing)
+        if not self._delivered and self._options.start:
+            raise ended.error(Reason.FAILED, "`start` lies behind its end", retryable=False)
         if not self._delivered and not ended.live:
             raise ended.error(Reason.CORRUPT_DATA, ended.log.last())
         return False

@@ -98,15 +98,16 @@ class FrameDecoder:
         """The next finished frame, in presentation order; None if more packets are needed."""
         return self._ready.popleft() if self._ready else None
 
-    def close(self) -> None:
-        """Lets the decoder's threads come to rest before it is freed.
+    def rest(self) -> None:
+        """Forgets what is in the decoder and lets its threads come to rest; to be called before a seek and a close.
 
-        PyAV frees a decoder while it holds the interpreter; a thread of the decoder that wants to log an error in
-        that moment would wait for the interpreter, and the freeing for the thread, for ever.
+        PyAV frees and flushes a decoder while it holds the interpreter; a thread of the decoder that wants to log an
+        error in that moment would wait for the interpreter, and the freeing for the thread, for ever.
         """
         import av
 
         self._ready.clear()
+        self._gate = KeyFrameGate()
         if not self._codec.is_open:
             return
         for _ in range(_DRAIN_LIMIT):

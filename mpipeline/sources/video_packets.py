@@ -49,6 +49,11 @@ class PacketReader:
         self._end_check = None if live else EndCheck(container, stream, from_start=not options.start)
         self._last_video_ns = clock.monotonic_ns()
 
+    def restart(self) -> None:
+        """After a seek: reads from the new place."""
+        self.ended = False
+        self._packets = self._container.demux()
+
     @property
     def missing(self) -> str:
         """What the file lacks, as a sentence; empty if nothing."""

@@ -14,9 +14,9 @@ from mpipeline.sources.video_packets import PacketReader
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
-    from av.video.stream import VideoStream
 
 _HIGHEST_RATE = 1000.0  # Hz; what some containers state beyond it is their clock, not a frame rate
+_FIRST_STEP_BACK_S = 2.0  # seconds; each further step is four times as long
 _FALLBACK_RATE = 25.0  # Hz; only to space the rounds of a loop over a file that states no duration
 
 
@@ -39,17 +39,20 @@ class Round:
         self._options = options
         self._container: InputContainer | None = None
         self._decoder: FrameDecoder | None = None
-        self._skip_before: float | None = None  # pts in seconds
+        self._first_s = 0.0  # pts in seconds of the file's beginning
+        self._start_s: float | None = None  # pts in seconds of the first frame wanted
+        self._back_s = 0.0  # how far before it the last seek went
+        self._has_landed = False
         self._begin_s: float | None = None
         self._end_s = 0.0
         container = open_container(name, options, clock)
         try:
             self.stream = pick_stream(name, options, container)
             self.live = is_live(options, container)
-            if options.start:
-                self._seek(container, self.stream)
             self._decoder = FrameDecoder(self.stream, clock, self.log, live=self.live, threads=options.threads)
             self.packets = PacketReader(name, options, container, self.stream, clock, live=self.live)
+            if options.start:
+                self._go_to_start(container)
         except BaseException:
             container.close()
             raise
@@ -62,10 +65,11 @@ class Round:
         while True:
             decoded = self._decoder.pop()
             if decoded is not None:
-                if not self._is_before_start(decoded.frame):
+                if self._is_wanted(decoded.frame):
                     return decoded
             elif self.packets.ended:
-                return None
+                if not self._steps_back():
+                    return None
             else:
                 self._decoder.feed(self.packets.read())
 
@@ -105,28 +109,55 @@ class Round:
     def close(self) -> None:
         """Gives decoder and container back; harmless when repeated."""
         if self._decoder is not None:
-            self._decoder.close()
+            self._decoder.rest()
             self._decoder = None
         if self._container is not None:
             self._container.close()
             self._container = None
 
-    def _seek(self, container: InputContainer, stream: VideoStream) -> None:
-        """Goes to the key frame before `start`; `next` then drops what comes before it."""
+    def _go_to_start(self, container: InputContainer) -> None:
+        if self.live or container.duration is None or not self.stream.time_base:
+            raise self.error(Reason.FAILED, "it has no time stamps, so `start` cannot be used", retryable=False)
+        self._first_s = float((self.stream.start_time or 0) * self.stream.time_base)
+        self._start_s = self._first_s + self._options.start
+        self._seek(container, self._start_s)
+
+    def _seek(self, container: InputContainer, time_s: float) -> None:
         import av
 
-        if self.live or container.duration is None or not stream.time_base:
-            raise self.error(Reason.FAILED, "it has no time stamps, so `start` cannot be used", retryable=False)
-        first = float(stream.start_time * stream.time_base) if stream.start_time is not None else 0.0
-        self._skip_before = first + self._options.start
+        assert self.stream.time_base
         try:
-            container.seek(int(self._skip_before / float(stream.time_base)), stream=stream)
+            container.seek(int(time_s / float(self.stream.time_base)), stream=self.stream)
         except av.FFmpegError as error:
             local = self._options.is_local
             raise ffmpeg_error(self._name, self._options.uri, error, doing="seek in", local=local) from error
 
-    def _is_before_start(self, frame: av.VideoFrame) -> bool:
+    def _is_wanted(self, frame: av.VideoFrame) -> bool:
+        """Whether the frame is not before `start`.
+
+        A container without an index (MPEG-TS) lands on any picture near the place, and decoding begins only at the
+        next key frame. If that is too late, the seek is repeated from further back, at last from the beginning.
+        """
         time = time_of(frame)
-        if self._skip_before is None or time is None:
+        if self._start_s is None or time is None:
+            return True
+        half_tick = float(frame.time_base or 0) / 2
+        if time < self._start_s - half_tick:
+            self._has_landed = True
             return False
-        return time < self._skip_before - float(frame.time_base or 0) / 2
+        if time > self._start_s + half_tick and self._steps_back():
+            return False
+        self._has_landed = True
+        return True
+
+    def _steps_back(self) -> bool:
+        """Seeks again from further before `start`, if the last seek came out too late and there is more before it."""
+        if self._start_s is None or self._has_landed or self._back_s >= self._options.start:
+            return False
+        assert self._container is not None
+        assert self._decoder is not None
+        self._back_s = 4 * self._back_s or _FIRST_STEP_BACK_S
+        self._decoder.rest()
+        self._seek(self._container, max(self._first_s, self._start_s - self._back_s))
+        self.packets.restart()
+        return True

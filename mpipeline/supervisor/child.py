@@ -10,13 +10,16 @@ import subprocess
 import sys
 from collections import deque
 from enum import Enum
+from pathlib import Path
 
+import mpipeline
 from mpipeline.messages import Bye, Heartbeat, Ready
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.supervisor.restart import RestartPolicy
 
 _TAIL_LINES = 20
 _READ_BYTES = 1 << 16
+_WORKERS = Path(mpipeline.__file__).with_name("workers")  # by path: see its __main__
 
 logger = logging.getLogger("mpipeline")
 
@@ -91,7 +94,7 @@ class Child:
         self.heard_ns = now_ns
         self.state = ProcessState.STARTING
         command = [
-            *(sys.executable, "-m", "mpipeline.workers", self.plan.role.value, "--name", self.name),
+            *(sys.executable, str(_WORKERS), self.plan.role.value, "--name", self.name),
             *("--incarnation", str(self.incarnation), "--control", self._control),
             *("--lifeline", str(lifeline), "--log-level", self._log_level),
         ]

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable
 
 from mpipeline.clock import NS_PER_S
-from mpipeline.messages import PredictionReady, SessionOpened, SinkAdded, SinkStatus, SourceEnded
+from mpipeline.messages import SessionOpened, SinkAdded, SinkStatus, SourceEnded
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import Lease
@@ -52,21 +52,20 @@ class Dispatch:
             pixels = outlet.spec.bit >= 0
             if pixels not in encoded:
                 encoded[pixels] = codec.encode(to_wire(prediction, ref if pixels else None))
-            must = outlet.requires(every_frame)
-            delivery = Delivery(frame.source, frame.frame_id, encoded[pixels], must, ref if pixels else None)
+            delivery = Delivery(frame.source, frame.frame_id, encoded[pixels], ref if pixels else None)
             dropped = outlet.offer(delivery, every_frame)
-            if must:
+            if outlet.is_lossless(every_frame):
                 required.append(name)
             elif dropped is not None:
                 self._drop(outlet, dropped)
         if every_frame:
             self._ledger.keep(frame.source, frame.frame_id, lease, required)
 
-    def end(self, message: SourceEnded) -> None:
+    def end(self, message: SourceEnded, every_frame: bool) -> None:
         """Tells every sink, behind the source's last prediction."""
         data = codec.encode(message)
         for outlet in self._outlets.values():
-            outlet.offer(Delivery(message.source, message.last_frame_id, data, required=False), every_frame=True)
+            outlet.offer(Delivery(message.source, 0, data), every_frame)
 
     def status(self, identity: str, status: SinkStatus, now_ns: int) -> None:
         """Takes what a sink says; a sink that does not know its session gets a new one."""
@@ -90,9 +89,9 @@ class Dispatch:
             if count := outlet.send(self._deliver):
                 self._recorder.add("predictions_sent", count, sink=name)
 
-    def is_idle(self, required_only: bool) -> bool:
-        """Whether every sink has what it must have, or, unless `required_only`, all that waits for it."""
-        return all(outlet.is_idle(required_only) for outlet in self._outlets.values()) and not len(self._ledger)
+    def is_idle(self, lossless_only: bool) -> bool:
+        """Whether every sink has what it must have, or, unless `lossless_only`, all that waits for it."""
+        return all(outlet.is_idle(lossless_only) for outlet in self._outlets.values()) and not len(self._ledger)
 
     def close(self) -> None:
         """Forgets the leases; their slots stay held for a successor."""

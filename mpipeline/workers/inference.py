@@ -135,13 +135,13 @@ class InferenceLoop:
             return longest
         return min(longest, max(0.0, (deadline - self._clock.monotonic_ns()) / NS_PER_S))
 
-    def is_drained(self, required_only: bool) -> bool:
+    def is_drained(self, lossless_only: bool) -> bool:
         """Whether nothing waits in rings, batcher and queues, and every owed acknowledgement has come."""
         for ring in self._rings.values():
             if ring.reader.pending():
                 self._walk(ring.reader.descriptor.source)
                 return False
-        return not self._ended and self.dispatch.is_idle(required_only)
+        return not self._ended and self.dispatch.is_idle(lossless_only)
 
     def close(self) -> None:
         """Detaches from all rings. Slots that are still owed stay held, for a successor to recover."""
@@ -242,6 +242,6 @@ class InferenceLoop:
         for source, message in list(self._ended.items()):
             rings = [r for r in self._rings.values() if r.reader.descriptor.source == source]
             if not self._batcher.waiting(source) and not any(r.reader.pending() for r in rings):
-                self.dispatch.end(message)
+                self.dispatch.end(message, any(ring.every_frame for ring in rings))
                 self._batcher.forget(source)
                 del self._ended[source]

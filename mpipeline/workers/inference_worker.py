@@ -125,7 +125,7 @@ class InferenceWorker:
         if self._draining_since is None:
             return False
         waited = self._context.clock.monotonic_ns() - self._draining_since
-        return loop.is_drained(required_only=waited > _LISTENERS_GRACE_NS)
+        return loop.is_drained(lossless_only=waited > _LISTENERS_GRACE_NS)
 
 
 def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping[str, Any]]:

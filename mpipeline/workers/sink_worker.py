@@ -17,7 +17,8 @@ from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
 
 _LONGEST_WAIT_S = 0.1
-_CREDIT = 32  # deliveries on their way to one sink: enough to hide the round trip, little enough to lose
+_CREDIT = 32  # deliveries on their way to one sink: enough to hide the round trip
+_CREDIT_WITH_PIXELS = 4  # what waits here keeps its slot, and a live stream soon wants that back
 
 
 class SinkWorker:
@@ -37,7 +38,8 @@ class SinkWorker:
         self._poller.add(context.control)
         self._control_poller = channel.Poller()
         self._control_poller.add(context.control)
-        self._subscription = Subscription(self._spec.name, context.incarnation, _CREDIT, self._peer.send)
+        credit = _CREDIT_WITH_PIXELS if self._sink.wants_frames else _CREDIT
+        self._subscription = Subscription(self._spec.name, context.incarnation, credit, self._peer.send)
         self._loop = SinkLoop(self._spec.name, self._sink, self._subscription, context.clock, context.recorder)
         self._draining = False
         self.exit_code = EXIT_DONE

@@ -67,20 +67,21 @@ unsigned Ring::recover(unsigned bit) {
 
 std::vector<PendingFrame> Ring::pending(unsigned bit) {
     const ReaderMask mask = mask_of(bit);
+    // What is published during the scan is left for the next one: of two such frames the scan could miss the first.
+    const auto newest = static_cast<std::uint32_t>(last_published().sequence);
     std::vector<PendingFrame> frames;
     for (std::uint32_t slot = 0; slot < slots_; ++slot) {
         const Control now = control(slot);
-        if ((now.pending & mask) == 0) {
+        if ((now.pending & mask) == 0 || is_older(newest, now.sequence)) {
             continue;
         }
         if (const auto found = header(slot, now.sequence)) {
             frames.push_back({slot, *found});
         }
     }
-    // Distance from half the circle behind the newest: a total order, also for sequences that make no sense.
-    const std::uint32_t behind = static_cast<std::uint32_t>(load(ring_header().sequence)) + 0x8000'0000U;
-    std::sort(frames.begin(), frames.end(), [behind](const PendingFrame& left, const PendingFrame& right) {
-        return left.header.sequence - behind < right.header.sequence - behind;
+    // By age, from the oldest: a total order, also for sequences that make no sense.
+    std::sort(frames.begin(), frames.end(), [newest](const PendingFrame& left, const PendingFrame& right) {
+        return newest - left.header.sequence > newest - right.header.sequence;
     });
     return frames;
 }

@@ -35,7 +35,7 @@ struct Stress {
     TestMemory memory{segment_bytes(kSlots, kBytes)};
     Ring ring = Ring::create(memory.span(), {kSlots, kBytes, 0, 0, 0});
     std::atomic<bool> writer_done{false};
-    std::atomic<std::uint64_t> torn{0}, read{0}, deaths{0}, out_of_order{0};
+    std::atomic<std::uint64_t> torn{0}, read{0}, deaths{0}, removals{0}, out_of_order{0};
 };
 
 class Dice {
@@ -69,6 +69,9 @@ bool write_until_death(Stress& stress, Dice& dice) {
         std::memset(payload, pattern(next), last_step == 0 ? kBytes / 2 : kBytes);
         if (!dies) {
             ring.publish(*slot, frame(next, kBytes));
+            if (stress.overflow == Overflow::reuse && dice.one_in(2)) {
+                std::this_thread::yield();  // a writer that never waits would leave the readers nothing to read
+            }
             continue;
         }
         SlotHeader header = frame(next, kBytes);
@@ -89,6 +92,7 @@ void writer(Stress& stress) {
     Dice dice(stress.seed);
     while (!write_until_death(stress, dice)) {
         stress.deaths++;
+        std::this_thread::yield();
     }
     stress.writer_done = true;
 }
@@ -115,13 +119,32 @@ void check_frame(Stress& stress, Expectation& expected, const Ring& ring, const 
     stress.read++;
 }
 
+// Nothing is offered to a reader that was removed, not even by a publish that had begun before.
+void check_gone(Stress& stress, Ring& ring, unsigned bit) {
+    const auto deadline = std::chrono::steady_clock::now() + 60s;
+    const auto is_gone = [&] {
+        for (std::uint32_t slot = 0; slot < kSlots; ++slot) {
+            const Control now = ring.control(slot);
+            if (((now.pending | now.held) >> bit & 1U) != 0) {
+                return false;
+            }
+        }
+        return true;
+    };
+    while (!is_gone()) {  // a writer that was killed in between leaves it to its successor
+        CHECK(std::chrono::steady_clock::now() < deadline);
+        std::this_thread::yield();
+    }
+    stress.removals++;
+}
+
 // What the owner does for a reader that died, and then the reader's successor.
-void bury(Ring& ring, unsigned bit, bool complete, Dice& dice) {
+void bury(Stress& stress, Ring& ring, unsigned bit, bool complete, Dice& dice) {
     if (complete) {
         ring.recover(bit);
     } else if (bit == kLeavingReader) {
         ring.remove_reader(bit);
-        std::this_thread::yield();
+        check_gone(stress, ring, bit);
         ring.add_reader(bit, false);
     } else if (dice.one_in(2)) {
         ring.reap(bit);
@@ -153,7 +176,7 @@ void reader(Stress& stress, unsigned bit) {
             died = dice.one_in(kDeathsOneIn);
             if (died) {
                 stress.deaths++;
-                bury(ring, bit, expected.complete, dice);
+                bury(stress, ring, bit, expected.complete, dice);
                 break;
             }
             CHECK(ring.release(pending.slot, pending.header.sequence, bit));
@@ -193,11 +216,12 @@ int main(int count, char** arguments) {
     for (std::thread& thread : threads) {
         thread.join();
     }
-    std::printf("%s: published %llu, read %llu, expired %llu, deaths %llu, torn %llu, out of order %llu, idle %d\n",
+    std::printf("%s: published %llu, read %llu, expired %llu, deaths %llu, removals %llu, torn %llu, out of order %llu, idle %d\n",
                 mode.c_str(), static_cast<unsigned long long>(stress.ring.published_count()),
                 static_cast<unsigned long long>(stress.read.load()),
                 static_cast<unsigned long long>(stress.ring.expired()),
                 static_cast<unsigned long long>(stress.deaths.load()),
+                static_cast<unsigned long long>(stress.removals.load()),
                 static_cast<unsigned long long>(stress.torn.load()),
                 static_cast<unsigned long long>(stress.out_of_order.load()), stress.ring.idle());
     CHECK(stress.ring.published_count() == stress.frames);

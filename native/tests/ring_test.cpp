@@ -76,7 +76,7 @@ void damage_stays_inside() {
         header.sequence = i * 0x6000'0000U + 1;
         store_header(RingSteps::header_words(f.ring, i), header);
     }
-    CHECK(f.ring.pending(0).size() == kSlots);
+    CHECK(f.ring.pending(0).size() <= kSlots);
 }
 
 void one_frame_goes_round() {

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import functools
+
 import numpy as np
 import numpy.typing as npt
 
@@ -16,6 +18,7 @@ def meta(width: int, height: int) -> FrameMeta:
     return FrameMeta("camera", 1, 0.0, 0, 0, width, height)
 
 
+@functools.cache
 def scene(width: int, height: int, seed: int = 0) -> Pixels:
     """A BGR picture of soft colours with sharp edges and a little noise, away from the ends of the scale."""
     rng = np.random.default_rng(seed)

@@ -7,7 +7,7 @@ from collections import Counter
 from dataclasses import dataclass, field
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpipeline.batching import STALE, SUPERSEDED, Batch, Batcher, Waiting
@@ -295,6 +295,7 @@ moves = st.lists(
 )
 
 
+@settings(deadline=None)
 @given(moves, st.integers(1, 5), st.integers(0, 10), st.none() | st.integers(1, 10), st.sets(sources))
 def test_every_frame_comes_out_once_in_order(
     moves: list[tuple[str, str, int]], max_size: int, wait_ms: int, staleness_ms: int | None, live: set[str]

@@ -84,7 +84,7 @@ public:
     bool skip(std::uint32_t slot, std::uint32_t sequence, ReaderMask mask);
     // First act of a restarted reader: what its predecessor held is pending again. Returns the number of slots.
     unsigned recover(unsigned bit);
-    // The frames pending for a reader, in order of publication.
+    // The frames pending for a reader, in order of publication: all that were published before the call.
     std::vector<PendingFrame> pending(unsigned bit);
     // The header of a published frame, without acquiring it; none if it has expired.
     // Throws RingFault if the header does not belong to the frame though the slot was not reused: it is damaged.

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpipeline.metrics.catalog import CATALOG
@@ -62,6 +62,7 @@ def test_catalog_is_well_formed() -> None:
         assert list(metric.labels) == sorted(metric.labels)
 
 
+@settings(deadline=None)
 @given(st.text(), st.text())
 def test_keys_can_be_taken_apart_again(reason: str, source: str) -> None:
     labels = {"reason": reason, "source": source}

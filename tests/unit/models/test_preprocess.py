@@ -17,7 +17,7 @@ from mpipeline.models.yolo import RECIPE as YOLO
 from mpipeline.models.yolox import RECIPE as YOLOX
 from mpipeline.ring.pixels import to_bgr
 
-MEAN_TOLERANCE, MAX_TOLERANCE = 0.75, 2.0  # of 255 levels, as mpipeline.models.preprocess promises
+MEAN_TOLERANCE, MAX_TOLERANCE = 0.5, 1.5  # of 255 levels, as mpipeline.models.preprocess promises
 
 SIZES = [
     (1920, 1080),

@@ -55,7 +55,9 @@ def test_prepare_makes_the_fixed_part(tmp_path: Path) -> None:
 
 def test_a_file_in_the_way_is_told_with_a_remedy(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
-    with pytest.raises(SinkError, match=r"cannot make the folder .*/file/x: .*; a part of the path is a file") as caught:
+    with pytest.raises(
+        SinkError, match=r"cannot make the folder .*/file/x: .*; a part of the path is a file"
+    ) as caught:
         make_folder(tmp_path / "file" / "x")
     assert isinstance(caught.value.__cause__, OSError)
 

@@ -1,0 +1,119 @@
+"""The contract of `sinks/sink.py`, once for all kinds: built-in ones and those of entry points."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.predictions import failure, meta, picture, prediction
+
+from mpipeline import registry
+from mpipeline.errors import SinkError
+from mpipeline.sinks import KINDS
+from mpipeline.sinks.sink import Sink
+
+# What a kind must be told to run, given a place for its files; a kind that is absent here runs with its defaults.
+OPTIONS: dict[str, Callable[[str], dict[str, Any]]] = {
+    "jsonl": lambda place: {"path": f"{place}/{{source}}.jsonl"},
+    "video": lambda place: {"path": f"{place}/{{source}}.mp4"},
+    "python": lambda place: {"target": "support.sinks:Appending", "options": {"path": f"{place}/lines.txt"}},
+}
+ALL = sorted(registry.kinds("sinks"))
+BUILTIN = sorted(KINDS)
+
+
+def make(kind: str, place: Path) -> Sink:
+    cls = registry.load("sinks", kind)
+    options = OPTIONS.get(kind, lambda _: {})(str(place))
+    sink: Sink = cls("under-test", cls.Options(**options))
+    return sink
+
+
+def write(sink: Sink, source: str, *ids: int) -> None:
+    for frame_id in ids:
+        frame = meta(source, frame_id)
+        sink.write(prediction(frame, (4, 4, 20, 20)), picture(frame) if sink.wants_frames else None)
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_the_whole_life(kind: str, tmp_path: Path) -> None:
+    sink = make(kind, tmp_path)
+    assert isinstance(sink.wants_frames, bool)
+    assert dict(sink.open(resume=False)) == {}
+    write(sink, "a", 1, 2)
+    write(sink, "b", 1)
+    sink.end("a")
+    write(sink, "b", 2, 9)
+    sink.end("b")
+    sink.close()
+    sink.close()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_closed_at_any_moment(kind: str, tmp_path: Path) -> None:
+    make(kind, tmp_path / "never opened").close()
+    opened = make(kind, tmp_path / "opened")
+    opened.open(resume=False)
+    opened.end("a source that never came")
+    opened.close()
+    written = make(kind, tmp_path / "written")
+    written.open(resume=False)
+    write(written, "a", 1)
+    written.close()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_every_sort_of_prediction_is_taken(kind: str, tmp_path: Path) -> None:
+    sink = make(kind, tmp_path)
+    sink.open(resume=False)
+    for frame_id, make_prediction in enumerate((prediction, failure, prediction), 1):
+        frame = meta("a", frame_id, corrupt=True)
+        sink.write(make_prediction(frame), picture(frame) if sink.wants_frames else None)
+    sink.write(prediction(meta("a", 4)), None)  # the pixels had to be given up
+    without_pts = type(meta())("a", 5, None, 0, 0, 64, 48)
+    sink.write(failure(without_pts), picture(without_pts) if sink.wants_frames else None)
+    sink.close()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_resume_tells_what_survives_a_crash(kind: str, tmp_path: Path) -> None:
+    """The first sink is never closed, as if it had been killed; a kind that cannot know may say nothing."""
+    first = make(kind, tmp_path)
+    first.open(resume=False)
+    write(first, "a", 1, 2)
+    write(first, "b", 1)
+    second = make(kind, tmp_path)
+    known = dict(second.open(resume=True))
+    assert known in ({}, {"a": 2, "b": 1})
+    write(second, "a", 2, 3)
+    write(second, "b", 2)
+    second.close()
+
+
+@pytest.mark.parametrize("kind", ALL)
+def test_resume_where_nothing_was_written(kind: str, tmp_path: Path) -> None:
+    sink = make(kind, tmp_path)
+    assert dict(sink.open(resume=True)) == {}
+    write(sink, "a", 1)
+    sink.close()
+
+
+@pytest.mark.parametrize("kind", BUILTIN)
+def test_a_place_that_cannot_be_written_is_a_sink_error(kind: str, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    sink = make(kind, tmp_path / "file")
+    with pytest.raises(SinkError, match="file"):
+        sink.open(resume=False)
+    sink.close()
+
+
+@pytest.mark.parametrize("kind", BUILTIN)
+def test_builtin_kinds_have_a_file_per_source_or_say_why_not(kind: str, tmp_path: Path) -> None:
+    assert kind in OPTIONS
+    sink = make(kind, tmp_path)
+    sink.open(resume=False)
+    write(sink, "yard/east", 1)
+    sink.close()
+    assert len(list(tmp_path.iterdir())) == 1

@@ -1,0 +1,104 @@
+"""Real models on real videos against reference predictions made with OpenCV preprocessing and numpy alone."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+from support.agreement import agreement, load_expected
+from support.pictures import frame_of
+
+from mpipeline.backends.backend import BackendOptions
+from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
+from mpipeline.frame import ColorMatrix, Frame, FrameFormat, PixelFormat
+from mpipeline.models.family import ModelOptions
+from mpipeline.models.selection import choose_family
+
+DATA = Path(os.environ.get("MPIPELINE_TEST_DATA", "../shared/data"))
+FRAMES = int(os.environ.get("MPIPELINE_TEST_FRAMES", "15"))  # of each video; 0: all
+H273_MATRICES = {1: ColorMatrix.BT709, 9: ColorMatrix.BT2020, 10: ColorMatrix.BT2020}  # all others as BT.601
+FULL_RANGE = 2
+
+pytestmark = [
+    pytest.mark.needs_data,
+    pytest.mark.skipif(
+        not DATA.is_dir(), reason=f"needs the real videos and models: {DATA} (MPIPELINE_TEST_DATA) is absent"
+    ),
+]
+
+
+@dataclass(frozen=True)
+class Case:
+    model: str
+    video: str
+    expected: str
+
+
+CASES = [
+    Case("yolox_nano", "intel_car-detection.mp4", "intel_car-detection.yolox_nano"),
+    Case("yolox_nano", "intel_one-by-one-person-detection.mp4", "intel_one-by-one-person-detection.yolox_nano"),
+    Case("yolox_nano", "intel_person-bicycle-car-detection.mp4", "intel_person-bicycle-car-detection.yolox_nano"),
+    Case("yolox_nano", "nvidia_Retail02_short.mp4", "nvidia_Retail02_short.yolox_nano"),
+    Case("yolox_nano_dyn", "nvidia_Retail02_short.mp4", "nvidia_Retail02_short.yolox_nano"),
+    Case("yolox_nano", "derived/retail_720p15_h264.mp4", "retail_720p15_h264.yolox_nano"),
+    Case("yolox_nano", "udacity_test_video_720p.mp4", "udacity_test_video_720p.yolox_nano"),
+    Case(
+        "light_person_detector",
+        "intel_one-by-one-person-detection.mp4",
+        "intel_one-by-one-person-detection.light_person_detector",
+    ),
+    Case("light_person_detector", "nvidia_Retail02_short.mp4", "nvidia_Retail02_short.light_person_detector"),
+    Case("light_person_detector", "derived/retail_720p15_h264.mp4", "retail_720p15_h264.light_person_detector"),
+    Case("light_person_detector", "udacity_test_video_720p.mp4", "udacity_test_video_720p.light_person_detector"),
+]
+
+
+@pytest.mark.parametrize("case", CASES, ids=lambda case: f"{case.model}-{Path(case.video).stem}")
+def test_agrees_with_the_reference(case: Case, capsys: pytest.CaptureFixture[str]) -> None:
+    expected = load_expected(DATA / "expected" / f"{case.expected}.jsonl")
+    if FRAMES:
+        expected = {frame: expected[frame] for frame in sorted(expected)[:FRAMES]}
+    backend = OnnxRuntimeBackend(BackendOptions(str(DATA / "models" / f"{case.model}.onnx"), threads=1))
+    info = backend.open()
+    family_class, _ = choose_family(info, None)
+    family = family_class(info, ModelOptions(confidence=0.3, iou_threshold=0.45))
+    row = np.empty((1, *family.input_shape), family.input_dtype)
+    actual = {}
+    for number, frame in frames(DATA / "videos" / case.video, max(expected)):
+        if number in expected:
+            geometry = family.preprocess(frame, row[0])
+            (found,) = family.postprocess(backend.run({family.input_name: row}), [geometry])
+            columns = zip(found.xyxy.tolist(), found.score.tolist(), found.class_id.tolist(), strict=True)
+            actual[number] = [[*box, score, class_id] for box, score, class_id in columns]
+    backend.close()
+    result = agreement(expected, actual)
+    with capsys.disabled():
+        print(f"\n  {case.expected}: {len(expected)} frames, {result}", end=" ")
+    assert result.judged > 0
+    assert result.good(), result
+
+
+def frames(path: Path, last: int) -> Iterator[tuple[int, Frame]]:
+    """The frames of a video with their numbers from 1, in the decoder's own planes and colours."""
+    with av.open(str(path)) as container:
+        for number, picture in enumerate(container.decode(video=0), start=1):
+            if number > last:
+                return
+            yield number, planar(picture)
+
+
+def planar(picture: av.VideoFrame) -> Frame:
+    assert picture.format.name in ("yuv420p", "yuvj420p")
+    full_range = picture.color_range == FULL_RANGE or picture.format.name == "yuvj420p"
+    matrix = H273_MATRICES.get(int(picture.colorspace), ColorMatrix.BT601)
+    form = FrameFormat(PixelFormat.I420, picture.width, picture.height, matrix, full_range)
+    planes = []
+    for plane, shape in zip(picture.planes, form.planes(), strict=True):
+        rows = np.frombuffer(plane, np.uint8).reshape(-1, plane.line_size)
+        planes.append(rows[: shape.rows, : shape.row_bytes])
+    return frame_of(form, tuple(planes))

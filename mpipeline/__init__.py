@@ -1,8 +1,8 @@
 """mpipeline runs a vision model over many video sources at once on one machine.
 
-Files are processed frame by frame and none is lost; live streams give the freshest frame. `mpipeline run config.yaml` is
-the command; from Python, `Pipeline(load_config("config.yaml")).run()` is the same, and `attach("name")` joins a run from
-another program.
+Files are processed frame by frame and none is lost; live streams give the freshest frame. `mpipeline run
+config.yaml` is the command; from Python, `Pipeline(load_config("config.yaml")).run()` is the same, and
+`attach("name")` joins a run from another program.
 """
 
 from __future__ import annotations

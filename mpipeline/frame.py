@@ -149,7 +149,8 @@ class Frame:
     @cached_property
     def _bgr(self) -> Pixels:
         if self.format.pixel_format is PixelFormat.BGR24:
-            return self.planes[0].reshape(self.format.height, self.format.width, 3).copy()
+            bgr: Pixels = self.planes[0].reshape(self.format.height, self.format.width, 3).copy()
+            return bgr
         if self.convert is None:
             raise ValueError(f"this frame carries no converter from {self.format.pixel_format.name} to BGR")
         return self.convert(self.format, self.planes)

@@ -1,7 +1,7 @@
 """Every struct that crosses a socket. The codec sends them as positional arrays behind a one-byte tag.
 
-New fields go last and have a default. A change that an older peer would misread raises `PROTOCOL_VERSION`; HELLO carries
-it, and a peer of another version is refused with both versions in the message.
+New fields go last and have a default. A change that an older peer would misread raises `PROTOCOL_VERSION`; HELLO
+carries it, and a peer of another version is refused with both versions in the message.
 """
 
 from __future__ import annotations
@@ -72,7 +72,10 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class RingRequest:
-    """A decoder knows its geometry and wants a ring for it. `live` decides the delivery where the config leaves it open."""
+    """A decoder knows its geometry and wants a ring for it.
+
+    `live` decides the delivery where the config leaves it open.
+    """
 
     descriptor: RingDescriptor  # segment and slots still empty
     live: bool

@@ -24,8 +24,8 @@ Watch = Callable[[RunStatus], None]
 class Pipeline:
     """Runs a config: `Pipeline(load_config(path)).run()`. One object runs once.
 
-    The calling process is the supervisor: it starts the workers, restarts what dies, and owns the shared memory. When it
-    ends, however it ends, its workers end too.
+    The calling process is the supervisor: it starts the workers, restarts what dies, and owns the shared memory.
+    When it ends, however it ends, its workers end too.
     """
 
     def __init__(self, config: RunConfig, log_level: str = "info") -> None:

@@ -46,4 +46,5 @@ class Geometry:
         pad = np.array([self.pad_x, self.pad_y] * 2, np.float32)
         scale = np.array([self.scale_x, self.scale_y] * 2, np.float32)
         limit = np.array([self.width, self.height] * 2, np.float32)
-        return np.clip((xyxy - pad) / scale, 0.0, limit).astype(np.float32)
+        placed: npt.NDArray[np.float32] = np.clip((xyxy - pad) / scale, 0.0, limit).astype(np.float32)
+        return placed

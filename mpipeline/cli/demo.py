@@ -45,7 +45,7 @@ def report(scores: Sequence[Accuracy], out: Path) -> None:
         table.add_column(heading, justify="left" if heading == "source" else "right")
     for score in scores:
         shares = (f"{score.precision:.3f}", f"{score.recall:.3f}", f"{score.mean_iou:.3f}")
-        table.add_row(score.name, str(score.frames), str(score.missing_frames), *shares)
+        table.add_row(score.source, str(score.frames), str(score.missing_frames), *shares)
     console = Console(highlight=False, soft_wrap=True)
     console.print(table)
     console.print(f"predictions: {out / 'predictions.jsonl'}")

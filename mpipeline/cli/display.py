@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import TextIO
+from typing import TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
@@ -33,7 +33,7 @@ def display(
     elif stream.isatty() and not json:
         console = Console(file=stream)
         with Live(console=console, refresh_per_second=4, transient=False) as live:
-            log.configure(level=level, stream=_Above(console))
+            log.configure(level=level, stream=cast(TextIO, _Above(console)))
             rates = Rates()
             last = [0]
 

@@ -47,14 +47,14 @@ def _missing(
 ) -> Iterator[Problem]:
     named = show(text, document.shown.get(path))
     try:
-        found = Path(text).exists()
-    except (OSError, ValueError):  # too long, or with a NUL
-        found = False
+        found = (file := Path(text).expanduser()).exists()
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, or ~ of nobody
+        found, file = False, Path(text)
     if not found:
         yield Problem(path, f"no such file: {named}{'' if path in document.shown else _hint(text, directory)}")
-    elif want_file and not Path(text).is_file():
+    elif want_file and not file.is_file():
         yield Problem(path, f"expected a file, got a directory: {named}")
-    elif not os.access(text, os.R_OK):
+    elif not os.access(file, os.R_OK):
         yield Problem(path, f"no permission to read {named}")
 
 

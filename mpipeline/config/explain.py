@@ -134,7 +134,7 @@ def _sentence(details: Any, spot: _Spot, shown: Mapping[KeyPath, str], scrub: Ca
         message = shortened(scrub(str(details.get("ctx", {}).get("error", details["msg"]))), 300)
         bare = message.startswith("expected ") and ", got " not in message
         return f"{message}, got {_given(spot, shown)}" if bare else message
-    if kind == "extra_forbidden":
+    if kind in ("extra_forbidden", "invalid_key"):
         key = shortened(redact_address(str(spot.path[-1])))
         valid = [] if spot.model is None else list(fields_of(spot.model, spot.holder))
         return f"unknown key{suggestion(key, valid)}"

@@ -68,7 +68,9 @@ def _finished(
 ) -> RunConfig:
     """Overrides, defaults, checks; the config or a ConfigError with all that is wrong."""
     apply_overrides(document, overrides)
-    data = {"name": name, **document.data} if isinstance(document.data, dict) else document.data
+    data = document.data
+    if isinstance(data, dict) and data.get("name") is None:
+        data = {**data, "name": name}
     config, problems = validated(RunConfig, data, document.shown, document.scrub)
     problems += _without(problems, list(missing_files(document, directory)))
     if sinks_required and isinstance(data, dict) and data.get("sinks", []) in ([], None):

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Mapping
 from pathlib import Path
@@ -85,6 +86,11 @@ class ModelSpec(Spec):
     def given(self) -> dict[str, Any]:
         """The fields that the config has set itself, with their values: they win over sidecar and model file."""
         return {name: getattr(self, name) for name in sorted(self.model_fields_set) if getattr(self, name) is not None}
+
+    @field_validator("path")
+    @classmethod
+    def _without_home(cls, path: Path | None) -> Path | None:
+        return None if path is None else Path(os.path.expanduser(path))
 
     @model_validator(mode="before")
     @classmethod
@@ -184,6 +190,15 @@ class RunConfig(Spec):
     supervision: RestartSpec = RestartSpec()
     limits: LimitsSpec = LimitsSpec()
     run_dir: Path | None = None
+
+    @model_validator(mode="before")
+    @classmethod
+    def _empty_is_default(cls, data: Any) -> Any:
+        """`batching:` with nothing behind it, because all its keys are commented out, means the default."""
+        if not isinstance(data, Mapping):
+            return data
+        optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
+        return {key: value for key, value in data.items() if value is not None or key not in optional}
 
     @field_validator("sources")
     @classmethod

@@ -185,7 +185,9 @@ def plain(value: Any) -> Any:
 
 
 def _options_model(group: Group, kind: str) -> type[BaseModel]:
-    model: type[BaseModel] = registry.load(group, kind).Options
+    model = getattr(registry.load(group, kind), "Options", None)
+    if not (isinstance(model, type) and issubclass(model, BaseModel)):
+        raise ConfigError(f"kind {kind!r} cannot be configured: its class has no Options, a pydantic model")
     return model
 
 

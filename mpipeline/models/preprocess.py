@@ -52,11 +52,16 @@ class Placement:
     top: int
 
 
+def letterbox_ratio(target: tuple[int, int], source: tuple[int, int]) -> float:
+    """By how much a picture shrinks (or grows) so that it just fits; both sizes are (width, height)."""
+    return min(target[1] / source[1], target[0] / source[0])
+
+
 def place(recipe: Recipe, target: tuple[int, int], source: tuple[int, int]) -> Placement:
     """Where a picture of size `source` lies in an input of size `target`, both (width, height)."""
     if recipe.resize == "stretch":
         return Placement(*target, 0, 0)
-    ratio = min(target[1] / source[1], target[0] / source[0])
+    ratio = letterbox_ratio(target, source)
     rounded = int if recipe.rounding == "down" else round
     width, height = (max(1, min(rounded(side * ratio), limit)) for side, limit in zip(source, target, strict=True))
     if recipe.anchor == "top_left":
@@ -93,5 +98,15 @@ class Preprocessor:
             list(frame.planes),
             (placed.width, placed.height, placed.left, placed.top),
         )
-        scale_x, scale_y = placed.width / form.width, placed.height / form.height
-        return Geometry(scale_x, scale_y, placed.left, placed.top, form.width, form.height)
+        return self._geometry(placed, form.width, form.height)
+
+    def _geometry(self, placed: Placement, width: int, height: int) -> Geometry:
+        """Letterboxed boxes go back by the ratio itself, not by that of the rounded sizes.
+
+        Both families' own tools do so, and users compare with them; it is less than one model pixel away.
+        """
+        if self._recipe.resize == "stretch":
+            scale_x, scale_y = placed.width / width, placed.height / height
+        else:
+            scale_x = scale_y = letterbox_ratio(self._size, (width, height))
+        return Geometry(scale_x, scale_y, placed.left, placed.top, width, height)

@@ -115,7 +115,7 @@ def _read_back(path: Path) -> tuple[dict[str, int], int]:
 
     The whole file is read: sources interleave, and one may have ended long before the others.
     """
-    ids: dict[str, int] = {}
+    ids: dict[bytes, bytes] = {}  # as they stand there: only the last ones are worth decoding
     end, last = 0, b""
     try:
         with path.open("rb") as lines:
@@ -127,13 +127,13 @@ def _read_back(path: Path) -> tuple[dict[str, int], int]:
     if last.endswith(b"\n") and _is_json(last):
         _note(ids, last)
         end += len(last)
-    return ids, end
+    return {json.loads(source): int(frame_id) for source, frame_id in ids.items()}, end
 
 
-def _note(ids: dict[str, int], line: bytes) -> None:
+def _note(ids: dict[bytes, bytes], line: bytes) -> None:
     start = _LINE_START.match(line)
     if start is not None:
-        ids[json.loads(start[1])] = int(start[2])
+        ids[start[1]] = start[2]
 
 
 def _is_json(line: bytes) -> bool:

@@ -92,7 +92,7 @@ class VideoSource:
             captured_ns=decoded.captured_ns,
             wall_ns=decoded.wall_ns,
             key_frame=frame.key_frame,
-            corrupt=frame.is_corrupt,
+            corrupt=decoded.is_corrupt,
         )
 
     def retrieve(self, planes: tuple[Pixels, ...]) -> None:
@@ -134,7 +134,7 @@ class VideoSource:
         if not self._delivered and self._options.start:
             raise ended.error(Reason.FAILED, "`start` lies behind its end", retryable=False)
         if not self._delivered and not ended.live:
-            raise ended.error(Reason.CORRUPT_DATA, ended.log.last())
+            raise ended.error(Reason.CORRUPT_DATA, ended.log.last)
         return False
 
     def _pts(self, frame: av.VideoFrame) -> float | None:

@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 from mpipeline.clock import Clock
-from mpipeline.sources.video_errors import ErrorLog
+from mpipeline.sources.video_log import FFmpegLog
 
 if TYPE_CHECKING:
     import av
@@ -19,17 +19,23 @@ if TYPE_CHECKING:
 _FILE_THREADS = 4
 _STREAM_THREADS = 2
 _GATE_PATIENCE = 300  # frames: some encoders refresh gradually and never mark a key frame
+_DAMAGED = "damaged"
 _INTRA = 1  # AVPictureType
 _DRAIN_LIMIT = 64  # calls; each takes at least one frame or error out of the decoder
 
 
 @dataclass(frozen=True, slots=True)
 class DecodedFrame:
-    """A frame, and the two clocks at the moment when the packet that completed it had arrived."""
+    """A frame, and the two clocks at the moment when the packet that completed it had arrived.
+
+    `is_corrupt`: the decoder concealed errors in it, or its data or those of a frame before it, back to the last key
+    frame, were incomplete.
+    """
 
     frame: av.VideoFrame
     captured_ns: int
     wall_ns: int
+    is_corrupt: bool
 
 
 class KeyFrameGate:
@@ -59,25 +65,29 @@ class FrameDecoder:
     threads at once; frames of live streams are not, because each such thread delays the picture by one frame.
     """
 
-    def __init__(self, stream: VideoStream, clock: Clock, log: ErrorLog, *, live: bool, threads: int = 0) -> None:
+    def __init__(self, stream: VideoStream, clock: Clock, log: FFmpegLog, *, live: bool, threads: int = 0) -> None:
         self.errors = 0
         self._clock = clock
         self._log = log
-        self._logged = log.count()
+        self._logged = log.errors
         self._gate = KeyFrameGate()
+        self._is_suspect = False
         self._ready: deque[DecodedFrame] = deque()
         self._time_base = stream.time_base
         self._codec = stream.codec_context
+        self._codec.copy_opaque = True
         self._codec.thread_type = "SLICE" if live else "AUTO"
         self._codec.thread_count = threads or min(_STREAM_THREADS if live else _FILE_THREADS, _cpus())
 
-    def feed(self, packet: Packet[Stream] | None) -> None:
+    def feed(self, packet: Packet[Stream] | None, *, is_damaged: bool = False) -> None:
         """Decodes one packet that has just arrived; None says that it was the last."""
         import av
 
         captured_ns, wall_ns = self._clock.monotonic_ns(), self._clock.wall_ns()
         if packet is not None:
             self._gate.feed(packet)
+            if is_damaged:
+                packet.opaque = _DAMAGED  # comes out again with the packet's own frame
         failed = False
         try:
             frames = self._codec.decode(packet)
@@ -85,14 +95,21 @@ class FrameDecoder:
             frames = []
         except av.FFmpegError:
             frames, failed = [], True
-        logged = self._log.count()
+        logged = self._log.errors
         self.errors += failed or logged > self._logged
         self._logged = logged
         for frame in frames:
             if frame.time_base is None:  # frames that only the end brought out have no packet to take it from
                 frame.time_base = self._time_base
             if self._gate.passes(frame):
-                self._ready.append(DecodedFrame(frame, captured_ns, wall_ns))
+                self._ready.append(DecodedFrame(frame, captured_ns, wall_ns, self._is_corrupt(frame)))
+
+    def _is_corrupt(self, frame: av.VideoFrame) -> bool:
+        if frame.opaque == _DAMAGED:
+            self._is_suspect = True
+        elif frame.key_frame:
+            self._is_suspect = False
+        return frame.is_corrupt or self._is_suspect
 
     def pop(self) -> DecodedFrame | None:
         """The next finished frame, in presentation order; None if more packets are needed."""

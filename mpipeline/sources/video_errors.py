@@ -54,30 +54,6 @@ _TLS_LOG = re.compile(r"\b(tls|ssl|certificate|handshake)", re.IGNORECASE)
 _UNREACHABLE_LOG = re.compile(r"failed to resolve|name or service|no route|refused|reset by peer", re.IGNORECASE)
 
 
-class ErrorLog:
-    """Counts the error lines that FFmpeg logs, and keeps them off the terminal.
-
-    PyAV remembers the last line of level ERROR and how many there were once its callback is installed; the threshold
-    PANIC makes it pass on nothing. The count is per process: with several sources in one process it may count a
-    neighbour's lines too.
-    """
-
-    def __init__(self) -> None:
-        import av
-
-        self._logging = av.logging
-        if av.logging.get_level() is None:
-            av.logging.set_level(av.logging.PANIC)
-
-    def count(self) -> int:
-        """Error lines since the process started."""
-        return self._logging.get_last_error()[0]
-
-    def last(self) -> str:
-        """The last of them as `[part] text`, redacted; empty if there was none."""
-        return _log_text(self._logging.get_last_error()[1])
-
-
 def classify(error: av.FFmpegError, *, local: bool, timed_out: bool) -> Reason:
     """The reason code behind `error`. `timed_out`: the deadline of the call had passed when it was raised.
 

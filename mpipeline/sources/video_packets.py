@@ -8,6 +8,7 @@ from mpipeline.clock import NS_PER_S, Clock
 from mpipeline.errors import Reason
 from mpipeline.sources.video_end import EndCheck
 from mpipeline.sources.video_errors import ffmpeg_error, source_error
+from mpipeline.sources.video_log import FFmpegLog
 from mpipeline.sources.video_open import VideoOptions
 
 if TYPE_CHECKING:
@@ -24,7 +25,8 @@ _ERROR_LIMIT = 100  # in a row: damage is stepped over, but a file of nothing el
 class PacketReader:
     """The packets of one video stream of an open container.
 
-    `errors` counts errors of the demuxer that were survived. `missing` tells, after the end, what a file's container
+    `errors` counts losses and errors of the demuxer that were survived; `is_damaged` says whether the last packet is
+    incomplete, or the first after a loss. `missing` tells, after the end, what a file's container
     promised and did not hold; empty for a good end and for live streams.
     """
 
@@ -35,11 +37,14 @@ class PacketReader:
         container: InputContainer,
         stream: VideoStream,
         clock: Clock,
+        log: FFmpegLog,
         *,
         live: bool,
     ) -> None:
         self.errors = 0
         self.ended = False
+        self.is_damaged = False
+        self._log = log
         self._name = name
         self._options = options
         self._container = container
@@ -67,6 +72,7 @@ class PacketReader:
         """
         import av
 
+        losses = self._log.losses
         for _ in range(_ERROR_LIMIT):
             try:
                 packet = self._next()
@@ -86,6 +92,8 @@ class PacketReader:
                 ) from error
             self._last_video_ns = self._clock.monotonic_ns()
             self.ended = packet is None
+            self.is_damaged = self._log.losses > losses or (packet is not None and packet.is_corrupt)
+            self.errors += self.is_damaged
             return packet
         raise self._error(Reason.CORRUPT_DATA, f"{_ERROR_LIMIT} errors in a row")
 

@@ -7,7 +7,8 @@ from typing import TYPE_CHECKING, cast
 from mpipeline.clock import Clock
 from mpipeline.errors import Reason, SourceError
 from mpipeline.sources.video_decode import DecodedFrame, FrameDecoder
-from mpipeline.sources.video_errors import ErrorLog, ffmpeg_error, source_error
+from mpipeline.sources.video_errors import ffmpeg_error, source_error
+from mpipeline.sources.video_log import FFmpegLog
 from mpipeline.sources.video_open import VideoOptions, is_live, open_container, pick_stream
 from mpipeline.sources.video_packets import PacketReader
 
@@ -34,7 +35,7 @@ class Round:
 
     def __init__(self, name: str, options: VideoOptions, clock: Clock) -> None:
         self.frames = 0
-        self.log = ErrorLog()
+        self.log = FFmpegLog()
         self._name = name
         self._options = options
         self._container: InputContainer | None = None
@@ -50,7 +51,7 @@ class Round:
             self.stream = pick_stream(name, options, container)
             self.live = is_live(options, container)
             self._decoder = FrameDecoder(self.stream, clock, self.log, live=self.live, threads=options.threads)
-            self.packets = PacketReader(name, options, container, self.stream, clock, live=self.live)
+            self.packets = PacketReader(name, options, container, self.stream, clock, self.log, live=self.live)
             if options.start:
                 self._go_to_start(container)
         except BaseException:
@@ -71,7 +72,8 @@ class Round:
                 if not self._steps_back():
                     return None
             else:
-                self._decoder.feed(self.packets.read())
+                packet = self.packets.read()
+                self._decoder.feed(packet, is_damaged=self.packets.is_damaged)
 
     def errors(self) -> int:
         """Errors so far of demuxer and decoder."""

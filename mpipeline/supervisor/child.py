@@ -184,4 +184,6 @@ class Child:
         self.tail.append(str(message))
         fields = {k: v for k, v in record.items() if k in ("event", "source", "reason", "sink")}
         text = f"{message}\n{trace}" if trace else message
-        logger.log(number if isinstance(number, int) else logging.INFO, "%s", text, extra={"worker": self.name, **fields})
+        logger.log(
+            number if isinstance(number, int) else logging.INFO, "%s", text, extra={"worker": self.name, **fields}
+        )

@@ -24,7 +24,7 @@ from mpipeline.messages import (
     Start,
 )
 from mpipeline.supervisor.attachments import Attachment, Attachments
-from mpipeline.supervisor.child import Child, ProcessState
+from mpipeline.supervisor.child import Child
 from mpipeline.supervisor.plan import INFERENCE, INFERENCE_BIT, Plan, is_every_frame, slots_for
 from mpipeline.supervisor.rings import Reader, Rings
 from mpipeline.transport.run_directory import Endpoints

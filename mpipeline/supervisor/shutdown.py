@@ -1,4 +1,7 @@
-"""Ends a run in the order of the flow: decoders, inference, sinks. Each stage has its deadline, then TERM, then KILL."""
+"""Ends a run in the order of the flow:
+
+decoders, inference, sinks. Each stage has its deadline, then TERM, then KILL.
+"""
 
 from __future__ import annotations
 
@@ -49,7 +52,7 @@ class Shutdown:
 
     def abandons(self, child: Child) -> bool:
         """Whether a worker that has ended is not needed any more, although its work was not done."""
-        return self.phase is Phase.DECODERS and child.plan.role is Role.DECODER or self._terminated
+        return (self.phase is Phase.DECODERS and child.plan.role is Role.DECODER) or self._terminated
 
     def advance(self, now: int, stop_calls: int) -> None:
         """One look: begins the end, goes on to the next stage, enforces deadlines."""

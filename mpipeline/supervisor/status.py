@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import lru_cache
 
 from mpipeline.messages import RingRequest
+from mpipeline.metrics.recorder import parse_key
 from mpipeline.supervisor.attachments import Attachment
-from mpipeline.supervisor.child import Child
+from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.plan import Plan, decoder_name
+
+Metrics = Mapping[str, float]
 
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source. `frames` were published, `predicted` reached inference; `dropped` by reason."""
+    """One source. `frames` were published, `inferred` went through the model; `dropped` by reason, wherever it was."""
 
     name: str
     state: str
@@ -25,6 +30,7 @@ class SourceStatus:
     rate: float = 0.0
     frame_count: int = 0
     frames: int = 0
+    inferred: int = 0
     decode_errors: int = 0
     reconnects: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
@@ -57,7 +63,7 @@ class RunStatus:
     @property
     def frames_inferred(self) -> int:
         """Frames that have gone through the model."""
-        return int(sum(_sum(m, "frames_inferred") for m in self.metrics.values()))
+        return sum(source.inferred for source in self.sources)
 
 
 def describe(
@@ -68,8 +74,11 @@ def describe(
     attached: Sequence[Attachment],
 ) -> RunStatus:
     """The status of a run from what its supervisor knows."""
+    metrics = {child.name: child.metrics() for child in children.values()}
+    counts = _counts(metrics.values())
     sources = tuple(
-        _source(spec.name, children[decoder_name(spec.name)], streams.get(spec.name)) for spec in plan.config.sources
+        _source(spec.name, children[decoder_name(spec.name)], streams.get(spec.name), counts.get(spec.name, _Counts()))
+        for spec in plan.config.sources
     )
     workers = tuple(
         WorkerStatus(
@@ -83,15 +92,13 @@ def describe(
         )
         for child in children.values()
     )
-    metrics = {child.name: child.metrics() for child in children.values()}
     return RunStatus(plan.config.name, phase, sources, workers, metrics, tuple(a.name for a in attached))
 
 
-def _source(name: str, child: Child, stream: RingRequest | None) -> SourceStatus:
-    metrics = child.metrics()
+def _source(name: str, child: Child, stream: RingRequest | None, counts: _Counts) -> SourceStatus:
     last = child.bye if child.bye is not None else child.heartbeat
     state, reason, detail = (last.state, last.reason, last.detail) if last is not None else ("", "", "")
-    if child.state.value == "FATAL":
+    if child.state is ProcessState.FATAL:
         state, detail = "FAILED", detail or child.failure
     format = stream.descriptor.format if stream is not None else None
     return SourceStatus(
@@ -104,22 +111,40 @@ def _source(name: str, child: Child, stream: RingRequest | None) -> SourceStatus
         height=format.height if format is not None else 0,
         rate=stream.rate if stream is not None else 0.0,
         frame_count=stream.frame_count if stream is not None else 0,
-        frames=int(_sum(metrics, "frames_published")),
-        decode_errors=int(_sum(metrics, "decode_errors")),
-        reconnects=int(_sum(metrics, "reconnects")),
-        dropped=_by_reason(metrics, "frames_dropped"),
+        frames=counts.of("frames_published"),
+        inferred=counts.of("frames_inferred"),
+        decode_errors=counts.of("decode_errors"),
+        reconnects=counts.of("reconnects"),
+        dropped=counts.dropped,
     )
 
 
-def _sum(metrics: Mapping[str, float], name: str) -> float:
-    return sum(value for key, value in metrics.items() if key.partition("{")[0] == name)
+@dataclass
+class _Counts:
+    """What all workers have counted of one source."""
+
+    totals: dict[str, float] = field(default_factory=dict)
+    dropped: dict[str, int] = field(default_factory=dict)
+
+    def of(self, metric: str) -> int:
+        return int(self.totals.get(metric, 0))
 
 
-def _by_reason(metrics: Mapping[str, float], name: str) -> dict[str, int]:
-    found: dict[str, int] = {}
-    for key, value in metrics.items():
-        base, _, labels = key.rstrip("}").partition("{")
-        if base == name:
-            reason = dict(part.split("=", 1) for part in labels.split(",") if "=" in part).get("reason", "")
-            found[reason] = found.get(reason, 0) + int(value)
-    return found
+def _counts(metrics: Iterable[Metrics]) -> dict[str, _Counts]:
+    """Source → counts, in one pass over every worker's metrics."""
+    counts: dict[str, _Counts] = defaultdict(_Counts)
+    for each in metrics:
+        for key, value in each.items():
+            name, labels = _parsed(key)
+            if "source" not in labels:
+                continue
+            of_source = counts[labels["source"]]
+            of_source.totals[name] = of_source.totals.get(name, 0.0) + value
+            if name == "frames_dropped":
+                of_source.dropped[labels["reason"]] = of_source.dropped.get(labels["reason"], 0) + int(value)
+    return counts
+
+
+@lru_cache(maxsize=4096)
+def _parsed(key: str) -> tuple[str, dict[str, str]]:
+    return parse_key(key)

@@ -1,6 +1,7 @@
 """The supervisor's loop: starts the workers of a plan, listens, restarts what died, and ends the run in order.
 
-It enforces the plan and knows no kind. One thread runs it; `stop` may be called from a signal handler or another thread.
+It enforces the plan and knows no kind. One thread runs it; `stop` may be called from a signal handler or another
+thread.
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from mpipeline.transport import channel, run_directory
 logger = logging.getLogger("mpipeline.supervisor")
 
 _TICK_S = 0.1
+_WATCH_NS = NS_PER_S // 4
 _LOAD_LIMIT_NS = 900 * NS_PER_S  # a first load or an engine build is not a hang
 _SILENCE_LIMIT_NS = 60 * NS_PER_S  # longer than every deadline inside a worker
 
@@ -59,9 +61,7 @@ class Supervisor:
         self._poller = channel.Poller()
         self._poller.add(self._control)
         self._members = Membership(self.plan, self._children, endpoints, uuid.uuid4().hex[:12], self._control.send)
-        self._shutdown = Shutdown(
-            self.plan.config.limits.stop_timeout, self._children, lambda c: self._control.send(c.identity, Drain())
-        )
+        self._shutdown = Shutdown(self.plan.config.limits.stop_timeout, self._children, self._drain)
         self._lifeline = os.pipe()  # no worker gets the write end: it closes when this process ends, however it ends
         now = self._clock.monotonic_ns()
         for worker in self.plan.workers:
@@ -84,11 +84,13 @@ class Supervisor:
         return self._shutdown.phase is not Phase.OVER
 
     def run(self, watch: Callable[[RunStatus], None] | None = None) -> int:
-        """Start, work, end. `watch` is called at every step. Returns the run's exit code."""
+        """Start, work, end. `watch` is called a few times a second. Returns the run's exit code."""
         self.start()
+        watch_ns = 0
         try:
             while self.step():
-                if watch is not None:
+                if watch is not None and self._clock.monotonic_ns() >= watch_ns:
+                    watch_ns = self._clock.monotonic_ns() + _WATCH_NS
                     watch(self.status())
             if watch is not None:
                 watch(self.status())
@@ -128,6 +130,9 @@ class Supervisor:
         """The run as it stands."""
         phase = self._shutdown.phase.value
         return describe(self.plan, phase, self._children, self._members.streams, self._members.attachments.present())
+
+    def _drain(self, child: Child) -> None:
+        self._control.send(child.identity, Drain())
 
     # --- workers ------------------------------------------------------------------------------------------------
 
@@ -184,7 +189,8 @@ class Supervisor:
             child.state = ProcessState.FATAL
             child.failure = f"{decision.reason}: it {child.describe_exit()}"
             fields = {"event": "worker_fatal", "worker": child.name}
-            logger.error("%s is given up, %s", child.name, child.failure, extra=fields)
+            told = child.bye is not None and child.bye.detail  # the worker has logged the reason itself
+            logger.error("%s is given up, %s", child.name, decision.reason if told else child.failure, extra=fields)
         else:
             child.state = ProcessState.EXITED
         self._members.farewell(child)

@@ -1,7 +1,7 @@
 """Messages to bytes and back. What comes from outside is checked here, field by field, before anyone sees it.
 
-Format: one msgpack array `[tag, field, field, …]` in the order of the struct's fields; nested structs are arrays without
-a tag. Missing trailing fields take their defaults, so that a field can be added at the end.
+Format: one msgpack array `[tag, field, field, …]` in the order of the struct's fields; nested structs are arrays
+without a tag. Missing trailing fields take their defaults, so that a field can be added at the end.
 """
 
 from __future__ import annotations
@@ -10,7 +10,6 @@ import dataclasses
 import types
 from collections.abc import Callable, Mapping
 from enum import Enum
-from functools import lru_cache
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 import msgpack
@@ -55,18 +54,12 @@ def decode(data: bytes | memoryview) -> Message:
         raise ProtocolError(f"not a message: {error}") from error
     if not isinstance(body, list) or not body or type(body[0]) is not int or body[0] not in TAGS:
         raise ProtocolError("not a message of this protocol")
-    struct = TAGS[body[0]]
-    message: Message = _struct_check(struct)(body[1:])
+    message: Message = _CHECKS[body[0]](body[1:])
     return message
 
 
 def _fields(value: Any) -> list[Any]:
-    return [_plain(getattr(value, name)) for name in _names(type(value))]
-
-
-@lru_cache(maxsize=None)
-def _names(struct: type) -> tuple[str, ...]:
-    return tuple(field.name for field in dataclasses.fields(struct))
+    return [_plain(getattr(value, name)) for name in value.__dataclass_fields__]
 
 
 def _plain(value: Any) -> Any:
@@ -77,15 +70,12 @@ def _plain(value: Any) -> Any:
     return value
 
 
-@lru_cache(maxsize=None)
-def _struct_check(struct: type) -> Check:
+def _struct_check(struct: Any) -> Check:
     """A function that turns a list of field values into the struct, or raises ProtocolError."""
     hints = get_type_hints(struct)
     fields = dataclasses.fields(struct)
     checks = [_check(hints[field.name]) for field in fields]
-    required = sum(
-        1 for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    )
+    required = sum(1 for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
 
     def check(values: Any) -> Any:
         if not isinstance(values, list) or not required <= len(values) <= len(checks):
@@ -111,7 +101,7 @@ def _check(annotation: Any) -> Check:
     if annotation is Any:
         return _bounded
     if dataclasses.is_dataclass(annotation):
-        return _struct_check(annotation)  # type: ignore[arg-type]  # a class, not an instance, in an annotation
+        return _struct_check(annotation)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return _enumeration(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
@@ -165,3 +155,6 @@ def _bounded(value: Any, depth: int = _MAX_DEPTH) -> Any:
         for item in value:
             _bounded(item, depth - 1)
     return value
+
+
+_CHECKS = {tag: _struct_check(struct) for tag, struct in TAGS.items()}

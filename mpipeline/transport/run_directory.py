@@ -1,7 +1,7 @@
 """The folder of one run: its name's lock and its sockets. Private to the user; gone with the run.
 
-`<root>/<name>.lock` is locked (flock) while the run lives. A second run of that name is refused, because a second bind on
-the same ipc path would silently take over the first one's traffic.
+`<root>/<name>.lock` is locked (flock) while the run lives. A second run of that name is refused, because a second
+bind on the same ipc path would silently take over the first one's traffic.
 """
 
 from __future__ import annotations

@@ -17,8 +17,8 @@ if not __package__:
     if home not in sys.path:
         sys.path.append(home)
 
-from mpipeline import registry  # noqa: E402
-from mpipeline.workers.runtime import Runtime  # noqa: E402
+from mpipeline import registry
+from mpipeline.workers.runtime import Runtime
 
 ROLES = {
     "decoder": "mpipeline.workers.decoder_worker:DecoderWorker",

@@ -40,7 +40,10 @@ class RingSupply(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class DecoderOptions:
-    """What the loop needs to know of the source's config. `resume_after`: frame id that was published before a crash."""
+    """What the loop needs to know of the source's config.
+
+    `resume_after`: frame id that was published before a crash.
+    """
 
     name: str
     max_fps: float | None = None

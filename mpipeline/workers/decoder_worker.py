@@ -10,7 +10,17 @@ from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SourceSpec
 from mpipeline.errors import EXIT_DONE, EXIT_SOURCE_FAILED, MpipelineError, SharedMemoryFull
 from mpipeline.frame import FrameFormat
-from mpipeline.messages import Bye, Drain, Heartbeat, Message, Refused, RingGranted, RingRequest, RingRetired, StreamState
+from mpipeline.messages import (
+    Bye,
+    Drain,
+    Heartbeat,
+    Message,
+    Refused,
+    RingGranted,
+    RingRequest,
+    RingRetired,
+    StreamState,
+)
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.writer import RingWriter
 from mpipeline.sources.source import StreamInfo

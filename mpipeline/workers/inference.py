@@ -197,7 +197,7 @@ class InferenceLoop:
         started = self._clock.monotonic_ns()
         try:
             found = self._predictor.predict([lease.frame for lease in leases])
-        except Exception as error:
+        except Exception as error:  # noqa: BLE001 - engines raise what they like; it becomes an explicit failure
             if len(leases) == 1:
                 return [Prediction(metas[0], None, self._failure(metas[0].source, error))]
             logger.warning("a batch of %d failed, going on frame by frame: %s", len(leases), error)
@@ -212,7 +212,7 @@ class InferenceLoop:
             meta = lease.frame.meta
             try:
                 [detections] = self._predictor.predict([lease.frame])
-            except Exception as error:
+            except Exception as error:  # noqa: BLE001 - as above
                 predictions.append(Prediction(meta, None, self._failure(meta.source, error)))
             else:
                 self._failures_in_row = 0

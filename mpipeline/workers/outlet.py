@@ -3,9 +3,9 @@
 Deliveries go out only as far as the sink's credit reaches. There are two lanes, served in turn, so that neither a long
 file nor a busy camera keeps the other from the sink; a source is in one of them only, so its order holds.
 
-* The lossless lane has the sources whose frames the sink must get (`every_frame`, overflow policy `block`). Deliveries are
-  kept until they are acknowledged and sent again in every new session. The slots of their frames are not given back
-  before, so the rings bound their number.
+* The lossless lane has the sources whose frames the sink must get (`every_frame`, overflow policy `block`). Its
+  deliveries are kept until they are acknowledged and sent again in every new session. The slots of their frames are not
+  given back before, so the rings bound their number.
 * The lossy lane has all others, in a bounded queue; the overflow policy says which one goes when it is full.
 """
 
@@ -76,7 +76,8 @@ class Outlet:
         """Takes credit and acknowledgements; returns the lossless deliveries that are now done."""
         self._processed = max(self._processed, min(status.processed, self._sent))
         self._capacity = max(0, status.capacity)
-        done, kept = [], deque[Delivery]()
+        done: list[Delivery] = []
+        kept: deque[Delivery] = deque()
         for delivery in self._unacknowledged:
             acknowledged = delivery.frame_id <= status.acknowledged.get(delivery.source, 0)
             (done if acknowledged else kept).append(delivery)

@@ -1,7 +1,7 @@
 """A sink's half of the data channel: sessions, credit and acknowledgements. The other half is `outlet`.
 
-Used by sink workers and by attached programs alike. All it says is absolute and said again a few times a second, so that
-a lost message or a restarted peer on either side needs no special case.
+Used by sink workers and by attached programs alike. All it says is absolute and said again a few times a second, so
+that a lost message or a restarted peer on either side needs no special case.
 """
 
 from __future__ import annotations

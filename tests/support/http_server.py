@@ -86,11 +86,12 @@ class _Handler(BaseHTTPRequestHandler):
         if wanted:
             start = int(wanted[1])
             end = min(int(wanted[2]) + 1, end) if wanted[2] else end
-        if start > len(data):
+        if start >= len(data):
             self._refuse(416)
             return
         self.send_response(206 if wanted else 200)
         self.send_header("Content-Length", str(end - start))
+        self._send_connection()
         if state.ranges:
             self.send_header("Accept-Ranges", "bytes")
         if wanted:
@@ -123,11 +124,16 @@ class _Handler(BaseHTTPRequestHandler):
         except OSError:
             return
 
+    def _send_connection(self) -> None:
+        if self.close_connection:
+            self.send_header("Connection", "close")
+
     def _refuse(self, status: int) -> None:
         self.send_response(status)
         if status == 401:
             self.send_header("WWW-Authenticate", 'Basic realm="files"')
         self.send_header("Content-Length", "0")
+        self._send_connection()
         self.end_headers()
 
 

@@ -28,8 +28,8 @@ def detector(
 ) -> Path:
     """A model that answers each image with `output`, an array without the batch dimension.
 
-    The answer to image i is `output` + 0 * mean(image i), so that the input is really read. `size` is (height, width) of
-    the input, texts name dynamic dimensions. With `external_data` the numbers lie in a file of their own, PATH.data.
+    The answer to image i is `output` + 0 * mean(image i), so that the input is really read. `size` is (height, width)
+    of the input, texts name dynamic dimensions. With `external_data` the numbers lie in a file of their own, PATH.data.
     """
     kind = _TYPES[dtype]
     rank = output.ndim
@@ -48,7 +48,8 @@ def detector(
         helper.make_node("Add", ["answer", "zero"], ["output0"]),
     ]
     initializers = [numpy_helper.from_array(value, name) for name, value in constants.items()]
-    return _save(path, nodes, [image], [result], initializers, metadata or {}, external_data)
+    graph = helper.make_graph(nodes, "detector", [image], [result], initializers)
+    return _save(path, graph, metadata or {}, external_data)
 
 
 def mean_of_image(path: Path, *, dtype: str = "float32", batch: int | str = "N") -> Path:
@@ -60,11 +61,10 @@ def mean_of_image(path: Path, *, dtype: str = "float32", batch: int | str = "N")
         helper.make_node("ReduceMean", ["images"], ["all"], axes=[2, 3], keepdims=0),
         helper.make_node("ReduceMean", ["all"], ["mean"], axes=[1], keepdims=1),
     ]
-    return _save(path, nodes, [image], [result], [], {}, False)
+    return _save(path, helper.make_graph(nodes, "mean", [image], [result]), {})
 
 
-def _save(path, nodes, inputs, outputs, initializers, metadata, external_data) -> Path:  # type: ignore[no-untyped-def]
-    graph = helper.make_graph(nodes, "test", inputs, outputs, initializers)
+def _save(path: Path, graph: onnx.GraphProto, metadata: Mapping[str, str], external_data: bool = False) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     for key, value in metadata.items():
         model.metadata_props.add(key=key, value=value)
@@ -73,6 +73,6 @@ def _save(path, nodes, inputs, outputs, initializers, metadata, external_data) -
         str(path),
         save_as_external_data=external_data,
         location=f"{path.name}.data" if external_data else None,
-        size_threshold=0,
+        size_threshold=1024,  # shapes have to stay inside
     )
     return path

@@ -46,7 +46,7 @@ def frame_of(form: FrameFormat, planes: tuple[Pixels, ...]) -> Frame:
 
 
 def exact_bgr(form: FrameFormat, planes: tuple[Pixels, ...]) -> npt.NDArray[np.float64]:
-    """The picture as float levels 0..255, (height, width, 3): the formulas of ITU-T H.273, each chroma sample repeated."""
+    """The picture as float levels 0..255, (height, width, 3), by ITU-T H.273; each chroma sample is repeated."""
     height, width = form.height, form.width
     if form.pixel_format is PixelFormat.BGR24:
         return planes[0].reshape(height, width, 3).astype(np.float64)

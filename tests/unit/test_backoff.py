@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpipeline.backoff import Backoff
@@ -31,6 +31,7 @@ def test_a_reset_starts_small_again() -> None:
     assert backoff.next() == 0.5
 
 
+@settings(deadline=None)
 @given(seed=st.integers(), first=st.floats(0.001, 10), limit=st.floats(0.001, 100), tries=st.integers(1, 60))
 def test_every_pause_is_between_zero_and_the_limit(seed: int, first: float, limit: float, tries: int) -> None:
     backoff = Backoff(first, limit, rng=random.Random(seed))

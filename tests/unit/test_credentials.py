@@ -5,7 +5,7 @@ from __future__ import annotations
 from urllib.parse import quote
 
 import pytest
-from hypothesis import example, given
+from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
 from mpipeline.credentials import passwords, redact, redact_address
@@ -66,6 +66,7 @@ def test_harmless_text_is_left(text: str) -> None:
     assert redact(text) == text
 
 
+@settings(deadline=None)
 @given(user=USERS, password=PASSWORDS)
 @example("u", "p@ss/w:rd")
 @example("u", "'\"")
@@ -78,6 +79,7 @@ def test_any_password_without_white_space_is_hidden_in_any_text(user: str, passw
     assert text == "cannot open 'rtsp://***@cam.local:554/live': refused"
 
 
+@settings(deadline=None)
 @given(user=USERS, password=st.text(min_size=1, max_size=20))
 def test_a_known_address_hides_whatever_its_password_holds(user: str, password: str) -> None:
     address = f"rtsp://{user}:{password}@cam/live"
@@ -96,6 +98,7 @@ def test_passwords_are_found_as_written_and_decoded() -> None:
     assert passwords("a.mp4") == []
 
 
+@settings(deadline=None)
 @given(st.text(max_size=80))
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     assert redact(redact(text)) == redact(text)

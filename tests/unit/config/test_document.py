@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpipeline.config.document import parse, show
@@ -56,6 +56,7 @@ def test_every_value_has_its_place() -> None:
     assert document.places.find(("nowhere",)) == FILE
 
 
+@settings(deadline=None)
 @given(st.text(alphabet="ab:-[]{}&*!|>'\"%@`#,?~$ \n\t\\0", max_size=40) | st.text(max_size=40))
 def test_any_text_is_a_document_or_a_config_error(text: str) -> None:
     try:

@@ -6,7 +6,7 @@ from pathlib import Path
 from urllib.parse import unquote
 
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from mpipeline.config import environment
@@ -46,6 +46,7 @@ def test_malformed_variables_are_refused(text: str) -> None:
         interpolate(text, {"A": "secret", "B": "secret"})
 
 
+@settings(deadline=None)
 @given(password=st.text(min_size=1, alphabet=st.characters(exclude_characters="%", exclude_categories=["Cs"])))
 def test_any_password_survives_in_the_user_part(password: str) -> None:
     text = interpolate("rtsp://u:${P}@host:1/x", {"P": password}).text

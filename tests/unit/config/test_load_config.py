@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+import mpipeline.sinks
 from mpipeline.config import RunConfig, config_from_arguments, load_config
 from mpipeline.errors import ConfigError
 
@@ -119,6 +120,15 @@ def test_overrides_alone_can_fill_an_empty_file(folder: Path) -> None:
     assert load_config(Path("empty.yaml"), overrides).name == "empty"
 
 
+def test_an_empty_part_means_its_default(folder: Path) -> None:
+    (folder / "a.yaml").write_text(
+        "name:\nbatching:\nlimits: ~\nrun_dir:\n"
+        "sources: [{uri: shop.mp4}]\nmodel: {path: model.onnx}\nsinks: [{kind: free}]\n"
+    )
+    config = load_config(Path("a.yaml"))
+    assert (config.name, config.batching.max_size, config.limits.stop_timeout) == ("a", 8, 10.0)
+
+
 def test_a_program_may_do_without_sinks(folder: Path) -> None:
     (folder / "a.yaml").write_text("sources: [{uri: shop.mp4}]\nmodel: {path: model.onnx}\n")
     assert load_config(Path("a.yaml"), sinks_required=False).sinks == ()
@@ -131,8 +141,8 @@ def test_an_address_needs_no_file(folder: Path) -> None:
 
 
 def test_arguments_make_a_config(folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(__import__("mpipeline.sinks").sinks.KINDS, "jsonl", "kinds_of_config_tests:Box")
-    monkeypatch.setitem(__import__("mpipeline.sinks").sinks.KINDS, "video", "kinds_of_config_tests:Box")
+    monkeypatch.setitem(mpipeline.sinks.KINDS, "jsonl", "kinds_of_config_tests:Box")
+    monkeypatch.setitem(mpipeline.sinks.KINDS, "video", "kinds_of_config_tests:Box")
     config = config_from_arguments(
         ["shop.mp4", "./shop.mp4", "rtsp://u:pw@cam:554/"], "model.onnx", Path("out"), ["sources.cam.max_fps=2"]
     )

@@ -40,7 +40,7 @@ MODELS = st.fixed_dictionaries(
 )
 
 
-@settings(max_examples=60, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(max_examples=40, suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
 @given(sources=st.lists(SOURCES, min_size=1, max_size=4), model=MODELS, name=NAMES)
 def test_a_config_is_equal_after_its_way_through_json(sources: list, model: dict, name: str) -> None:
     sources[0]["name"] = name
@@ -108,3 +108,49 @@ def test_a_kind_may_take_any_key() -> None:
 def test_options_may_be_given_as_an_object() -> None:
     options = SourceSpec.from_mapping({"uri": "a.mp4"}).options
     assert SourceSpec(kind="tape", options=options).options is options
+
+
+KEYS = st.sampled_from(
+    [
+        "name",
+        "sources",
+        "model",
+        "sinks",
+        "batching",
+        "limits",
+        "kind",
+        "uri",
+        "options",
+        "path",
+        "expect",
+        "width",
+        "names",
+        "classes",
+        "size",
+        "target",
+    ]
+) | st.integers(0, 3)
+LEAVES = (
+    st.none() | st.booleans() | st.integers() | st.floats() | st.text(max_size=6) | st.sampled_from(["tape", "box"])
+)
+TREES = st.recursive(
+    LEAVES, lambda inner: st.lists(inner, max_size=3) | st.dictionaries(KEYS, inner, max_size=5), max_leaves=25
+)
+
+
+@settings(max_examples=80, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture])
+@given(
+    st.dictionaries(KEYS, TREES, max_size=5),
+    st.lists(st.dictionaries(KEYS, TREES, max_size=4), max_size=3),
+    st.dictionaries(KEYS, TREES, max_size=4),
+)
+def test_any_data_is_a_config_or_a_config_error(tree: dict, sources: list, model: dict) -> None:
+    try:
+        RunConfig.from_mapping({**tree, "sources": sources, "model": model})
+    except ConfigError as error:
+        lines = str(error).splitlines()
+        assert lines
+        for line in lines:
+            assert ": " in line
+            assert "Input should" not in line
+            assert "should be" not in line

@@ -47,6 +47,7 @@ WRONG: list[tuple[str, str, list[tuple[str, str, str]]]] = [
         ],
     ),
     ("unknown part", GOOD + "batchin: {}\n", [("6:1", "batchin", "unknown key; did you mean 'batching'?")]),
+    ("number as key", GOOD + "1: 2\n", [("6:1", "[1]", "unknown key")]),
     ("key twice", GOOD + "name: a\nname: b\n", [("7:1", "name", "key given twice, here and in line 6")]),
     ("no source", "sources: []\n" + MODEL + SINKS, [("1:1", "sources", "at least 1 item, got an empty list")]),
     ("source is text", "sources: [shop.mp4]\n" + MODEL + SINKS, [("1:11", "sources[0]", "a mapping with the keys")]),
@@ -286,33 +287,3 @@ def test_a_merged_key_is_blamed_where_it_stands(folder: Path) -> None:
     with pytest.raises(ConfigError) as caught:
         load_config(Path("cams.yaml"))
     assert [line.split(": ")[0] for line in str(caught.value).splitlines()] == ["cams.yaml:4:3"] * 2
-
-
-SECRET = "hun ter/2@#%"
-LEAKS = [
-    "sources: [{uri: 'ftp://bob:${PW}@host/x'}]",
-    "sources: [{uri: 'ftp://bob:${PW:-default}@host/${PW}'}]",
-    "sources: [{uri: shop.mp4, transport: '${PW}'}]",
-    "sources: [{uri: shop.mp4, connect_timeout: '${PW}'}]",
-    "sources: [{uri: '${PW}.mp4'}]",
-    "sources: [{uri: shop.mp4, name: '${PW}'}]",
-    "sources: [{uri: shop.mp4, kind: '${PW}'}]",
-    "sources: [{uri: shop.mp4, password: [1, 'hun ter/2@#%']}]",
-    "sources: ['rtsp://bob:hun ter/2@#%@host/x']",
-    "sources: [{'rtsp://bob:hun ter/2@#%@host/x': 1}]",
-    "sources: [{uri: 'nowhere://bob:hun ter/2@#%@host/x', loop: 5}, 3]",
-    "sources: '${PW}'",
-]
-
-
-@pytest.mark.parametrize("sources", LEAKS)
-def test_no_secret_is_ever_shown(sources: str, folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("PW", SECRET)
-    (folder / "cams.yaml").write_text(f"{sources}\n{MODEL}{SINKS}")
-    with pytest.raises(ConfigError) as caught:
-        load_config(Path("cams.yaml"))
-    error: BaseException | None = caught.value
-    while error is not None:
-        for piece in ("hun ", "ter/", "default@"):
-            assert piece not in str(error)
-        error = error.__cause__ or (None if error.__suppress_context__ else error.__context__)

@@ -156,7 +156,7 @@ def test_overrides_change_only_what_they_say() -> None:
     ("recipe", "target", "source", "expected"),
     [
         (YOLOX, (416, 416), (1920, 1080), Placement(416, 234, 0, 0)),
-        (YOLOX, (416, 416), (641, 361), Placement(416, 234, 0, 0)),
+        (YOLOX, (416, 416), (768, 432), Placement(416, 233, 0, 0)),
         (YOLO, (640, 640), (1920, 1080), Placement(640, 360, 0, 140)),
         (YOLO, (640, 640), (641, 361), Placement(640, 360, 0, 140)),
         (YOLO, (640, 640), (333, 500), Placement(426, 640, 107, 0)),
@@ -176,6 +176,18 @@ def test_geometry_leads_back_to_the_source() -> None:
     )
     corners = np.array([[0, 160, 640, 480], [-50, 0, 320, 320]], np.float32)
     assert geometry.to_source(corners).tolist() == [[0, 0, 1000, 500], [0, 0, 500, 250]]
+
+
+def test_geometry_of_a_rounded_size_is_the_ratio() -> None:
+    """432 * (416 / 768) is 233.99… and rounds down to 233; YOLOX's own tools divide by the ratio all the same."""
+    frame = frame_of(FrameFormat(PixelFormat.GRAY8, 768, 432), (np.zeros((432, 768), np.uint8),))
+    row = np.empty((3, 416, 416), np.float32)
+    geometry = Preprocessor(YOLOX, (416, 416)).run(frame, row)
+    assert geometry.scale_x == geometry.scale_y == 416 / 768
+    assert (row[:, 232] == 0).all()
+    assert (row[:, 233:] == 114).all()
+    stretched = Preprocessor(replace(YOLOX, resize="stretch"), (416, 416)).run(frame, row)
+    assert (stretched.scale_x, stretched.scale_y) == (416 / 768, 416 / 432)
 
 
 def test_one_preprocessor_serves_many_geometries() -> None:

@@ -1,0 +1,34 @@
+"""What an import costs: no optional library, nothing of the engine room."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+OPTIONAL = {"av", "cv2", "onnxruntime", "tensorrt", "pycuda", "openvino", "torch", "onnx", "supervision"}
+PROGRAM = "import sys, json; import {module}; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+
+
+def loaded_by(module: str) -> set[str]:
+    program = PROGRAM.format(module=module)
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return set(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("module", ["mpipeline", "mpipeline.config"])
+def test_an_import_loads_no_optional_library(module: str) -> None:
+    assert not loaded_by(module) & (OPTIONAL | {"zmq", "rich"})
+
+
+def test_the_package_alone_loads_next_to_nothing() -> None:
+    assert not loaded_by("mpipeline") & {"numpy", "pydantic", "yaml", "msgpack"}
+
+
+@pytest.mark.parametrize("group", ["sources", "sinks", "models", "backends"])
+def test_a_kind_is_imported_without_its_library(group: str) -> None:
+    load = f"[registry.load('{group}', kind) for kind in registry.kinds('{group}')]"
+    program = f"mpipeline.{group}; from mpipeline import registry; {load}"
+    assert not loaded_by(program) & OPTIONAL

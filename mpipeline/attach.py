@@ -5,12 +5,13 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config.environment import run_root
-from mpipeline.errors import MpipelineError, RunNotFound
+from mpipeline.errors import MpipelineError, RingGone, RunNotFound
 from mpipeline.frame import Frame
 from mpipeline.messages import Bye, Hello, Message, PredictionReady, Refused, RingAttached, RingRetired, Role, Start
 from mpipeline.prediction import Prediction
@@ -139,7 +140,8 @@ class Attachment:
 
     def _obey(self, message: Message) -> None:
         if isinstance(message, RingAttached) and message.descriptor.segment not in self._rings:
-            self._rings[message.descriptor.segment] = RingReader(message.descriptor, self._bit)
+            with suppress(RingGone):  # retired meanwhile; that word is on its way
+                self._rings[message.descriptor.segment] = RingReader(message.descriptor, self._bit)
         elif isinstance(message, RingRetired):
             if (reader := self._rings.pop(message.segment, None)) is not None:
                 reader.close()

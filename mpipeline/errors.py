@@ -92,6 +92,10 @@ class RingError(MpipelineError):
     """A ring is damaged, of another layout version, or used against its protocol."""
 
 
+class RingGone(RingError):
+    """A ring was removed before this process came to it: nothing is left in it to be read."""
+
+
 class SharedMemoryFull(RingError):
     """/dev/shm has no room for a ring; the message says how much is needed, how much there is, and the remedy."""
 

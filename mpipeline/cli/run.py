@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import argparse
+import logging
 import signal
 import sys
+import time
 from pathlib import Path
 
 from mpipeline import log
@@ -13,6 +15,9 @@ from mpipeline.config import RunConfig, config_from_arguments, load_config
 from mpipeline.config.environment import log_settings
 from mpipeline.errors import ConfigError
 from mpipeline.pipeline import Pipeline
+from mpipeline.supervisor.status import RunStatus
+
+logger = logging.getLogger("mpipeline.run")
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -52,7 +57,8 @@ def config_of(arguments: argparse.Namespace) -> RunConfig:
         if len(inputs) > 1:
             raise ConfigError(f"expected one config file or videos, got {', '.join(inputs)}")
         if arguments.model is not None:
-            overrides.append(f"model.path={arguments.model}")
+            is_target = ":" in arguments.model and not Path(arguments.model).exists()
+            overrides.append(f"model.{'target' if is_target else 'path'}={arguments.model}")
         if arguments.save is not None:
             raise ConfigError("--save goes with videos; in a config file, sinks say what is written")
         return load_config(Path(inputs[0]), overrides)
@@ -78,9 +84,25 @@ def run_config(config: RunConfig, level: str, *, json: bool, progress: bool) -> 
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in previous:
         signal.signal(number, lambda *_: pipeline.stop())
+    started = time.monotonic()
     try:
         with display(config, json=json, level=level, enabled=progress, stream=sys.stderr) as watch:
-            return pipeline.run(watch)
+            code = pipeline.run(watch)
+        summarise(pipeline.status(), time.monotonic() - started)
+        return code
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def summarise(status: RunStatus, seconds: float) -> None:
+    """Logs what the run has done, a line a source, and what has failed."""
+    frames = status.frames_inferred
+    fields = {"event": "finished", "frames": frames, "seconds": round(seconds, 2)}
+    logger.info("%d frames in %.1f s, %.1f/s", frames, seconds, frames / max(seconds, 1e-9), extra=fields)
+    for source in status.sources:
+        dropped = ", ".join(f"{count} {reason}" for reason, count in source.dropped.items()) or "none"
+        fields = {"event": "source_finished", "source": source.name, "state": source.state, "reason": source.reason}
+        text = "%s: %d frames, %d inferred, dropped: %s, decode errors: %d"
+        numbers = (source.frames, source.inferred, dropped, source.decode_errors)
+        logger.info(text, source.name, *numbers, extra={k: v for k, v in fields.items() if v})

@@ -123,7 +123,7 @@ def layout_of(
     rows decides.
     """
     rows_of_v5 = [_V5_ANCHORS * anchor_count(size, strides) for strides in _STRIDES]
-    if end_to_end:
+    if end_to_end and third in (6, None):
         return Layout.END_TO_END
     if third == 6 and second is not None and second not in rows_of_v5:
         return Layout.END_TO_END

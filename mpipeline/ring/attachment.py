@@ -5,20 +5,21 @@ from __future__ import annotations
 import numpy as np
 
 from mpipeline._native import Ring
-from mpipeline.errors import RingError
+from mpipeline.errors import RingError, RingGone
 from mpipeline.frame import Pixels
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.mapping import attach
 
 
 class Attachment:
-    """Attaches to the ring that a descriptor names. Raises RingError if the segment is not that ring."""
+    """Attaches to the ring that a descriptor names. Raises RingGone if there is no such
+    segment any more, RingError if it is not that ring."""
 
     def __init__(self, descriptor: RingDescriptor) -> None:
         try:
             self._mapping = attach(descriptor.segment)
         except FileNotFoundError as error:
-            raise RingError(
+            raise RingGone(
                 f"the ring of {descriptor.source} does not exist: no segment {descriptor.segment}; its run has ended"
             ) from error
         except ValueError as error:  # mmap refuses a file of no bytes

@@ -30,5 +30,6 @@ def shared_memory_full(needed: int) -> SharedMemoryFull:
 
 
 def available_bytes() -> int:
+    """Bytes of /dev/shm that nobody has taken yet."""
     volume = os.statvfs(SHARED_MEMORY_DIRECTORY)
     return volume.f_bavail * volume.f_frsize

@@ -33,7 +33,7 @@ class RingStatistics(TypedDict):
     pinned: int
 
 
-def create_ring(  # noqa: PLR0917 - the fields of a descriptor, in its order
+def create_ring(
     run_id: str, source: str, index: int, format: FrameFormat, slots: int, last_frame_id: int = 0
 ) -> OwnedRing:
     """Creates the segment `mp-<run_id>-<index>`, mode 0600, all its memory reserved and touched, and the ring in it.

@@ -37,8 +37,8 @@ class PacketReader:
         container: InputContainer,
         stream: VideoStream,
         clock: Clock,
-        log: FFmpegLog,
         *,
+        log: FFmpegLog,
         live: bool,
     ) -> None:
         self.errors = 0

@@ -51,7 +51,7 @@ class Round:
             self.stream = pick_stream(name, options, container)
             self.live = is_live(options, container)
             self._decoder = FrameDecoder(self.stream, clock, self.log, live=self.live, threads=options.threads)
-            self.packets = PacketReader(name, options, container, self.stream, clock, self.log, live=self.live)
+            self.packets = PacketReader(name, options, container, self.stream, clock, log=self.log, live=self.live)
             if options.start:
                 self._go_to_start(container)
         except BaseException:

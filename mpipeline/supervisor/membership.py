@@ -112,6 +112,8 @@ class Membership:
         self._requests.pop(child.name, None)
         if child.plan.role is Role.DECODER:
             self._rings.reap_writer(_source(child))
+        else:
+            self._rings.interrupt_reader(child.name)
 
     # --- rings --------------------------------------------------------------------------------------------------
 
@@ -153,7 +155,7 @@ class Membership:
         if fresh:
             for identity in self._pixel_readers():
                 self._send(identity, RingAttached(descriptor, every_frame, self._skip_mask()))
-        self._send(child.identity, RingGranted(descriptor, reuse=not every_frame))
+        self._send(child.identity, RingGranted(descriptor, every_frame))
 
     def _introduce_rings(self, identity: str) -> None:
         for descriptor, every_frame in self._rings.descriptors():

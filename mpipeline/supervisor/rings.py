@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from mpipeline.frame import FrameFormat
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.segment import OwnedRing, create_ring
+from mpipeline.supervisor.plan import INFERENCE
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +91,16 @@ class Rings:
             for rings in self._sources.values():
                 for ring in rings.all():
                     ring.remove_reader(reader.bit)
+
+    def interrupt_reader(self, name: str) -> None:
+        """A reader has died and will come back. Older rings do not wait for frames that nobody will be told of again:
+        those for the dead itself and, if it was inference, those for sinks that it would have told."""
+        for rings in self._sources.values():
+            for reader in self._readers.values():
+                pinned = rings.every_frame and reader.pins_every_frame
+                if reader.name != INFERENCE and not pinned and name in (reader.name, INFERENCE):
+                    for ring in rings.older:
+                        ring.reap(reader.bit)
 
     def reap_writer(self, source: str) -> None:
         """Takes back the slot that a dead decoder was writing."""

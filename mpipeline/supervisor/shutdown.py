@@ -1,6 +1,6 @@
-"""Ends a run in the order of the flow:
+"""Ends a run in the order of the flow: decoders, inference, sinks.
 
-decoders, inference, sinks. Each stage has its deadline, then TERM, then KILL.
+Each stage has its deadline, then TERM, then KILL.
 """
 
 from __future__ import annotations

@@ -1,6 +1,6 @@
 """Fakes of all four contracts, for tests of loops and of programs that use them: small, exact, and honest.
 
-Each passes the same checks as the real kinds. They work on one level of grey a frame, so that a test can follow a frame's
+Each passes the same checks as the real kinds. They work on one level of grey a frame, so that a test can follow the
 pixels from the source through the model to the sink: frame number n (from 1) is painted with `level_of(n)`, the models
 report the level that they see as the class, and the sink notes the level of the pixels that it was given.
 """

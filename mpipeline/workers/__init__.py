@@ -1,4 +1,4 @@
-"""Workers:
+"""Workers: one loop a role, and the process around it.
 
-one loop a role, and the process around it. `python -m mpipeline.workers ROLE …` starts any of them by hand.
+`python -m mpipeline.workers ROLE …` starts any of them by hand.
 """

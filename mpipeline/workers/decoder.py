@@ -9,11 +9,11 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Protocol
 
 from mpipeline.backoff import Backoff
-from mpipeline.clock import NS_PER_S, Clock
+from mpipeline.clock import Clock
 from mpipeline.errors import Reason, SourceError
 from mpipeline.frame import FrameFormat, FrameMeta, FrameRef
 from mpipeline.log import Summariser
@@ -21,20 +21,19 @@ from mpipeline.messages import FrameReady, StreamState
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.ring.writer import RingWriter
 from mpipeline.sources.source import GrabbedFrame, Source, StreamInfo
+from mpipeline.workers.attempts import Attempts
 from mpipeline.workers.pace import Pace
 
 logger = logging.getLogger("mpipeline.decoder")
 
 _RESERVE_S = 0.1  # how long one step waits for a free slot
 _PAUSE_S = 0.1  # how long one step sleeps of a back-off
-_STEADY_NS = 10 * NS_PER_S  # a stream that flowed this long has recovered: back-off starts small again
-_FINITE_ATTEMPTS = 5  # tries to go on with a finite source before it has failed for good
 
 
 class RingSupply(Protocol):
     """Where a decoder gets its rings: the supervisor makes them, since it alone owns shared memory."""
 
-    def request(self, format: FrameFormat, info: StreamInfo, last_frame_id: int) -> RingWriter | None:
+    def request(self, format: FrameFormat, info: StreamInfo, last_frame_id: int) -> GrantedRing | None:
         """A ring for frames of this format; blocks until it is granted. None: stop."""
 
 
@@ -75,19 +74,17 @@ class DecoderLoop:
         self._announce = announce
         self._clock = clock
         self._recorder = recorder
-        self._backoff = backoff if backoff is not None else Backoff()
+        self._attempts = Attempts(backoff if backoff is not None else Backoff(), clock)
         self._summary = Summariser(logger, clock)
         self._source: Source | None = None
         self._info: StreamInfo | None = None
         self._writer: RingWriter | None = None
+        self._waits = True
         self._writers: list[RingWriter] = []  # of earlier resolutions, until they are retired
         self._format: FrameFormat | None = None
         self._grabbed: GrabbedFrame | None = None
         self._frame_id = 0  # of the frame that was grabbed last
         self._pace = Pace(options.max_fps)
-        self._resume_at_ns = 0
-        self._connected_ns = 0
-        self._stalled_attempts = 0
         self._counted_errors = 0
         self._counted_expired = 0
 
@@ -130,9 +127,8 @@ class DecoderLoop:
     # --- connecting ---------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        now = self._clock.monotonic_ns()
-        if now < self._resume_at_ns:
-            self._clock.sleep(min(_PAUSE_S, (self._resume_at_ns - now) / NS_PER_S))
+        if pause := self._attempts.wait_s():
+            self._clock.sleep(min(_PAUSE_S, pause))
             return
         self._source = self._open_source()
         self._counted_errors = 0
@@ -141,7 +137,7 @@ class DecoderLoop:
         except SourceError as error:
             self._trouble(error)
             return
-        self._connected_ns = self._clock.monotonic_ns()
+        self._attempts.connected()
         if self._info.live:
             # A crash lost at least the frame that was being written: its id stays free, so that the gap shows.
             lost = 1 if self.options.restarted and self._frame_id == 0 and self.last_frame_id else 0
@@ -192,9 +188,9 @@ class DecoderLoop:
         if writer is None:
             self.stop()
             return
-        slot = writer.reserve(0.0 if writer.reuse else _RESERVE_S)
+        slot = writer.reserve(_RESERVE_S if self._waits else 0.0)
         if slot is None:
-            if writer.reuse:
+            if not self._waits:
                 self._grabbed = None
                 self.last_frame_id = self._frame_id
                 self._drop("ring_full")
@@ -236,7 +232,8 @@ class DecoderLoop:
                 format.height,
                 extra={"event": "resolution_changed", "source": self.options.name},
             )
-        self._writer = self._rings.request(format, info, self.last_frame_id)
+        granted = self._rings.request(format, info, self.last_frame_id)
+        self._writer, self._waits = (granted.writer, granted.every_frame) if granted is not None else (None, True)
         self._format = format
         self._counted_expired = self._writer.expired if self._writer is not None else 0
 
@@ -256,35 +253,24 @@ class DecoderLoop:
         self._close_source()
         self._grabbed = None
         self.reason, self.detail = error.reason.value, str(error)
-        if not error.retryable or not self._may_try_again():
+        pause = self._next_pause() if error.retryable else None
+        fields = {"source": self.options.name, "reason": self.reason}
+        if pause is None:
             self.state = StreamState.FAILED
-            logger.error(
-                "%s: %s",
-                self.options.name,
-                error,
-                extra={"event": "source_failed", "source": self.options.name, "reason": self.reason},
-            )
+            logger.error("%s: %s", self.options.name, error, extra={"event": "source_failed", **fields})
             return
-        if self._connected_ns and self._clock.monotonic_ns() - self._connected_ns > _STEADY_NS:
-            self._backoff.reset()
-        self._connected_ns = 0
-        pause = self._backoff.next()
-        self._resume_at_ns = self._clock.monotonic_ns() + int(pause * NS_PER_S)
         if self.state is not StreamState.CONNECTING:
             self.state = StreamState.RECONNECTING
         self._count("reconnects")
-        text = f"{self.options.name}: {error}; next try in {pause:.1f} s"
-        self._summary.add("reconnects", text, source=self.options.name, reason=self.reason)
+        self._summary.add("reconnects", f"{self.options.name}: {error}; next try in {pause:.1f} s", **fields)
 
-    def _may_try_again(self) -> bool:
-        """A live source always; a finite one as long as attempts bring new frames. It goes on where it broke off."""
-        if self._info is None or self._info.live:
-            return True
-        if self.last_frame_id > self.options.resume_after:
-            self._stalled_attempts = 0
-            self.options = DecoderOptions(self.options.name, self.options.max_fps, self.last_frame_id)
-        self._stalled_attempts += 1
-        return self._stalled_attempts < _FINITE_ATTEMPTS
+    def _next_pause(self) -> float | None:
+        """Seconds until the next attempt, None if there is none. A finite source goes on where it broke off."""
+        finite = self._info is not None and not self._info.live
+        progress = self.last_frame_id > self.options.resume_after
+        if finite:
+            self.options = replace(self.options, resume_after=self.last_frame_id)
+        return self._attempts.failed(finite=finite, progress=progress)
 
     def _close_source(self) -> None:
         if self._source is not None:
@@ -297,6 +283,8 @@ class DecoderLoop:
             self._count("decode_errors", fresh)
 
     def _count_expired(self, writer: RingWriter) -> None:
+        if self._waits:
+            return  # only pixels were given up, for a sink that need not have them: inference had the frame
         if (fresh := writer.expired - self._counted_expired) > 0:
             self._counted_expired += fresh
             self._drop("expired", fresh)

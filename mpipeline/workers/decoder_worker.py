@@ -25,7 +25,7 @@ from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.writer import RingWriter
 from mpipeline.sources.source import StreamInfo
 from mpipeline.transport import channel
-from mpipeline.workers.decoder import DecoderLoop, DecoderOptions
+from mpipeline.workers.decoder import DecoderLoop, DecoderOptions, GrantedRing
 from mpipeline.workers.runtime import WorkerContext
 
 _GRANT_S = 600.0  # the supervisor grants rings once every sink is ready; a sink may take long to open
@@ -81,7 +81,7 @@ class DecoderWorker:
         elif isinstance(message, RingRetired):
             self._loop.retire(message.segment)
 
-    def request(self, format: FrameFormat, info: StreamInfo, last_frame_id: int) -> RingWriter | None:
+    def request(self, format: FrameFormat, info: StreamInfo, last_frame_id: int) -> GrantedRing | None:
         """Asks the supervisor for a ring and waits for it."""
         context = self._context
         descriptor = RingDescriptor(segment="", source=self._source.name, index=0, slots=0, format=format)
@@ -93,7 +93,7 @@ class DecoderWorker:
             poller.wait(0.2)
             message = context.control.receive()
             if isinstance(message, RingGranted):
-                return RingWriter(message.descriptor, message.reuse)
+                return GrantedRing(RingWriter(message.descriptor, reuse=True), message.every_frame)
             if isinstance(message, Refused):
                 raise SharedMemoryFull(message.message)
             if message is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from mpipeline import registry
@@ -11,7 +12,7 @@ from mpipeline.backends.backend import BackendOptions
 from mpipeline.batching import Batcher
 from mpipeline.clock import NS_PER_MS, NS_PER_S
 from mpipeline.config.schema import BatchingSpec, ModelSpec
-from mpipeline.errors import EXIT_DONE
+from mpipeline.errors import EXIT_DONE, RingGone
 from mpipeline.messages import (
     Bye,
     Drain,
@@ -93,8 +94,9 @@ class InferenceWorker:
         loop = self._loop
         assert loop is not None
         if isinstance(message, RingAttached):
-            reader = RingReader(message.descriptor, self._bit)
-            loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
+            with suppress(RingGone):  # retired meanwhile; that word is on its way
+                reader = RingReader(message.descriptor, self._bit)
+                loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
         elif isinstance(message, RingRetired):
             loop.retire(message.segment)
         elif isinstance(message, SinkAdded):

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any
 
 from mpipeline import registry
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SinkSpec
-from mpipeline.errors import EXIT_DONE
+from mpipeline.errors import EXIT_DONE, RingGone
 from mpipeline.messages import Bye, Drain, Message, PredictionReady, RingAttached, RingRetired
 from mpipeline.ring.reader import RingReader
 from mpipeline.transport import channel
@@ -85,7 +86,8 @@ class SinkWorker:
     def receive(self, message: Message) -> None:
         """Rings come and go; after a drain the sink ends as soon as nothing more arrives."""
         if isinstance(message, RingAttached):
-            self._loop.attach(RingReader(message.descriptor, self._bit))
+            with suppress(RingGone):  # retired meanwhile; that word is on its way
+                self._loop.attach(RingReader(message.descriptor, self._bit))
         elif isinstance(message, RingRetired):
             self._loop.retire(message.segment)
         elif isinstance(message, Drain):

@@ -25,6 +25,7 @@ struct HorizontalTable {
     std::vector<std::int32_t> first;
     std::vector<std::uint32_t> weights;
 };
+
 namespace {
 
 // What one target row needs; the scratch rows are those of the picture's planes.

@@ -60,7 +60,7 @@ std::optional<std::uint32_t> Ring::reserve(Overflow overflow, nanoseconds timeou
 
 std::uint32_t Ring::publish(std::uint32_t slot, SlotHeader header) {
     stage(slot, header);
-    offer(slot, header.sequence);
+    offer(slot, header.sequence, readers());
     settle({after(load(ring_header().sequence)), header.frame_id, header.pts});
     published().wake();
     return header.sequence;
@@ -85,8 +85,7 @@ void Ring::stage(std::uint32_t slot, SlotHeader& header) {
 }
 
 // From the compare-and-swap on the frame is published, whatever happens to the writer.
-void Ring::offer(std::uint32_t slot, std::uint32_t sequence) {
-    const ReaderMask named = readers();
+void Ring::offer(std::uint32_t slot, std::uint32_t sequence, ReaderMask named) {
     const auto done = transition(control_word(slot), [&](Control now) -> std::optional<Control> {
         if (now.held != kWriterBit || now.pending != 0) {
             return std::nullopt;

@@ -12,7 +12,9 @@ namespace mpipeline {
 
 struct RingSteps {
     static void stage(Ring& ring, std::uint32_t slot, SlotHeader& header) { ring.stage(slot, header); }
-    static void offer(Ring& ring, std::uint32_t slot, std::uint32_t sequence) { ring.offer(slot, sequence); }
+    static void offer(Ring& ring, std::uint32_t slot, std::uint32_t sequence, ReaderMask named) {
+        ring.offer(slot, sequence, named);
+    }
     static void settle(Ring& ring, const LastFrame& last) { ring.settle(last); }
     static std::uint64_t* header_words(Ring& ring, std::uint32_t slot) { return ring.header_words(slot); }
     static std::uint64_t& control_word(Ring& ring, std::uint32_t slot) { return ring.control_word(slot); }

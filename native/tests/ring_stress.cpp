@@ -79,7 +79,7 @@ bool write_until_death(Stress& stress, Dice& dice) {
             RingSteps::stage(ring, *slot, header);
         }
         if (last_step >= 3) {
-            RingSteps::offer(ring, *slot, header.sequence);
+            RingSteps::offer(ring, *slot, header.sequence, ring.readers());
         }
         if (last_step >= 4) {
             RingSteps::settle(ring, ring.last_published());

@@ -1,5 +1,5 @@
 // The ring, one operation after the other: refusals, damage, deaths between two instructions, the wrap of sequences.
-#include <cmath>
+#include <atomic>
 #include <thread>
 #include <vector>
 
@@ -164,7 +164,7 @@ void death_in_a_publish(int steps) {
         RingSteps::stage(f.ring, slot, header);
     }
     if (steps >= 2) {
-        RingSteps::offer(f.ring, slot, header.sequence);
+        RingSteps::offer(f.ring, slot, header.sequence, f.ring.readers());
     }
     if (steps >= 3) {
         RingSteps::settle(f.ring, {2, 2, header.pts});
@@ -229,14 +229,43 @@ void removal_meets_publish() {
     const std::uint32_t slot = f.reserve();
     SlotHeader header = frame(1);
     RingSteps::stage(f.ring, slot, header);
-    // The offer of a writer that read the mask, was overtaken by remove_reader, then set the bits and was killed.
+    // The writer reads the mask, is overtaken by remove_reader, then sets the bits.
+    const ReaderMask named = f.ring.readers();
     f.ring.remove_reader(0);
+    RingSteps::offer(f.ring, slot, header.sequence, named);
+    CHECK((f.ring.control(slot) == Control{header.sequence, 0b10, 0}));
+    // The same, and it is killed before it looks again.
     RingSteps::control_word(f.ring, slot) = Control{header.sequence, 0b11, 0}.pack();
     f.ring.reap_writer();
     CHECK((f.ring.control(slot) == Control{header.sequence, 0b10, 0}));
     RingSteps::control_word(f.ring, slot) = Control{header.sequence, 0b11, 0}.pack();
     f.ring.add_reader(0, false);  // its successor is not offered what was the predecessor's
     CHECK((f.ring.control(slot) == Control{header.sequence, 0b10, 0}));
+}
+
+// The same as a race: while a writer publishes without pause, a reader comes and goes; no slot stays pending for it.
+void removal_races_publish() {
+    constexpr int kRounds = 100'000;
+    Fixture f;
+    std::atomic<bool> stop{false};
+    std::thread writer([&] {
+        for (std::uint64_t id = 1; !stop; ++id) {
+            std::optional<std::uint32_t> slot;
+            while (!slot && !stop) {
+                slot = f.ring.reserve(Overflow::wait, 1ms);
+            }
+            if (slot) {
+                f.ring.publish(*slot, frame(id));
+            }
+        }
+    });
+    for (int round = 0; round < kRounds; ++round) {
+        f.ring.add_reader(0, true);
+        f.ring.remove_reader(0);
+    }
+    stop = true;
+    writer.join();
+    CHECK(f.ring.idle());
 }
 
 void sequences_wrap() {
@@ -269,6 +298,7 @@ int main() {
     death_in_a_header();
     readers_die_and_go();
     removal_meets_publish();
+    removal_races_publish();
     sequences_wrap();
     return 0;
 }

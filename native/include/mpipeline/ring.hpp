@@ -121,7 +121,7 @@ private:
 
     // The steps of a publish, in order.
     void stage(std::uint32_t slot, SlotHeader& header);
-    void offer(std::uint32_t slot, std::uint32_t sequence);
+    void offer(std::uint32_t slot, std::uint32_t sequence, ReaderMask named);
     void settle(const LastFrame& last) noexcept;
 
     std::optional<std::uint32_t> try_reserve(Overflow overflow);

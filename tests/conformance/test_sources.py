@@ -1,0 +1,194 @@
+"""The contract of a source, held by every kind in the registry.
+
+A kind takes part through the table below: how to make one that gives exactly `count` frames and then ends. Kinds of
+other distributions that stand in no table are not tested here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pytest
+from pydantic import BaseModel, ValidationError
+
+from mpipeline import registry
+from mpipeline.frame import FrameFormat, Pixels, plane_views
+from mpipeline.sources.source import GrabbedFrame, Source, StreamInfo
+from support import media
+from support.media import VideoSpec
+
+SENTINEL = 0xA5
+
+FINITE: dict[str, Callable[[int], dict[str, Any]]] = {
+    "video": lambda count: {"uri": str(media.video(VideoSpec(frames=count)))},
+    "synthetic": lambda count: {"uri": "synthetic", "count": count, "width": 320, "height": 180, "rate": 15.0},
+}
+
+
+def make(kind: str, count: int = 5) -> Source:
+    """A source of that kind with `count` frames, not yet open."""
+    source_class = registry.load("sources", kind)
+    source: Source = source_class("conformance", source_class.Options(**FINITE[kind](count)))
+    return source
+
+
+def memory(format: FrameFormat) -> tuple[Pixels, tuple[Pixels, ...]]:
+    """A payload filled with a sentinel, and its planes."""
+    payload = np.full(format.payload_bytes(), SENTINEL, np.uint8)
+    return payload, plane_views(format, payload)
+
+
+def read_all(source: Source) -> tuple[StreamInfo, list[GrabbedFrame]]:
+    """Opens, reads to the end, closes."""
+    try:
+        info = source.open()
+        frames = []
+        while (grabbed := source.grab()) is not None:
+            frames.append(grabbed)
+        return info, frames
+    finally:
+        source.close()
+
+
+def test_every_built_in_kind_takes_part() -> None:
+    from mpipeline.sources import KINDS
+
+    assert set(KINDS) <= set(FINITE)
+
+
+@pytest.mark.parametrize("kind", FINITE)
+class TestEveryKind:
+    def test_options_are_a_frozen_model_that_refuses_unknown_keys(self, kind: str) -> None:
+        options_class = registry.load("sources", kind).Options
+
+        assert issubclass(options_class, BaseModel)
+        options = options_class(**FINITE[kind](3))
+        with pytest.raises(ValidationError):
+            options_class(**FINITE[kind](3), no_such_option=1)
+        with pytest.raises(ValidationError):
+            options.uri = "other"
+
+    def test_options_survive_a_trip_through_plain_data(self, kind: str) -> None:
+        options_class = registry.load("sources", kind).Options
+        options = options_class(**FINITE[kind](3))
+
+        assert options_class(**options.model_dump()) == options
+
+    def test_exact_count_then_none(self, kind: str) -> None:
+        info, frames = read_all(make(kind, 5))
+
+        assert len(frames) == 5
+        assert not info.live
+
+    def test_what_open_tells_is_what_comes(self, kind: str) -> None:
+        info, frames = read_all(make(kind))
+
+        assert (info.width, info.height) == (frames[0].format.width, frames[0].format.height)
+        assert info.rate == pytest.approx(15.0)
+        assert info.frame_count in (0, 5)
+        assert info.codec
+
+    def test_the_clocks(self, kind: str) -> None:
+        _, frames = read_all(make(kind))
+
+        captured = [frame.captured_ns for frame in frames]
+        assert captured == sorted(captured)
+        assert all(frame.wall_ns > 1_500_000_000 * 10**9 for frame in frames)
+        times = [frame.pts for frame in frames]
+        assert all(after > before for before, after in zip(times, times[1:], strict=False))  # type: ignore[operator]
+
+    def test_the_first_frame_is_a_key_frame(self, kind: str) -> None:
+        _, frames = read_all(make(kind))
+
+        assert frames[0].key_frame
+        assert not frames[0].corrupt
+
+    def test_retrieve_fills_every_plane_and_nothing_else(self, kind: str) -> None:
+        source = make(kind)
+        source.open()
+        grabbed = source.grab()
+        assert grabbed is not None
+        payload, planes = memory(grabbed.format)
+        source.retrieve(planes)
+        source.close()
+
+        padding = np.ones(payload.shape, bool)
+        for plane in grabbed.format.planes():
+            rows = padding[plane.offset : plane.offset + plane.stride * plane.rows].reshape(plane.rows, plane.stride)
+            rows[:, : plane.row_bytes] = False
+        assert (payload[padding] == SENTINEL).all()
+        assert all((view != SENTINEL).any() for view in planes)
+
+    def test_retrieve_may_be_repeated_and_left_out(self, kind: str) -> None:
+        source = make(kind)
+        source.open()
+        source.grab()
+        grabbed = source.grab()  # the first one was not retrieved
+        assert grabbed is not None
+        first, planes = memory(grabbed.format)
+        source.retrieve(planes)
+        second, planes = memory(grabbed.format)
+        source.retrieve(planes)
+        source.close()
+
+        assert (first == second).all()
+
+    def test_frames_differ(self, kind: str) -> None:
+        source = make(kind)
+        source.open()
+        pictures = []
+        while (grabbed := source.grab()) is not None:
+            payload, planes = memory(grabbed.format)
+            source.retrieve(planes)
+            pictures.append(payload)
+        source.close()
+
+        assert all((before != after).any() for before, after in zip(pictures, pictures[1:], strict=False))
+
+    def test_two_readings_are_equal(self, kind: str) -> None:
+        readings = []
+        for _ in range(2):
+            source = make(kind)
+            source.open()
+            grabbed = source.grab()
+            assert grabbed is not None
+            payload, planes = memory(grabbed.format)
+            source.retrieve(planes)
+            source.close()
+            readings.append((grabbed.format, grabbed.pts, payload.tobytes()))
+
+        assert readings[0] == readings[1]
+
+    def test_close_is_harmless_at_any_time(self, kind: str) -> None:
+        source = make(kind)
+        source.close()
+        source = make(kind)
+        source.open()
+        source.close()
+        source.close()
+        source = make(kind)
+        source.open()
+        source.grab()
+        source.close()
+        source.close()
+
+    def test_no_errors_are_counted_where_there_are_none(self, kind: str) -> None:
+        source = make(kind)
+        read_all(source)
+
+        assert source.decode_errors == 0
+
+    def test_nothing_heavy_is_imported_before_open(self, kind: str) -> None:
+        import subprocess
+        import sys
+
+        program = (
+            "import sys; from mpipeline import registry; "
+            f"registry.load('sources', {kind!r}); "
+            "print([name for name in ('av', 'cv2', 'onnxruntime') if name in sys.modules])"
+        )
+        printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
+
+        assert printed.strip() == "[]"

@@ -1,0 +1,454 @@
+"""A run without processes: real rings, real loops and the real membership, over lists instead of sockets.
+
+Time is moved by hand. Whatever a process could suffer can be done to each part: it is killed between two steps, what it
+had sent but nobody had received yet is lost, messages that may be lost or come twice are lost or come twice. A killed
+part leaves its bits in the rings as they are, exactly like a killed process.
+"""
+
+from __future__ import annotations
+
+import random
+import uuid
+from collections import Counter, deque
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from mpipeline.backends.backend import BackendOptions
+from mpipeline.batching import Batcher
+from mpipeline.clock import NS_PER_MS, ManualClock
+from mpipeline.config import RunConfig
+from mpipeline.errors import RingGone
+from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
+from mpipeline.messages import (
+    FrameReady,
+    Hello,
+    Ready,
+    RingAttached,
+    RingGranted,
+    RingRequest,
+    RingRetired,
+    Role,
+    SinkAdded,
+    SinkRemoved,
+    SourceEnded,
+    Start,
+)
+from mpipeline.metrics.recorder import Recorder
+from mpipeline.ring.descriptor import RingDescriptor
+from mpipeline.ring.reader import RingReader
+from mpipeline.ring.writer import RingWriter
+from mpipeline.supervisor.membership import Membership
+from mpipeline.supervisor.plan import WorkerPlan, make_plan
+from mpipeline.testing.fakes import FakeFrameBackend, FakeSink, FakeSinkOptions, Store, level_of
+from mpipeline.transport import codec
+from mpipeline.transport.run_directory import Endpoints
+from mpipeline.workers.inference import AttachedRing, InferenceLoop
+from mpipeline.workers.predictor import FramePredictor
+from mpipeline.workers.sink import SinkLoop
+from mpipeline.workers.subscription import Subscription
+
+
+@dataclass(frozen=True)
+class SourceSetup:
+    """A source of `frames` frames; `resize_at`: the frame from which on frames are bigger."""
+
+    name: str
+    frames: int = 20
+    every_frame: bool = True
+    slots: int = 5
+    resize_at: int = 0
+
+
+@dataclass(frozen=True)
+class SinkSetup:
+    """A sink; with `pixels` it borrows the frame of each prediction."""
+
+    name: str
+    pixels: bool = False
+    overflow: str = "auto"
+    queue: int = 64
+    credit: int = 4
+    remembers: bool = True
+
+
+@dataclass
+class Child:
+    """A worker as the membership knows it."""
+
+    plan: WorkerPlan
+    incarnation: int = 1
+    ready: Ready | None = None
+    is_alive: bool = True
+    is_over: bool = False
+
+    @property
+    def name(self) -> str:
+        return self.plan.name
+
+    @property
+    def identity(self) -> str:
+        return f"{self.name}#{self.incarnation}"
+
+
+@dataclass
+class Decoder:
+    """The writer of one source: every frame that finds a slot, in order, painted with its number."""
+
+    setup: SourceSetup
+    next_id: int = 1
+    writer: RingWriter | None = None
+    older: list[RingWriter] = field(default_factory=list)
+    asked: FrameFormat | None = None
+
+    def format(self) -> FrameFormat:
+        bigger = self.setup.resize_at and self.next_id >= self.setup.resize_at
+        return FrameFormat(PixelFormat.GRAY8, 32 if bigger else 16, 16)
+
+
+@dataclass
+class SinkPart:
+    """A sink's loop and what is on its way to it."""
+
+    setup: SinkSetup
+    loop: SinkLoop
+    subscription: Subscription
+    bit: int
+
+
+class Lab:
+    """All parts of a run, the network between them, and the faults. Make it with `lab`, which cleans up."""
+
+    def __init__(self, sources: list[SourceSetup], sinks: list[SinkSetup], max_batch: int, seed: int) -> None:
+        self.rng = random.Random(seed)
+        self.clock = ManualClock()
+        self.recorder = Recorder()  # of all incarnations of inference
+        self.loss = 0.0  # probability that a message which may be lost is lost
+        self.sources = {s.name: s for s in sources}
+        self.stores = {s.name: Store() for s in sinks}
+        self.lives: dict[str, list[int]] = {s.name: [] for s in sinks}  # where in the store each incarnation began
+        self.max_batch = max_batch
+        plan = make_plan(RunConfig.from_mapping(_config(sources, sinks)))
+        self.children = {w.name: Child(w) for w in plan.workers}
+        self.members = Membership(
+            plan, self.children, Endpoints(Path("/nowhere")), uuid.uuid4().hex[:12], self._send_control
+        )
+        self.control: dict[str, deque[Any]] = {}
+        self.hints: deque[FrameReady] = deque()
+        self.statuses: deque[tuple[str, bytes]] = deque()
+        self.deliveries: dict[str, deque[bytes]] = {}
+        self.decoders = {s.name: Decoder(s) for s in sources}
+        self.sink_setups = {s.name: s for s in sinks}
+        self.sinks: dict[str, SinkPart] = {}
+        self.inference: InferenceLoop | None = None
+        self.start_inference()
+        for setup in sinks:
+            self.start_sink(setup.name)
+        self.settle_control()
+
+    # --- control channel: reliable while both ends live ------------------------------------------------------------
+
+    def _send_control(self, identity: str, message: Any) -> bool:
+        self.control.setdefault(identity, deque()).append(codec.decode(codec.encode(message)))
+        return True
+
+    def settle_control(self) -> None:
+        """Everyone takes what the supervisor has told; the supervisor serves."""
+        self.members.serve()
+        for child in self.children.values():
+            queue = self.control.get(child.identity, deque())
+            while queue and child.is_alive:
+                self._obey(child, queue.popleft())
+
+    def _obey(self, child: Child, message: Any) -> None:
+        if child.plan.role is Role.INFERENCE and self.inference is not None:
+            loop = self.inference
+            if isinstance(message, RingAttached):
+                with suppress(RingGone):
+                    reader = RingReader(message.descriptor, 0)
+                    loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
+            elif isinstance(message, RingRetired):
+                loop.retire(message.segment)
+            elif isinstance(message, SinkAdded):
+                loop.add_sink(message)
+            elif isinstance(message, SinkRemoved):
+                loop.dispatch.remove(message.name)
+            elif isinstance(message, SourceEnded):
+                loop.end(message)
+        elif child.plan.role is Role.SINK and child.plan.spec["sink"]["name"] in self.sinks:
+            part = self.sinks[child.plan.spec["sink"]["name"]]
+            if isinstance(message, RingAttached):
+                with suppress(RingGone):
+                    part.loop.attach(RingReader(message.descriptor, part.bit))
+            elif isinstance(message, RingRetired):
+                part.loop.retire(message.segment)
+        elif child.plan.role is Role.DECODER:
+            decoder = self.decoders[child.plan.spec["source"]["name"]]
+            if isinstance(message, RingGranted):
+                decoder.writer = RingWriter(message.descriptor, reuse=True)
+            elif isinstance(message, RingRetired):
+                for writer in [w for w in decoder.older if w.descriptor.segment == message.segment]:
+                    writer.close()
+                    decoder.older.remove(writer)
+
+    def _greet(self, child: Child, role: Role) -> Start:
+        self.members.greet(child.identity, Hello(role, child.name, child.incarnation, 1))
+        start = self.control[child.identity].popleft()
+        assert isinstance(start, Start), start
+        return start
+
+    # --- inference ---------------------------------------------------------------------------------------------------
+
+    def start_inference(self) -> None:
+        """A fresh process: greets, loads, is ready, hears of rings and sinks."""
+        child = self.children["inference"]
+        child.is_alive = True
+        self._greet(child, Role.INFERENCE)
+        predictor = FramePredictor(FakeFrameBackend(BackendOptions("fake")), self.max_batch)
+        batcher = Batcher(self.max_batch, 0, 500 * NS_PER_MS)
+        self.inference = InferenceLoop(predictor, batcher, self._deliver, self.clock, self.recorder)
+        child.ready = Ready({})
+        self.members.welcome(child, child.ready)
+
+    def kill_inference(self) -> None:
+        """SIGKILL: hints and statuses on their way are lost, and of each stream to a sink some of the end."""
+        child = self.children["inference"]
+        assert self.inference is not None
+        self.inference.close()
+        self.inference = None
+        self.hints.clear()
+        self.statuses.clear()
+        for queue in self.deliveries.values():
+            for _ in range(self.rng.randint(0, len(queue))):
+                queue.pop()
+        self._bury(child)
+
+    def step_inference(self) -> None:
+        """Takes some hints and statuses, infers."""
+        if self.inference is None:
+            return
+        for _ in range(self.rng.randint(0, len(self.hints))):
+            self.inference.hint(self.hints.popleft())
+        for _ in range(self.rng.randint(0, len(self.statuses))):
+            identity, data = self.statuses.popleft()
+            self.inference.status(identity, codec.decode(data))  # type: ignore[arg-type]
+        self.inference.step()
+
+    def _deliver(self, identity: str, data: bytes) -> bool:
+        if identity not in self.deliveries:
+            return False  # nobody of that name is connected
+        if data[1] == 40 and self.rng.random() < self.loss:  # SessionOpened
+            return True
+        self.deliveries[identity].append(data)
+        return True
+
+    # --- sinks -------------------------------------------------------------------------------------------------------
+
+    def start_sink(self, name: str) -> None:
+        """A fresh process."""
+        setup = self.sink_setups[name]
+        child = self.children[f"sink:{name}"]
+        child.is_alive = True
+        start = self._greet(child, Role.SINK)
+        identity = child.identity
+        options = FakeSinkOptions(store=self.stores[name], wants_frames=setup.pixels, remembers=setup.remembers)
+        sink = FakeSink(name, options)
+
+        def report(status: Any) -> None:
+            data = codec.encode(status)
+            for _ in range(self.rng.choice((0, 1, 2)) if self.rng.random() < self.loss else 1):
+                self.statuses.append((identity, data))
+
+        subscription = Subscription(name, child.incarnation, setup.credit, report)
+        subscription.acknowledged.update(sink.open(start.spec["resume"]))
+        self.lives[name].append(len(self.stores[name].written))
+        self.deliveries[identity] = deque()
+        loop = SinkLoop(name, sink, subscription, self.clock, Recorder())
+        self.sinks[name] = SinkPart(setup, loop, subscription, start.spec["bit"])
+        child.ready = Ready({"wants_frames": setup.pixels})
+        self.members.welcome(child, child.ready)
+
+    def kill_sink(self, name: str, while_reading: bool = False) -> None:
+        """SIGKILL; `while_reading`: with a lease on the frame of the next delivery, if there is one."""
+        part = self.sinks.pop(name)
+        child = self.children[f"sink:{name}"]
+        queue = self.deliveries.pop(child.identity)
+        rings: dict[str, RingReader] = part.loop._rings
+        for data in [d for d in queue if while_reading]:
+            ref: FrameRef | None = getattr(codec.decode(data), "ref", None)
+            if ref is not None and ref.ring in rings:
+                rings[ref.ring].acquire(ref.slot, ref.sequence)  # and never released
+                break
+        part.loop.close()
+        self._bury(child)
+
+    def remove_sink(self, name: str) -> None:
+        """It has failed for good."""
+        self.kill_sink(name)
+        child = self.children[f"sink:{name}"]
+        child.is_over = True
+        self.members.farewell(child)
+
+    def step_sink(self, name: str, most: int = 1) -> None:
+        """Works off up to `most` deliveries, reports if it is time."""
+        if name not in self.sinks:
+            return
+        part = self.sinks[name]
+        queue = self.deliveries[self.children[f"sink:{name}"].identity]
+        for _ in range(min(most, len(queue))):
+            delivery = part.subscription.receive(codec.decode(queue.popleft()))
+            if delivery is not None:
+                part.loop.take(delivery)
+                part.subscription.report(self.clock.monotonic_ns())
+        part.subscription.report(self.clock.monotonic_ns(), idle=not queue)
+
+    # --- decoders ----------------------------------------------------------------------------------------------------
+
+    def step_decoder(self, name: str) -> None:
+        """Publishes the next frame if there is a slot; ends behind the last one."""
+        decoder, child = self.decoders[name], self.children[f"decoder:{name}"]
+        if not child.is_alive or child.is_over:
+            return
+        if decoder.next_id > decoder.setup.frames:
+            child.is_over, child.is_alive = True, False
+            self.members.farewell(child)
+            return
+        format = decoder.format()
+        if decoder.writer is None or decoder.writer.descriptor.format != format:
+            if decoder.asked != format:
+                decoder.asked = format
+                ring = RingDescriptor("", name, 0, 0, format)
+                self.members.request(child, RingRequest(ring, not decoder.setup.every_frame, decoder.next_id - 1))
+                if decoder.writer is not None:
+                    decoder.older.append(decoder.writer)
+                    decoder.writer = None
+            return
+        slot = decoder.writer.reserve(0.0)
+        if slot is None:
+            if not decoder.setup.every_frame:
+                self.recorder.add("frames_dropped", reason="ring_full", source=name)
+                decoder.next_id += 1
+            return
+        decoder.writer.planes(slot)[0][:] = level_of(decoder.next_id)
+        now = self.clock.monotonic_ns()
+        meta = FrameMeta(name, decoder.next_id, decoder.next_id / 25, now, now, format.width, format.height)
+        sequence = decoder.writer.publish(slot, meta)
+        hint = FrameReady(FrameRef(decoder.writer.descriptor.segment, slot, sequence), decoder.next_id, now)
+        for _ in range(self.rng.choice((0, 1, 2)) if self.rng.random() < self.loss else 1):
+            self.hints.append(hint)
+        decoder.next_id += 1
+
+    def kill_decoder(self, name: str, while_writing: bool = False) -> None:
+        """SIGKILL; `while_writing`: with a slot half written."""
+        decoder, child = self.decoders[name], self.children[f"decoder:{name}"]
+        if decoder.writer is not None and while_writing:
+            decoder.writer.reserve(0.0)
+        for writer in [*decoder.older, *([decoder.writer] if decoder.writer else [])]:
+            writer.close()
+        self._bury(child)
+
+    def start_decoder(self, name: str) -> None:
+        """A fresh process: goes on behind the last frame that was published."""
+        child = self.children[f"decoder:{name}"]
+        child.is_alive = True
+        start = self._greet(child, Role.DECODER)
+        self.decoders[name] = Decoder(self.sources[name], next_id=start.spec["resume_after"] + 1)
+        child.ready = Ready({})
+        self.members.welcome(child, child.ready)
+
+    # --- the whole ---------------------------------------------------------------------------------------------------
+
+    def _bury(self, child: Child) -> None:
+        child.is_alive = False
+        child.ready = None
+        self.control.pop(child.identity, None)
+        self.members.interrupted(child)
+        child.incarnation += 1
+
+    def step(self, advance_s: float = 0.02) -> None:
+        """Everyone alive does one step, in a random order; a network without faults unless `loss` is set."""
+        acts = [lambda n=n: self.step_decoder(n) for n in self.decoders]
+        acts += [lambda n=n: self.step_sink(n, 2) for n in list(self.sinks)]
+        acts += [self.step_inference]
+        self.rng.shuffle(acts)
+        for act in acts:
+            act()
+        self.settle_control()
+        self.clock.advance(advance_s)
+
+    def is_over(self) -> bool:
+        """Whether all sources have ended and inference has nothing left for the sinks that must have everything."""
+        decoders = (c for c in self.children.values() if c.plan.role is Role.DECODER)
+        return (
+            all(c.is_over for c in decoders)
+            and self.inference is not None
+            and self.inference.is_drained(lossless_only=False)
+        )
+
+    def finish(self, most: int = 3000) -> None:
+        """Steps until everything is done; the faults are over."""
+        self.loss = 0.0
+        for _ in range(most):
+            if self.is_over():
+                return
+            self.step(0.05)
+        raise AssertionError(f"not over after {most} steps: {self.describe()}")
+
+    def describe(self) -> dict[str, Any]:
+        """The rings' slots and the stores, for a failing test."""
+        rings = {ring.descriptor.segment: dict(ring.statistics()) for ring in self.rings()}
+        return {"rings": rings, "written": {name: len(store.written) for name, store in self.stores.items()}}
+
+    def rings(self) -> list[Any]:
+        """Every owned ring that is left."""
+        return [ring for source in self.members._rings._sources.values() for ring in source.all()]
+
+    def dropped(self, source: str) -> Counter[str]:
+        """Frames of a source that were not inferred, by reason, as counted."""
+        found: Counter[str] = Counter()
+        for key, value in self.recorder.snapshot().items():
+            if key.startswith("frames_dropped{") and f"source={source}}}" in key:
+                found[key.partition("reason=")[2].partition(",")[0]] += int(value)
+        return found
+
+    def close(self) -> None:
+        """Ends all parts."""
+        if self.inference is not None:
+            self.inference.close()
+        for part in self.sinks.values():
+            part.loop.close()
+        for decoder in self.decoders.values():
+            for writer in [*decoder.older, *([decoder.writer] if decoder.writer else [])]:
+                writer.close()
+        self.members.close()
+
+
+@contextmanager
+def lab(sources: list[SourceSetup], sinks: list[SinkSetup], max_batch: int = 4, seed: int = 0) -> Iterator[Lab]:
+    """A lab that is cleaned up at the end of the block."""
+    made = Lab(sources, sinks, max_batch, seed)
+    try:
+        yield made
+    finally:
+        made.close()
+
+
+def _config(sources: list[SourceSetup], sinks: list[SinkSetup]) -> dict[str, Any]:
+    return {
+        "sources": [
+            {
+                "name": s.name,
+                "kind": "synthetic",
+                "slots": s.slots,
+                "delivery": "every_frame" if s.every_frame else "latest",
+            }
+            for s in sources
+        ],
+        "model": {"target": "fake:Model"},
+        "sinks": [
+            {"name": s.name, "kind": "python", "target": f"fake:{s.name}", "overflow": s.overflow, "queue": s.queue}
+            for s in sinks
+        ],
+    }

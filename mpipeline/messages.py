@@ -113,7 +113,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class RingGranted:
-    """Answer to RingRequest: write here. Under `every_frame` a frame waits for a slot, else it is dropped if there is none.
+    """Answer to RingRequest: write here.
+
+    Under `every_frame` a frame waits for a slot, else it is dropped if there is none.
 
     Either way a slot may be reused that nobody holds and no pinned reader waits for: under `every_frame` these are
     frames whose pixels a sink was too slow for that need not have everything.

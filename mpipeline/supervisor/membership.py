@@ -112,8 +112,6 @@ class Membership:
         self._requests.pop(child.name, None)
         if child.plan.role is Role.DECODER:
             self._rings.reap_writer(_source(child))
-        else:
-            self._rings.interrupt_reader(child.name)
 
     # --- rings --------------------------------------------------------------------------------------------------
 
@@ -122,9 +120,9 @@ class Membership:
         self.streams[_source(child)] = message
         self._requests[child.name] = message
 
-    def serve(self) -> None:
+    def serve(self, now_ns: int) -> None:
         """Grants waiting requests as soon as every sink is ready, and removes rings that have fallen silent."""
-        for segment in self._rings.retire():
+        for segment in self._rings.retire(now_ns):
             for identity in self._pixel_readers():
                 self._send(identity, RingRetired(segment))
             for decoder in self._workers(Role.DECODER):

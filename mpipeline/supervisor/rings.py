@@ -4,10 +4,13 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from mpipeline.clock import NS_PER_S
 from mpipeline.frame import FrameFormat
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.segment import OwnedRing, create_ring
 from mpipeline.supervisor.plan import INFERENCE
+
+_PATIENCE_NS = 10 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,6 +42,7 @@ class Rings:
         self._run_id = run_id
         self._sources: dict[str, SourceRings] = {}
         self._readers: dict[str, Reader] = {}
+        self._older_since: dict[str, int] = {}  # segment → when it was first looked at as an older ring
         self._next_index = 0
 
     def grant(
@@ -92,31 +96,35 @@ class Rings:
                 for ring in rings.all():
                     ring.remove_reader(reader.bit)
 
-    def interrupt_reader(self, name: str) -> None:
-        """A reader has died and will come back. Older rings do not wait for frames that nobody will be told of again:
-        those for the dead itself and, if it was inference, those for sinks that it would have told."""
-        for rings in self._sources.values():
-            for reader in self._readers.values():
-                pinned = rings.every_frame and reader.pins_every_frame
-                if reader.name != INFERENCE and not pinned and name in (reader.name, INFERENCE):
-                    for ring in rings.older:
-                        ring.reap(reader.bit)
-
     def reap_writer(self, source: str) -> None:
         """Takes back the slot that a dead decoder was writing."""
         known = self._sources.get(source)
         if known is not None:
             known.present.reap_writer()
 
-    def retire(self) -> list[str]:
-        """Removes older rings in which no bit is left; returns their segments, for the readers to detach."""
+    def retire(self, now_ns: int) -> list[str]:
+        """Removes older rings in which no bit is left; returns their segments, for the readers to detach.
+
+        Readers that need not have everything are waited for only a while: who died may have left bits behind, and
+        nothing will be written over them any more.
+        """
         retired = []
         for rings in self._sources.values():
-            for ring in [ring for ring in rings.older if ring.idle()]:
-                rings.older.remove(ring)
-                retired.append(ring.descriptor.segment)
-                ring.close()
+            for ring in list(rings.older):
+                segment = ring.descriptor.segment
+                if now_ns - self._older_since.setdefault(segment, now_ns) > _PATIENCE_NS:
+                    self._give_up_waiting(ring, rings.every_frame)
+                if ring.idle():
+                    rings.older.remove(ring)
+                    del self._older_since[segment]
+                    retired.append(segment)
+                    ring.close()
         return retired
+
+    def _give_up_waiting(self, ring: OwnedRing, every_frame: bool) -> None:
+        for reader in self._readers.values():
+            if reader.name != INFERENCE and not (every_frame and reader.pins_every_frame):
+                ring.reap(reader.bit)
 
     def close(self) -> None:
         """Removes everything."""

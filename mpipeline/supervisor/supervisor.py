@@ -79,7 +79,7 @@ class Supervisor:
         for attachment in self._members.attachments.present():
             if _has_ended(attachment.pidfd):
                 self._members.detach(attachment)
-        self._members.serve()
+        self._members.serve(now)
         self._shutdown.advance(now, self._stop_calls)
         return self._shutdown.phase is not Phase.OVER
 

@@ -30,6 +30,14 @@ _RESERVE_S = 0.1  # how long one step waits for a free slot
 _PAUSE_S = 0.1  # how long one step sleeps of a back-off
 
 
+@dataclass(frozen=True, slots=True)
+class GrantedRing:
+    """Where to write, and whether a frame waits for a slot (`every_frame`) or is dropped if there is none."""
+
+    writer: RingWriter
+    every_frame: bool
+
+
 class RingSupply(Protocol):
     """Where a decoder gets its rings: the supervisor makes them, since it alone owns shared memory."""
 
@@ -146,15 +154,9 @@ class DecoderLoop:
             self._frame_id = 0
         self._pace.restart()
         self.state, self.reason, self.detail = StreamState.STREAMING, "", ""
-        logger.info(
-            "%s: %dx%d %s%s",
-            self.options.name,
-            self._info.width,
-            self._info.height,
-            self._info.codec,
-            " (live)" if self._info.live else "",
-            extra={"event": "stream_opened", "source": self.options.name},
-        )
+        size, live = f"{self._info.width}x{self._info.height}", " (live)" if self._info.live else ""
+        fields = {"event": "stream_opened", "source": self.options.name}
+        logger.info("%s: %s %s%s", self.options.name, size, self._info.codec, live, extra=fields)
 
     # --- frames -------------------------------------------------------------------------------------------------
 
@@ -225,13 +227,8 @@ class DecoderLoop:
     def _change_ring(self, format: FrameFormat, info: StreamInfo) -> None:
         if self._writer is not None:
             self._writers.append(self._writer)
-            logger.info(
-                "%s: frames are %dx%d now",
-                self.options.name,
-                format.width,
-                format.height,
-                extra={"event": "resolution_changed", "source": self.options.name},
-            )
+            fields = {"event": "resolution_changed", "source": self.options.name}
+            logger.info("%s: frames are %dx%d now", self.options.name, format.width, format.height, extra=fields)
         granted = self._rings.request(format, info, self.last_frame_id)
         self._writer, self._waits = (granted.writer, granted.every_frame) if granted is not None else (None, True)
         self._format = format
@@ -262,7 +259,8 @@ class DecoderLoop:
         if self.state is not StreamState.CONNECTING:
             self.state = StreamState.RECONNECTING
         self._count("reconnects")
-        self._summary.add("reconnects", f"{self.options.name}: {error}; next try in {pause:.1f} s", **fields)
+        text = f"{self.options.name}: {error}; next try in {pause:.1f} s"
+        self._summary.add("reconnects", text, source=self.options.name, reason=self.reason)
 
     def _next_pause(self) -> float | None:
         """Seconds until the next attempt, None if there is none. A finite source goes on where it broke off."""

@@ -6,18 +6,19 @@ other distributions that stand in no table are not tested here.
 
 from __future__ import annotations
 
+import itertools
 from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
+from support import media
+from support.media import VideoSpec
 
 from mpipeline import registry
 from mpipeline.frame import FrameFormat, Pixels, plane_views
 from mpipeline.sources.source import GrabbedFrame, Source, StreamInfo
-from support import media
-from support.media import VideoSpec
 
 SENTINEL = 0xA5
 
@@ -97,7 +98,7 @@ class TestEveryKind:
         assert captured == sorted(captured)
         assert all(frame.wall_ns > 1_500_000_000 * 10**9 for frame in frames)
         times = [frame.pts for frame in frames]
-        assert all(after > before for before, after in zip(times, times[1:], strict=False))  # type: ignore[operator]
+        assert all(after > before for before, after in itertools.pairwise(times))  # type: ignore[operator]
 
     def test_the_first_frame_is_a_key_frame(self, kind: str) -> None:
         _, frames = read_all(make(kind))
@@ -145,7 +146,7 @@ class TestEveryKind:
             pictures.append(payload)
         source.close()
 
-        assert all((before != after).any() for before, after in zip(pictures, pictures[1:], strict=False))
+        assert all((before != after).any() for before, after in itertools.pairwise(pictures))
 
     def test_two_readings_are_equal(self, kind: str) -> None:
         readings = []

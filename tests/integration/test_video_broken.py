@@ -7,11 +7,11 @@ import logging.handlers
 from pathlib import Path
 
 import pytest
-
-from mpipeline.errors import Reason
 from support import media
 from support.media import VideoSpec
 from support.reading import read
+
+from mpipeline.errors import Reason
 
 
 def _in_order(numbers: list[int | None]) -> bool:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from support import media
+from support.media import VideoSpec
+from support.reading import opened, read
 
 from mpipeline.errors import ConfigError, Reason, SourceError
 from mpipeline.frame import PixelFormat
 from mpipeline.sources.video import VideoOptions, probe
-from support import media
-from support.media import VideoSpec
-from support.reading import opened, read
 
 SPECS = {
     "h264": VideoSpec(),
@@ -150,7 +150,7 @@ class TestLoop:
         reading = read(media.video(SPECS[name]), loop=True, limit=75)
 
         assert reading.numbers == [n % 30 for n in range(75)]
-        gaps = [after - before for before, after in zip(reading.pts, reading.pts[1:])]  # type: ignore[operator]
+        gaps = [after - before for before, after in zip(reading.pts, reading.pts[1:], strict=False)]  # type: ignore[operator]
         assert gaps == pytest.approx([1 / 15] * 74, abs=0.003)
 
     def test_together_with_start(self) -> None:
@@ -200,7 +200,9 @@ def test_metadata_in_a_foreign_encoding_does_no_harm(tmp_path: Path) -> None:
     assert len(read(path).frames) == 30
 
 
-@pytest.mark.parametrize("name", ["a b.mp4", "50%.mp4", "%03d.mp4", "http:x.mp4", "ünïcode 東京.mp4", "-i.mp4", "#1.mp4"])
+@pytest.mark.parametrize(
+    "name", ["a b.mp4", "50%.mp4", "%03d.mp4", "http:x.mp4", "ünïcode 東京.mp4", "-i.mp4", "#1.mp4"]
+)
 def test_odd_file_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
     (tmp_path / name).write_bytes(media.video().read_bytes())
     monkeypatch.chdir(tmp_path)

@@ -6,12 +6,12 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
-
-from mpipeline.errors import Reason
 from support import media
 from support.http_server import HttpServer
 from support.media import VideoSpec
 from support.reading import opened, read
+
+from mpipeline.errors import Reason
 
 
 @pytest.fixture

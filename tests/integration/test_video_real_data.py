@@ -6,9 +6,9 @@ import os
 from pathlib import Path
 
 import pytest
+from support.reading import read
 
 from mpipeline.errors import Reason
-from support.reading import read
 
 DATA = Path(os.environ.get("MPIPELINE_TEST_DATA", "../shared/data"))
 if not DATA.is_absolute():
@@ -110,4 +110,4 @@ def test_sound_only() -> None:
 def test_the_change_of_resolution() -> None:
     frames = read(DATA / "videos/derived/retail_reschange_640_to_1280.ts").frames
 
-    assert [frame.format.width for frame in frames] == [640] * 45 + [1280] * 45
+    assert [frame.format.width for frame in frames] == [640] * 30 + [1280] * 30 + [640] * 30

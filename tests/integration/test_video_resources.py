@@ -7,13 +7,13 @@ import threading
 
 import psutil
 import pytest
-
-from mpipeline.errors import SourceError
-from mpipeline.sources.video import VideoOptions, VideoSource
 from support import media
 from support.media import VideoSpec
 from support.reading import opened, pixels, read
 from support.rtsp_server import RtspServer
+
+from mpipeline.errors import SourceError
+from mpipeline.sources.video import VideoOptions, VideoSource
 
 MIB = 1 << 20
 SMALL = VideoSpec(width=64, height=48)

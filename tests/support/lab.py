@@ -156,7 +156,7 @@ class Lab:
 
     def settle_control(self) -> None:
         """Everyone takes what the supervisor has told; the supervisor serves."""
-        self.members.serve()
+        self.members.serve(self.clock.monotonic_ns())
         for child in self.children.values():
             queue = self.control.get(child.identity, deque())
             while queue and child.is_alive:

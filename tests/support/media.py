@@ -207,7 +207,9 @@ def _coloured(grey: av.VideoFrame, pix_fmt: str) -> av.VideoFrame:
     """The picture in another format, luma unchanged where the format has one, chroma neutral."""
     if pix_fmt in ("yuv420p", "yuvj420p", "yuv422p", "yuvj422p", "yuv444p"):
         frame = av.VideoFrame(grey.width, grey.height, pix_fmt)
-        luma = np.frombuffer(memoryview(grey.planes[0]), np.uint8).reshape(-1, grey.planes[0].line_size)[:, : grey.width]
+        luma = np.frombuffer(memoryview(grey.planes[0]), np.uint8).reshape(-1, grey.planes[0].line_size)[
+            :, : grey.width
+        ]
         rows = np.zeros((frame.planes[0].height, frame.planes[0].line_size), np.uint8)
         rows[:, : grey.width] = luma
         frame.planes[0].update(rows.tobytes())

@@ -10,12 +10,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+from support.media import frame_number
 
 from mpipeline.errors import SourceError
 from mpipeline.frame import FrameFormat, PixelFormat, Pixels, plane_views
 from mpipeline.sources.source import GrabbedFrame, Source, StreamInfo
 from mpipeline.sources.video import VideoOptions, VideoSource
-from support.media import frame_number
 
 DEADLINE_S = 30.0
 

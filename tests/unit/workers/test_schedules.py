@@ -75,6 +75,8 @@ def play(seed: int) -> None:
             if name.name not in made.sinks:
                 made.start_sink(name.name)
         made.finish()
+        made.step(advance_s=11.0)
+        made.step()
         made.step()
         check(made)
 
@@ -101,7 +103,7 @@ def check(made: Lab) -> None:
     assert len(made.rings()) == len(SOURCES), "an older ring was left"
 
 
-@pytest.mark.parametrize("seed", range(40))
+@pytest.mark.parametrize("seed", range(12))
 def test_whatever_happens_the_promises_hold(seed: int) -> None:
     play(seed)
 

@@ -1,0 +1,35 @@
+from __future__ import annotations
+
+import pytest
+
+from mpipeline.errors import ConfigError
+from mpipeline.sources.selection import kind_of
+
+
+@pytest.mark.parametrize(
+    ("uri", "kind"),
+    [
+        ("shop.mp4", "video"),
+        ("/videos/shop.mp4", "video"),
+        ("rtsp://host/gate", "video"),
+        ("https://host/a.m3u8", "video"),
+        ("udp://239.0.0.1:1234", "video"),
+        ("2024.mp4", "video"),
+        ("synthetic.mp4", "video"),
+        ("synthetic", "synthetic"),
+        ("synthetic:", "synthetic"),
+    ],
+)
+def test_the_kind_follows_from_the_address(uri: str, kind: str) -> None:
+    assert kind_of(uri) == kind
+
+
+@pytest.mark.parametrize("uri", ["0", " 1 ", "/dev/video0"])
+def test_cameras_of_the_machine_are_refused_with_a_way_out(uri: str) -> None:
+    with pytest.raises(ConfigError, match="camera devices are not supported yet; use an rtsp:// or file address"):
+        kind_of(uri)
+
+
+def test_an_empty_address_is_refused() -> None:
+    with pytest.raises(ConfigError, match="empty"):
+        kind_of("  ")

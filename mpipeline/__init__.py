@@ -10,7 +10,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
-    from mpipeline.attach import attach
+    from mpipeline.attached import attach
     from mpipeline.config import RunConfig, load_config
     from mpipeline.errors import MpipelineError
     from mpipeline.frame import Frame, FrameMeta
@@ -43,7 +43,7 @@ _HOMES = {
     "Pipeline": "mpipeline.pipeline",
     "Prediction": "mpipeline.prediction",
     "RunConfig": "mpipeline.config",
-    "attach": "mpipeline.attach",
+    "attach": "mpipeline.attached",
     "load_config": "mpipeline.config",
 }
 

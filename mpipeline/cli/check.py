@@ -5,6 +5,7 @@ from __future__ import annotations
 import argparse
 
 from rich.console import Console
+from rich.markup import escape
 from rich.table import Table
 
 from mpipeline.cli.run import add_config_arguments, config_of
@@ -31,13 +32,13 @@ def command(arguments: argparse.Namespace) -> int:
     console.print(_sources(plan, set(unreadable)))
     console.print(_sinks(plan))
     model = config.model
-    console.print(f"model {model.path or model.target}  backend {model.backend}  confidence {model.confidence:g}")
+    console.print(f"model {escape(str(model.path or model.target))}  backend {model.backend}  confidence {model.confidence:g}")
     free = available_bytes()
     console.print(f"shared memory {plan.ring_bytes / _MIB:.0f} MiB of {free / _MIB:.0f} MiB available")
     if plan.ring_bytes > free:
         console.print("[red]/dev/shm is too small for this plan[/]: docker run --shm-size, or fewer slots")
     for error in unreadable.values():
-        console.print(f"[red]{error}[/]")
+        console.print(f"[red]{escape(str(error))}[/]")
     return EXIT_SOURCE_FAILED if unreadable else EXIT_DONE
 
 

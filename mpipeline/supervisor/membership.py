@@ -173,6 +173,9 @@ class Membership:
     # --- attached programs --------------------------------------------------------------------------------------
 
     def _attach(self, identity: str, hello: Hello) -> None:
+        if any(sink.spec.name == hello.name for sink in self._plan.sinks):
+            self._send(identity, Refused(f"{hello.name!r} is the name of a sink of this run: choose another"))
+            return
         try:
             attachment = self.attachments.add(hello, identity)
         except RunExists as error:

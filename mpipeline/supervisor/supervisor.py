@@ -213,6 +213,8 @@ class Supervisor:
         child = self._children.get(identity.rpartition("#")[0])
         if child is None or child.identity != identity:
             return  # of an incarnation that is dead
+        if not child.is_alive and not isinstance(message, Bye):
+            return  # it came late: the process has been buried
         child.heard_ns = self._clock.monotonic_ns()
         if isinstance(message, Heartbeat):
             child.heartbeat = message

@@ -18,7 +18,7 @@ from mpipeline.errors import ProtocolError
 from mpipeline.messages import TAGS, Message
 
 MAX_MESSAGE_BYTES = 4 << 20  # a prediction of 300 boxes takes about 8 kB, a START a few kB
-_MAX_STRING = 1 << 20
+_MAX_STRING = 2 << 20  # the boxes of 100 000 detections, the most that a config may ask for
 _MAX_ITEMS = 1 << 16
 _MAX_DEPTH = 16
 
@@ -46,8 +46,8 @@ def decode(data: bytes | memoryview) -> Message:
             strict_map_key=False,
             max_str_len=_MAX_STRING,
             max_bin_len=_MAX_STRING,
-            max_array_len=_MAX_ITEMS,
-            max_map_len=_MAX_ITEMS,
+            max_array_len=min(_MAX_ITEMS, len(data)),  # memory is taken for as many as are announced
+            max_map_len=min(_MAX_ITEMS, len(data)),
             max_ext_len=0,
         )
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:

@@ -12,10 +12,13 @@ import shutil
 from dataclasses import dataclass
 from pathlib import Path
 
+from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.errors import ConfigError, RunExists, RunNotFound
 
 _MAX_SOCKET_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1
 _LONGEST_SOCKET = "predictions.sock"
+_PATIENCE_S = 0.5
+_RETRY_S = 0.01
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,12 +55,12 @@ class RunDirectory:
                 f"the socket path {self.folder / _LONGEST_SOCKET} is longer than {_MAX_SOCKET_PATH} bytes: "
                 "use a shorter run name, or set MPIPELINE_RUN_ROOT to a shorter folder"
             )
-        _private_folder(root)
-        self._lock = _lock(root / f"{name}.lock")
+        _make_folder(root)
+        self._lock = _lock(root / f"{name}.lock", _PATIENCE_S)
         if self._lock < 0:
             raise RunExists(f"a run named {name!r} is alive on this machine: stop it, or give this one another name")
         shutil.rmtree(self.folder, ignore_errors=True)  # a dead run's sockets
-        _private_folder(self.folder)
+        _make_folder(self.folder)
 
     def close(self) -> None:
         """Removes the folder and gives the name free; harmless when repeated."""
@@ -101,18 +104,23 @@ def sweep(root: Path) -> list[str]:
     return swept
 
 
-def _private_folder(path: Path) -> None:
+def _make_folder(path: Path) -> None:
+    """A private folder; one that is there already, which may be anybody's choice of a root, stays as it is."""
     try:
         path.mkdir(mode=0o700, parents=True, exist_ok=True)
-        path.chmod(0o700)
     except OSError as error:
         raise ConfigError(
             f"cannot make the run directory {path}: {error.strerror}; set MPIPELINE_RUN_ROOT to a folder of yours"
         ) from error
 
 
-def _lock(path: Path) -> int:
-    """A file descriptor that holds the lock on `path`, or -1 if somebody else does."""
+def _lock(path: Path, patience_s: float = 0.0) -> int:
+    """A file descriptor that holds the lock on `path`, or -1 if somebody else does for `patience_s` seconds.
+
+    A look whether a run is alive and a sweep of dead ones hold the lock too, for a moment.
+    """
+    clock = SystemClock()
+    deadline = clock.monotonic_ns() + int(patience_s * NS_PER_S)
     while True:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
@@ -122,7 +130,10 @@ def _lock(path: Path) -> int:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:
             os.close(descriptor)
-            return -1
+            if clock.monotonic_ns() >= deadline:
+                return -1
+            clock.sleep(_RETRY_S)
+            continue
         # Between open and flock the former holder may have removed the file: then the lock is on a file without a name.
         try:
             if os.fstat(descriptor).st_ino == path.stat().st_ino:

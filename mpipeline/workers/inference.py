@@ -197,6 +197,7 @@ class InferenceLoop:
         started = self._clock.monotonic_ns()
         try:
             found = self._predictor.predict([lease.frame for lease in leases])
+            predictions = [Prediction(meta, detections) for meta, detections in zip(metas, found, strict=True)]
         except Exception as error:  # noqa: BLE001 - engines raise what they like; it becomes an explicit failure
             if len(leases) == 1:
                 return [Prediction(metas[0], None, self._failure(metas[0].source, error))]
@@ -204,7 +205,7 @@ class InferenceLoop:
             return self._predict_singly(leases)
         self._failures_in_row = 0
         self._recorder.add("inference_seconds", (self._clock.monotonic_ns() - started) / NS_PER_S)
-        return [Prediction(meta, detections) for meta, detections in zip(metas, found, strict=True)]
+        return predictions
 
     def _predict_singly(self, leases: Sequence[Lease]) -> list[Prediction]:
         predictions = []

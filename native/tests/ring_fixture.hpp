@@ -5,7 +5,9 @@
 #include <cstdlib>
 #include <cstring>
 #include <memory>
+#include <utility>
 
+#include "check.hpp"
 #include "mpipeline/ring.hpp"
 
 namespace mpipeline {
@@ -44,5 +46,24 @@ inline SlotHeader frame(std::uint64_t frame_id, std::uint64_t payload_length = 6
     header.payload_length = payload_length;
     return header;
 }
+
+inline constexpr std::uint32_t kFewSlots = 3;
+inline constexpr std::uint64_t kFewBytes = 64;
+
+// A small ring of its own for each test.
+struct Fixture {
+    TestMemory memory{segment_bytes(kFewSlots, kFewBytes)};
+    Ring ring = Ring::create(memory.span(), {kFewSlots, kFewBytes, 5, 42, 0});
+
+    std::uint32_t reserve(Overflow overflow = Overflow::wait) {
+        const auto slot = ring.reserve(overflow, std::chrono::nanoseconds::zero());
+        CHECK(slot);
+        return *slot;
+    }
+    std::pair<std::uint32_t, std::uint32_t> publish(std::uint64_t frame_id) {
+        const std::uint32_t slot = reserve();
+        return {slot, ring.publish(slot, frame(frame_id))};
+    }
+};
 
 }  // namespace mpipeline

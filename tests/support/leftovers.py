@@ -10,7 +10,7 @@ import psutil
 
 from mpipeline import _native
 
-_WATCHDOG_S = 90.0
+_WATCHDOG_S = 40.0
 _POLL_S = 0.02
 _SHARED_MEMORY = Path("/dev/shm")
 
@@ -32,7 +32,7 @@ def workers_under(run_root: Path) -> list[tuple[psutil.Process, str]]:
             line = process.cmdline()
         except psutil.Error:
             continue
-        if "mpipeline.workers" in line and any(part.startswith(f"ipc://{run_root}/") for part in line):
+        if "--name" in line and any(part.startswith(f"ipc://{run_root}/") for part in line):
             found.append((process, line[line.index("--name") + 1]))
     return found
 

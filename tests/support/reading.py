@@ -84,7 +84,6 @@ def luma(format: FrameFormat, planes: tuple[Pixels, ...]) -> Pixels:
 def eventually(condition: Callable[[], bool], what: str) -> None:
     """Waits until `condition` holds; fails after `DEADLINE_S`."""
     end = time.monotonic() + DEADLINE_S
-    pause = time.sleep
     while not condition():
         assert time.monotonic() < end, f"waited {DEADLINE_S:g} s for {what}"
-        pause(0.01)
+        time.sleep(0.01)

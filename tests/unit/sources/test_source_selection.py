@@ -1,3 +1,5 @@
+"""The kind of a source that an address stands for."""
+
 from __future__ import annotations
 
 import pytest

@@ -1,3 +1,5 @@
+"""The key-frame gate, and which frames damage marks."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace

@@ -1,3 +1,5 @@
+"""FFmpeg's errors as reasons and sentences, without credentials."""
+
 from __future__ import annotations
 
 import errno

@@ -1,3 +1,5 @@
+"""Options, addresses, FFmpeg's options and the deadline of opening."""
+
 from __future__ import annotations
 
 from types import SimpleNamespace

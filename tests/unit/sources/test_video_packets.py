@@ -1,3 +1,5 @@
+"""Packets with damage, loss, silence and broken connections, from a container that is not there."""
+
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator

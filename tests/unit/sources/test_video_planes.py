@@ -1,3 +1,5 @@
+"""Decoded frames as planes: formats, colour, depth and direction, against FFmpeg's own conversion."""
+
 from __future__ import annotations
 
 import av

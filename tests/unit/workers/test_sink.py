@@ -1,0 +1,148 @@
+"""The sink loop over a real ring: pixels, duplicates, rejections, failures."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+import pytest
+from support.predictions import meta, prediction
+
+from mpipeline.clock import ManualClock
+from mpipeline.errors import SinkError
+from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
+from mpipeline.messages import PredictionReady, SinkStatus, SourceEnded
+from mpipeline.metrics.recorder import Recorder
+from mpipeline.prediction import Prediction
+from mpipeline.ring.reader import RingReader
+from mpipeline.ring.segment import OwnedRing, create_ring
+from mpipeline.ring.writer import RingWriter
+from mpipeline.testing.fakes import FakeSink, FakeSinkOptions, Store, level_of
+from mpipeline.workers.sink import SinkLoop
+from mpipeline.workers.subscription import Subscription
+from mpipeline.workers.wire import to_wire
+
+
+@dataclass
+class Bench:
+    """A loop with a fake sink, and a ring of four slots with reader bit 1."""
+
+    loop: SinkLoop
+    store: Store
+    subscription: Subscription
+    recorder: Recorder
+    ring: OwnedRing
+    writer: RingWriter
+
+    def publish(self, frame_id: int) -> PredictionReady:
+        slot = self.writer.reserve(0.0)
+        assert slot is not None
+        self.writer.planes(slot)[0][:] = level_of(frame_id)
+        frame = FrameMeta("a", frame_id, None, 1, 1, 16, 16)
+        sequence = self.writer.publish(slot, frame)
+        return to_wire(Prediction(frame, prediction(frame).detections), self.ref(slot, sequence))
+
+    def ref(self, slot: int, sequence: int) -> FrameRef:
+        return FrameRef(self.ring.descriptor.segment, slot, sequence)
+
+
+def made(rejects: frozenset[int] = frozenset(), pixels: bool = True, remembered: int = 0) -> Bench:
+    store, recorder = Store(), Recorder()
+    sent: list[SinkStatus] = []
+    subscription = Subscription("s", 1, 4, sent.append)
+    sink = FakeSink("s", FakeSinkOptions(store=store, wants_frames=pixels, rejects=rejects))
+    sink.open(resume=False)
+    subscription.acknowledged["a"] = remembered
+    loop = SinkLoop("s", sink, subscription, ManualClock(), recorder)
+    ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.GRAY8, 16, 16), 4)
+    ring.add_reader(1, pinned=True)
+    loop.attach(RingReader(ring.descriptor, 1))
+    return Bench(loop, store, subscription, recorder, ring, RingWriter(ring.descriptor, reuse=True))
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    one = made(remembered=2)
+    yield one
+    one.loop.close()
+    one.writer.close()
+    one.ring.close()
+
+
+def test_writes_with_pixels_and_gives_the_slot_back(bench: Bench) -> None:
+    bench.loop.take(bench.publish(3))
+    assert bench.store.written[0].level == level_of(3)
+    assert bench.ring.idle()
+    assert bench.subscription.acknowledged == {"a": 3}
+    assert bench.loop.progress == 1
+
+
+def test_a_duplicate_is_not_written_and_its_pixels_are_declined(bench: Bench) -> None:
+    bench.loop.take(bench.publish(2))
+    assert bench.store.written == []
+    assert bench.ring.idle()
+    assert bench.recorder.snapshot() == {"predictions_duplicate{sink=s}": 1}
+
+
+def test_pixels_that_had_to_be_given_up(bench: Bench) -> None:
+    message = bench.publish(3)
+    bench.ring.reap(1)
+    bench.loop.take(message)
+    assert bench.store.written[0].level is None
+    assert bench.recorder.snapshot()["frames_missing{sink=s}"] == 1
+
+
+def test_a_ring_that_nobody_has_told_of(bench: Bench) -> None:
+    message = bench.publish(3)
+    bench.loop.retire(bench.ring.descriptor.segment)
+    assert not bench.loop.knows(bench.ring.descriptor.segment)
+    bench.loop.take(message)
+    assert bench.store.written[0].level is None
+
+
+def test_a_successor_takes_back_what_its_predecessor_was_reading(bench: Bench) -> None:
+    message = bench.publish(3)
+    assert message.ref is not None
+    dead = RingReader(bench.ring.descriptor, 1)
+    assert dead.acquire(message.ref.slot, message.ref.sequence) is not None
+    bench.loop.retire(bench.ring.descriptor.segment)
+    bench.loop.attach(RingReader(bench.ring.descriptor, 1))
+    bench.loop.attach(RingReader(bench.ring.descriptor, 1))  # told twice
+    bench.loop.take(message)
+    assert bench.store.written[0].level == level_of(3)
+    assert bench.ring.idle()
+
+
+def test_the_end_of_a_source_is_passed_on_and_not_acknowledged(bench: Bench) -> None:
+    bench.loop.take(SourceEnded("a", 9))
+    assert bench.store.ended == ["a"]
+    assert bench.subscription.acknowledged == {"a": 2}
+
+
+def test_a_rejected_prediction_is_counted_acknowledged_and_gives_its_slot_back() -> None:
+    one = made(rejects=frozenset({1}))
+    one.loop.take(one.publish(1))
+    one.loop.take(one.publish(2))
+    assert one.store.ids("a") == [2]
+    assert one.subscription.acknowledged == {"a": 2}
+    assert one.recorder.snapshot()["sink_errors{sink=s}"] == 1
+    assert one.ring.idle()
+    one.ring.close()
+
+
+def test_a_sink_that_rejects_everything_has_failed() -> None:
+    one = made(rejects=frozenset(range(100)), pixels=False)
+    with pytest.raises(SinkError, match="50 predictions in a row"):
+        for frame_id in range(1, 60):
+            one.loop.take(to_wire(prediction(meta("a", frame_id)), None))
+    assert one.subscription.acknowledged["a"] == 49
+    one.ring.close()
+
+
+def test_an_error_of_the_sink_goes_up_unacknowledged_and_gives_the_slot_back(bench: Bench) -> None:
+    bench.loop._sink.close()
+    with pytest.raises(SinkError, match="not open"):
+        bench.loop.take(bench.publish(3))
+    assert bench.subscription.acknowledged == {"a": 2}
+    assert bench.ring.idle()

@@ -40,8 +40,8 @@ def main(arguments: list[str] | None = None) -> int:
     """The command; returns its exit code."""
     parser = argparse.ArgumentParser(prog="python -m mpipeline.demo.train", description=__doc__.splitlines()[0])
     parser.add_argument("--out", type=Path, default=Path("detector.onnx"), help="the ONNX file to write")
-    parser.add_argument("--scenes", type=int, default=700, help="synthetic scenes to learn from (default: %(default)s)")
-    parser.add_argument("--epochs", type=int, default=16, help="times each frame is seen (default: %(default)s)")
+    parser.add_argument("--scenes", type=int, default=500, help="synthetic scenes to learn from (default: %(default)s)")
+    parser.add_argument("--epochs", type=int, default=8, help="times each frame is seen (default: %(default)s)")
     parser.add_argument("--batch", type=int, default=16, help="frames in a step (default: %(default)s)")
     parser.add_argument(
         "--seed", type=int, default=0, help="another seed gives another detector (default: %(default)s)"

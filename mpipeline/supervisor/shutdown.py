@@ -93,10 +93,10 @@ class Shutdown:
     def _enter(self, phase: Phase, now: int, stopping: bool) -> None:
         self.phase = phase
         self._terminated = False
-        if not stopping:
-            self._deadline = None
+        if phase is Phase.DECODERS:
+            self._deadline = now + _DECODER_NS
         else:
-            self._deadline = now + (_DECODER_NS if phase is Phase.DECODERS else self._stop_timeout_ns)
+            self._deadline = now + self._stop_timeout_ns if stopping else None
 
     def _end_now(self) -> None:
         logger.warning("ending at once", extra={"event": "killed"})

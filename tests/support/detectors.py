@@ -79,3 +79,12 @@ class Dying(Fingerprint):
 
     def infer(self, frames: Sequence[Frame]) -> list[list[dict[str, Any]]]:
         os.abort()
+
+
+class Stuck(Fingerprint):
+    """Makes a file named `stuck` at its first frame and never returns."""
+
+    def infer(self, frames: Sequence[Frame]) -> list[list[dict[str, Any]]]:
+        Path("stuck").touch()
+        while True:
+            time.sleep(1.0)

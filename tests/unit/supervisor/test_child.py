@@ -1,0 +1,154 @@
+"""What the supervisor knows of a worker: its log lines, its counters, its last words. No process is started."""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+
+from mpipeline.config.schema import RestartSpec
+from mpipeline.messages import Bye, Heartbeat, Role
+from mpipeline.supervisor.child import Child, ProcessState
+from mpipeline.supervisor.plan import WorkerPlan
+from mpipeline.supervisor.restart import RestartPolicy
+
+
+class Process:
+    """As much of a Popen as `reap` and `kill` use."""
+
+    def __init__(self, stderr: int, code: int) -> None:
+        self.stderr = os.fdopen(stderr, "rb", buffering=0)
+        self.code = code
+        self.pid = 2**22 - 3  # nobody has it
+
+    def wait(self) -> int:
+        return self.code
+
+    def send_signal(self, number: int) -> None:
+        pass
+
+
+class Bench:
+    """A child with a pipe for its stderr."""
+
+    def __init__(self) -> None:
+        plan = WorkerPlan(Role.SINK, "sink:x", {})
+        self.child = Child(plan, RestartPolicy(RestartSpec()), "ipc://nowhere", "info")
+        self.writing = -1
+
+    def start(self, code: int = 0) -> None:
+        """As `spawn`, without a process."""
+        reading, self.writing = os.pipe()
+        os.set_blocking(reading, False)
+        made: Any = Process(reading, code)
+        self.child.incarnation += 1
+        self.child._process = made
+        self.child.stderr_fd = made.stderr.fileno()
+        self.child.pidfd = os.pidfd_open(os.getpid())
+
+    def say(self, text: str) -> None:
+        os.write(self.writing, text.encode())
+
+    def end(self) -> int:
+        os.close(self.writing)
+        self.writing = -1
+        return self.child.reap()
+
+
+@pytest.fixture
+def bench(caplog: pytest.LogCaptureFixture) -> Iterator[Bench]:
+    logger = logging.getLogger("mpipeline")
+    before = logger.propagate, logger.level
+    logger.propagate = True
+    caplog.set_level(logging.DEBUG, "mpipeline")
+    yield Bench()
+    logger.propagate, logger.level = before
+
+
+def line(message: str, level: str = "warning", **fields: Any) -> str:
+    return json.dumps({"time": "t", "level": level, "logger": "l", "message": message, **fields}) + "\n"
+
+
+def test_log_lines_are_passed_on_with_their_level_and_fields(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.start()
+    bench.say(line("37 errors", event="decode_errors", source="gate", secret="s") + line("x", "error", trace="T\nU"))
+    bench.child.read_stderr()
+    first, second = caplog.records
+    assert (first.getMessage(), first.levelno, vars(first)["source"]) == ("37 errors", logging.WARNING, "gate")
+    assert vars(first)["worker"] == "sink:x"
+    assert "secret" not in vars(first)
+    assert second.getMessage() == "x\nT\nU"
+    bench.end()
+
+
+def test_lines_in_pieces(bench: Bench, caplog: pytest.LogCaptureFixture) -> None:
+    bench.start()
+    whole = line("größer")
+    for character in whole.encode():
+        os.write(bench.writing, bytes([character]))
+        bench.child.read_stderr()
+    assert [r.getMessage() for r in caplog.records] == ["größer"]
+    bench.end()
+
+
+def test_what_is_no_log_line_is_kept_for_the_report(bench: Bench) -> None:
+    bench.start(code=-11)
+    bench.say('Fatal Python error: Segmentation fault\n\n[1, 2]\n{"message": 3}\n"text"\n{"a": 1}\nrest')
+    bench.end()
+    assert bench.child.describe_exit() == 'was killed by SIGSEGV: "text" | {"a": 1} | rest'
+
+
+def test_the_last_words_count_more_than_the_last_lines(bench: Bench) -> None:
+    bench.start(code=78)
+    bench.say("noise\n")
+    bench.child.bye = Bye("FAILED", "failed", "no such model")
+    bench.end()
+    assert bench.child.describe_exit() == "ended with exit code 78: no such model"
+
+
+def test_a_silent_end(bench: Bench) -> None:
+    bench.start(code=3)
+    bench.end()
+    assert bench.child.describe_exit() == "ended with exit code 3"
+
+
+def test_an_endless_line_does_not_fill_the_memory(bench: Bench) -> None:
+    bench.start()
+    for _ in range(10):
+        bench.say("x" * 60_000)
+        bench.child.read_stderr()
+    assert len(bench.child._partial) <= 1 << 16
+    bench.end()
+
+
+def test_counters_go_on_over_incarnations(bench: Bench) -> None:
+    child = bench.child
+    bench.start()
+    child.heartbeat = Heartbeat(5, {"a": 5, "b": 1})
+    child.heartbeat = Heartbeat(6, {"a": 6, "b": 1})
+    assert child.metrics() == {"a": 6, "b": 1}
+    bench.end()
+    assert child.metrics() == {"a": 6, "b": 1}
+    assert child.heartbeat.progress == 6
+    bench.start()
+    child.heartbeat = Heartbeat(2, {"a": 2, "c": 1})
+    assert child.metrics() == {"a": 8, "b": 1, "c": 1}
+    bench.end()
+
+
+def test_before_and_after_its_life(bench: Bench) -> None:
+    child = bench.child
+    assert (child.pid, child.is_alive, child.is_over, child.identity) == (0, False, False, "sink:x#0")
+    child.kill()
+    bench.start(code=7)
+    assert child.is_alive
+    child.kill()  # there is no such process any more
+    assert bench.end() == 7
+    assert (child.pid, child.is_alive, child.pidfd, child.stderr_fd) == (0, False, -1, -1)
+    for state, over in ((ProcessState.EXITED, True), (ProcessState.FATAL, True), (ProcessState.BACKOFF, False)):
+        child.state = state
+        assert child.is_over is over

@@ -1,0 +1,268 @@
+"""The end of a run, by itself and by Ctrl-C, with workers that hang, wait for a restart, or come back."""
+
+from __future__ import annotations
+
+import signal
+
+import pytest
+from support.children import FakeChild, child
+
+from mpipeline.clock import NS_PER_S
+from mpipeline.messages import Role
+from mpipeline.supervisor.child import ProcessState
+from mpipeline.supervisor.shutdown import Phase, Shutdown
+
+TERM, KILL = signal.SIGTERM, signal.SIGKILL
+
+
+class Run:
+    """Two decoders, inference, two sinks; `obedient` ones end when they are asked to."""
+
+    def __init__(self, obedient: bool = True, stop_timeout: float = 10.0) -> None:
+        roles = [(Role.SINK, "x"), (Role.SINK, "y"), (Role.INFERENCE, ""), (Role.DECODER, "a"), (Role.DECODER, "b")]
+        made = [child(role, name) for role, name in roles]
+        self.x, self.y, self.inference, self.a, self.b = made
+        self.children = {one.name: one for one in made}
+        self.asked: list[str] = []
+        self.stubborn: set[str] = set() if obedient else set(self.children)
+        self.now = 100 * NS_PER_S
+        self.stops = 0
+        self.shutdown = Shutdown(stop_timeout, self.children, self._drain)  # type: ignore[arg-type]
+
+    def _drain(self, one: FakeChild) -> None:  # type: ignore[override]
+        self.asked.append(one.identity)
+        if one.name not in self.stubborn:
+            one.exit()
+
+    def pass_time(self, seconds: float) -> None:
+        """In steps of a tenth of a second, as the supervisor looks."""
+        for _ in range(round(seconds * 10)):
+            self.now += NS_PER_S // 10
+            self.shutdown.advance(self.now, self.stops)
+
+    def look(self) -> None:
+        self.shutdown.advance(self.now, self.stops)
+
+    @property
+    def phase(self) -> Phase:
+        return self.shutdown.phase
+
+
+def test_nothing_happens_while_a_source_flows() -> None:
+    run = Run()
+    run.a.exit()
+    run.pass_time(100)
+    assert run.phase is Phase.RUNNING
+    assert run.asked == []
+
+
+def test_ends_by_itself_in_the_order_of_the_flow() -> None:
+    run = Run()
+    run.a.exit()
+    run.b.state = ProcessState.FATAL
+    run.pass_time(1)
+    assert run.phase is Phase.OVER
+    assert run.asked == ["inference#1", "sink:x#1", "sink:y#1"]
+    assert all(one.signals == [] for one in run.children.values())
+
+
+def test_a_run_that_ends_by_itself_gives_inference_and_sinks_all_the_time_they_need() -> None:
+    run = Run()
+    run.stubborn = {"inference", "sink:x"}
+    run.a.exit()
+    run.b.exit()
+    run.pass_time(1000)
+    assert run.phase is Phase.INFERENCE
+    run.inference.exit()
+    run.pass_time(1000)
+    assert run.phase is Phase.SINKS
+    assert run.inference.signals == run.x.signals == []
+    run.x.exit()
+    run.look()
+    assert run.phase is Phase.OVER
+
+
+def test_stopped_once_everyone_is_asked_and_nobody_is_killed() -> None:
+    run = Run()
+    run.stops = 1
+    run.pass_time(1)
+    assert run.phase is Phase.OVER
+    assert run.asked == ["decoder:a#1", "decoder:b#1", "inference#1", "sink:x#1", "sink:y#1"]
+    assert all(one.signals == [] for one in run.children.values())
+
+
+def test_each_is_asked_once() -> None:
+    run = Run(obedient=False)
+    run.stops = 1
+    run.pass_time(1)
+    assert run.asked == ["decoder:a#1", "decoder:b#1"]
+
+
+def test_a_hanging_decoder_is_killed_soon() -> None:
+    run = Run()
+    run.stubborn = {"decoder:a"}
+    run.a.dies_of = (KILL,)
+    run.stops = 1
+    run.pass_time(3)
+    assert run.a.signals == [KILL]
+    assert run.phase is Phase.OVER
+
+
+@pytest.mark.parametrize(("role", "name"), [("inference", "inference"), ("x", "sink:x")])
+def test_a_hanging_worker_is_pressed_with_term_then_kill(role: str, name: str) -> None:
+    run = Run(stop_timeout=10)
+    hanging: FakeChild = getattr(run, role)
+    run.stubborn = {name}
+    hanging.dies_of = (KILL,)
+    run.stops = 1
+    run.pass_time(9.8)
+    assert hanging.signals == []
+    run.pass_time(0.7)
+    assert hanging.signals == [TERM]
+    run.pass_time(1)
+    assert hanging.signals == [TERM, KILL]
+    assert run.phase is Phase.OVER
+
+
+def test_term_is_enough_for_one_that_listens() -> None:
+    run = Run()
+    run.stubborn = {"inference"}
+    run.stops = 1
+    run.pass_time(20)
+    assert run.inference.signals == [TERM]
+    assert run.phase is Phase.OVER
+
+
+def test_stopped_while_inference_drains_by_itself_sets_a_deadline() -> None:
+    run = Run()
+    run.stubborn = {"inference"}
+    run.a.exit()
+    run.b.exit()
+    run.pass_time(60)
+    run.stops = 1
+    run.pass_time(9)
+    assert run.inference.signals == []
+    run.pass_time(3)
+    assert run.inference.signals == [TERM]
+
+
+def test_stopped_twice_ends_everyone_at_once() -> None:
+    run = Run(obedient=False)
+    run.stops = 1
+    run.look()
+    run.stops = 2
+    run.look()
+    assert run.phase is Phase.OVER
+    assert all(one.signals == [KILL] for one in run.children.values())
+    run.stops = 3
+    run.look()
+    assert run.phase is Phase.OVER
+
+
+def test_stopped_twice_between_two_looks() -> None:
+    run = Run(obedient=False)
+    run.stops = 2
+    run.look()
+    assert run.phase is Phase.OVER
+    assert all(one.signals == [KILL] for one in run.children.values())
+
+
+def test_a_decoder_that_waits_for_its_restart_is_let_go() -> None:
+    run = Run()
+    run.a.state = ProcessState.BACKOFF
+    run.stops = 1
+    run.pass_time(1)
+    assert run.a.state is ProcessState.EXITED
+    assert run.phase is Phase.OVER
+
+
+@pytest.mark.parametrize("role", ["inference", "x"])
+def test_others_that_wait_for_their_restart_get_it_within_the_deadline(role: str) -> None:
+    run = Run()
+    waiting: FakeChild = getattr(run, role)
+    waiting.state = ProcessState.BACKOFF
+    run.stops = 1
+    run.pass_time(5)
+    assert run.phase is not Phase.OVER
+    waiting.restart()
+    run.pass_time(1)
+    assert run.phase is Phase.OVER
+    assert f"{waiting.name}#2" in run.asked
+
+
+@pytest.mark.parametrize("role", ["inference", "x"])
+def test_and_are_let_go_after_it(role: str) -> None:
+    run = Run()
+    waiting: FakeChild = getattr(run, role)
+    waiting.state = ProcessState.BACKOFF
+    run.stops = 1
+    run.pass_time(12)
+    assert run.phase is Phase.OVER
+    assert waiting.signals == []
+
+
+def test_one_that_comes_back_while_it_drains_is_asked_again() -> None:
+    run = Run()
+    run.stubborn = {"inference"}
+    run.a.exit()
+    run.b.exit()
+    run.look()
+    run.inference.state = ProcessState.BACKOFF
+    run.look()
+    assert not run.shutdown.abandons(run.inference)  # type: ignore[arg-type]
+    run.inference.restart()
+    run.inference.ready = None
+    run.look()
+    assert run.asked == ["inference#1"]
+    run.stubborn = set()
+    run.inference.ready = run.x.ready
+    run.pass_time(1)
+    assert run.asked[:2] == ["inference#1", "inference#2"]
+    assert run.phase is Phase.OVER
+
+
+def test_a_decoder_that_crashes_while_it_stops_is_not_needed_any_more() -> None:
+    run = Run(obedient=False)
+    assert not run.shutdown.abandons(run.a)  # type: ignore[arg-type]
+    run.stops = 1
+    run.look()
+    assert run.shutdown.abandons(run.a)  # type: ignore[arg-type]
+    assert not run.shutdown.abandons(run.x)  # type: ignore[arg-type]
+
+
+def test_who_was_terminated_is_not_started_again() -> None:
+    run = Run()
+    run.stubborn = {"inference"}
+    run.inference.dies_of = ()
+    run.stops = 1
+    run.pass_time(11)
+    assert run.inference.signals[0] == TERM
+    assert run.shutdown.abandons(run.inference)  # type: ignore[arg-type]
+
+
+@pytest.mark.parametrize("failed", [["inference"], ["x", "y"]])
+def test_a_run_that_cannot_go_on_ends(failed: list[str]) -> None:
+    run = Run()
+    run.stubborn = {"decoder:a"}  # hangs in a network read
+    for role in failed:
+        getattr(run, role).state = ProcessState.FATAL
+    run.pass_time(3)
+    assert run.phase is Phase.OVER
+    assert run.a.signals == [KILL]
+
+
+def test_one_sink_of_two_may_fail() -> None:
+    run = Run()
+    run.x.state = ProcessState.FATAL
+    run.pass_time(10)
+    assert run.phase is Phase.RUNNING
+
+
+def test_without_sinks_a_run_goes_on() -> None:
+    run = Run()
+    del run.children["sink:x"], run.children["sink:y"]
+    run.pass_time(10)
+    assert run.phase is Phase.RUNNING
+    run.stops = 1
+    run.pass_time(1)
+    assert run.phase is Phase.OVER

@@ -1,0 +1,72 @@
+"""The run's status from what the supervisor knows."""
+
+from __future__ import annotations
+
+from support.children import child
+
+from mpipeline.config import RunConfig
+from mpipeline.frame import FrameFormat, PixelFormat
+from mpipeline.messages import Bye, Heartbeat, RingRequest, Role
+from mpipeline.ring.descriptor import RingDescriptor
+from mpipeline.supervisor.child import ProcessState
+from mpipeline.supervisor.plan import make_plan
+from mpipeline.supervisor.status import RunStatus, describe
+
+PLAN = make_plan(
+    RunConfig.from_mapping(
+        {"name": "r", "sources": [{"name": "a", "kind": "synthetic"}], "model": {"target": "m:M"}},
+    )
+)
+DECODER, INFERENCE = child(Role.DECODER, "a"), child(Role.INFERENCE, "")
+
+
+def status(*, stream: RingRequest | None = None, **decoder: object) -> RunStatus:
+    made = [child(Role.DECODER, "a", **decoder), INFERENCE]
+    streams = {"a": stream} if stream is not None else {}
+    return describe(PLAN, "running", {c.name: c for c in made}, streams, [])  # type: ignore[misc]
+
+
+def test_before_anything_is_known() -> None:
+    made = status()
+    assert (made.name, made.phase, made.attached, made.frames_inferred) == ("r", "running", (), 0)
+    (source,) = made.sources
+    assert (source.state, source.width, source.frames, source.dropped) == ("CONNECTING", 0, 0, {})
+
+
+def test_a_stream_that_flows() -> None:
+    ring = RingDescriptor("", "a", 0, 0, FrameFormat(PixelFormat.I420, 64, 48))
+    counters = {
+        "frames_published{source=a}": 7.0,
+        "frames_dropped{reason=expired,source=a}": 2.0,
+        "frames_dropped{reason=max_fps,source=a}": 3.0,
+        "decode_errors{source=a}": 1.0,
+        "reconnects{source=a}": 4.0,
+    }
+    beat = Heartbeat(7, {}, "STREAMING")
+    made = status(stream=RingRequest(ring, True, 0, 25.0, 90), heartbeat=beat, counters=counters)
+    (source,) = made.sources
+    assert (source.state, source.live, source.width, source.height) == ("STREAMING", True, 64, 48)
+    assert (source.rate, source.frame_count, source.frames) == (25.0, 90, 7)
+    assert (source.decode_errors, source.reconnects) == (1, 4)
+    assert source.dropped == {"expired": 2, "max_fps": 3}
+
+
+def test_the_last_words_count_more_than_the_last_heartbeat() -> None:
+    made = status(heartbeat=Heartbeat(1, {}, "STREAMING"), bye=Bye("FAILED", "truncated", "cut off"))
+    (source,) = made.sources
+    assert (source.state, source.reason, source.detail) == ("FAILED", "truncated", "cut off")
+
+
+def test_a_decoder_that_is_given_up_has_failed_and_says_why() -> None:
+    made = status(state=ProcessState.FATAL, failure="it ended 11 times", heartbeat=Heartbeat(1, {}, "STREAMING"))
+    (source,) = made.sources
+    assert (source.state, source.detail) == ("FAILED", "it ended 11 times")
+
+
+def test_workers_and_what_was_inferred() -> None:
+    inference = child(Role.INFERENCE, "", incarnation=3, heartbeat=Heartbeat(12, {}))
+    inference.counters = {"frames_inferred{source=a}": 8.0, "batches": 5.0}
+    made = describe(PLAN, "over", {"decoder:a": DECODER, "inference": inference}, {}, [])  # type: ignore[dict-item]
+    assert made.frames_inferred == made.sources[0].inferred == 8
+    worker = next(w for w in made.workers if w.name == "inference")
+    assert (worker.role, worker.state, worker.restarts, worker.progress) == ("inference", "RUNNING", 2, 12)

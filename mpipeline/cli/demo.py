@@ -28,7 +28,7 @@ def command(arguments: argparse.Namespace) -> int:
     """Runs the demo and prints what it has measured; 0 if precision and recall are at least 0.95."""
     mapping = demo_config(arguments.out)
     code = run_config(
-        RunConfig.from_mapping({"name": "demo", **mapping}), "warning", json=False, progress=not arguments.quiet
+        RunConfig.from_mapping({"name": "demo", **mapping}), "info", json=False, progress=not arguments.quiet
     )
     if code != EXIT_DONE:
         return code

@@ -12,7 +12,7 @@ from typing import Any
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator
 
-from mpipeline.errors import ConfigError, SinkError
+from mpipeline.errors import ConfigError, PredictionRejected, SinkError
 from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
 from mpipeline.registry import resolve
@@ -73,8 +73,11 @@ class PythonSink:
         return dict(written) if isinstance(written, Mapping) else {}
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
-        """Hands the prediction to the user's object."""
-        self._call("write", self._user.write, prediction, frame)
+        """Hands the prediction to the user's object. What that raises costs this prediction alone: PredictionRejected."""
+        try:
+            self._user.write(prediction, frame)
+        except Exception as error:
+            raise PredictionRejected(self._describe("write", error)) from error
 
     def end(self, source: str) -> None:
         """Tells the user's object, if it wants to know."""
@@ -108,6 +111,9 @@ class PythonSink:
             raise self._error(verb, error) from error
 
     def _error(self, verb: str, error: Exception) -> SinkError:
+        return SinkError(self._describe(verb, error))
+
+    def _describe(self, verb: str, error: Exception) -> str:
         what = traceback.format_exception_only(error)[-1].strip()
         return SinkError(f"sink {self.name!r}: {self._options.target} failed in {verb}: {what}{self._place(error)}")
 

@@ -46,7 +46,7 @@ def by_source(path: Path) -> dict[str, list[dict[str, Any]]]:
     """The lines of a jsonl file by source, in order, without the time of capture."""
     found: dict[str, list[dict[str, Any]]] = {}
     for line in path.read_text(encoding="utf-8").splitlines():
-        record = json.loads(line)
+        record = parsed(line)
         del record["captured_at"]
         found.setdefault(record["source"], []).append(record)
     return found
@@ -60,3 +60,9 @@ def frame_ids(path: Path) -> dict[str, list[int]]:
 def complete(**counts: int) -> dict[str, list[int]]:
     """The frame ids of files of which nothing was lost, doubled or put out of order."""
     return {source: list(range(1, count + 1)) for source, count in counts.items()}
+
+
+def parsed(line: str) -> dict[str, Any]:
+    """One line of a jsonl file."""
+    record: dict[str, Any] = json.loads(line)
+    return record

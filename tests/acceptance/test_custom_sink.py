@@ -1,0 +1,73 @@
+"""A sink class of the user's own, in a module beside the config."""
+
+from __future__ import annotations
+
+from support import runs
+from support.command import Workplace
+
+MODULE = '''
+class Careful:
+    wants_frames = True
+
+    def __init__(self, path, refuses=0):
+        self.path, self.refuses = path, refuses
+
+    def open(self):
+        self.file = open(self.path, "a")
+
+    def write(self, prediction, frame):
+        if self.refuses and prediction.frame.frame_id % self.refuses == 0:
+            raise ValueError("I do not like this one")
+        print(prediction.frame.source, prediction.frame.frame_id, int(frame.bgr().sum()), file=self.file, flush=True)
+
+    def end(self, source):
+        print(source, "end", file=self.file, flush=True)
+
+    def close(self):
+        print("close", file=self.file, flush=True)
+'''
+
+
+def sink(**options: object) -> dict[str, object]:
+    return {"kind": "python", "target": "mine:Careful", "options": {"path": "mine.txt", **options}}
+
+
+def test_it_gets_every_frame_the_ends_and_the_close(place: Workplace) -> None:
+    place.write("mine.py", MODULE)
+    assert place.run(runs.config(runs.clip("a", 30), runs.clip("b", 10), sinks=(sink(),))).wait() == 0
+    lines = [line.split() for line in (place.folder / "mine.txt").read_text().splitlines()]
+    assert lines[-1] == ["close"]
+    for source, count in (("a", 30), ("b", 10)):
+        own = [line[1] for line in lines if line[0] == source]
+        assert own == [*map(str, range(1, count + 1)), "end"]
+
+
+def test_what_it_refuses_is_reported_and_the_run_goes_on(place: Workplace) -> None:
+    place.write("mine.py", MODULE)
+    run = place.run(runs.config(runs.clip("a", 30), sinks=(sink(refuses=4), runs.JSONL)))
+    assert run.wait() == 0
+    assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=30)
+    written = [line.split()[1] for line in (place.folder / "mine.txt").read_text().splitlines() if line != "close"]
+    assert written == [*(str(n) for n in range(1, 31) if n % 4), "end"]
+    reports = run.events("rejected_predictions")
+    assert reports
+    assert "I do not like this one" in reports[0]["message"]
+    assert "mine.py:14" in reports[0]["message"]
+    assert not run.events("worker_restart")
+
+
+def test_one_that_refuses_everything_is_given_up_and_the_others_go_on(place: Workplace) -> None:
+    place.write("mine.py", MODULE)
+    config = runs.config(runs.clip("a", 120), sinks=(sink(refuses=1), runs.JSONL), supervision={"max_restarts": 1})
+    run = place.run(config)
+    assert run.wait() == 1
+    assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=120)
+    [fatal] = run.events("worker_fatal")
+    assert fatal["worker"] == "sink:python"
+    assert "I do not like this one" in fatal["message"]
+
+
+def test_a_module_that_is_not_there_is_a_wrong_config(place: Workplace) -> None:
+    run = place.run(runs.config(runs.clip("a", 20), sinks=({"kind": "python", "target": "nowhere:Sink"},)))
+    assert run.wait() == 78
+    assert "nowhere" in run.log

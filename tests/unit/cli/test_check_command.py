@@ -1,0 +1,75 @@
+"""`mpipeline check` prints the plan and starts nothing."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from mpipeline.cli import main
+from mpipeline.supervisor.child import Child
+
+CONFIG = """
+sources:
+  - {name: made, kind: synthetic, width: 320, height: 200, count: 5}
+  - {name: gate, uri: "rtsp://viewer:hunter2@10.0.0.1/x"}
+model: {target: "m:Model", confidence: 0.25}
+sinks:
+  - {name: lines, kind: jsonl, path: out.jsonl}
+"""
+
+
+@pytest.fixture
+def config(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    def start(*_: object) -> None:
+        raise AssertionError("check started a worker")
+
+    monkeypatch.setattr(Child, "spawn", start)
+    monkeypatch.setenv("COLUMNS", "200")
+    path = tmp_path / "c.yaml"
+    path.write_text(CONFIG)
+    return path
+
+
+def test_prints_the_plan(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(config)]) == 0
+    said = capsys.readouterr().out
+    lines = {line.split()[0]: line for line in said.splitlines() if line.strip()}
+    assert "320x200" in lines["made"]
+    assert "every_frame" in lines["made"]
+    assert "1920x1080 (assumed)" in lines["gate"]
+    assert "latest" in lines["gate"]
+    assert "block / drop_oldest" in lines["lines"]
+    assert "m:Model" in lines["model"]
+    assert "0.25" in lines["model"]
+    assert "MiB of" in lines["shared"]
+    assert "hunter2" not in said
+
+
+def test_overrides_count(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    arguments = ["check", str(config), "--set", "model.confidence=0.75", "--name", "night"]
+    assert main(arguments) == 0
+    said = capsys.readouterr().out
+    assert "0.75" in said
+    assert "night" in said
+
+
+def test_an_unreadable_file_is_named_in_full_and_is_65(
+    config: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    broken = tmp_path / "[old]" / "broken.mp4"  # brackets are markup to the library that prints
+    broken.parent.mkdir()
+    broken.write_text("no video")
+    config.write_text(CONFIG.replace("rtsp://viewer:hunter2@10.0.0.1/x", str(broken)))
+    assert main(["check", str(config)]) == 65
+    said = capsys.readouterr().out
+    assert "cannot be read" in said
+    assert "[old]" in said
+
+
+def test_too_small_a_shm_says_what_to_do(
+    config: Path, capsys: pytest.CaptureFixture[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpipeline.cli.check.available_bytes", lambda: 1 << 20)
+    main(["check", str(config)])
+    assert "--shm-size" in capsys.readouterr().out

@@ -32,7 +32,9 @@ def command(arguments: argparse.Namespace) -> int:
     console.print(_sources(plan, set(unreadable)))
     console.print(_sinks(plan))
     model = config.model
-    console.print(f"model {escape(str(model.path or model.target))}  backend {model.backend}  confidence {model.confidence:g}")
+    console.print(
+        f"model {escape(str(model.path or model.target))}  backend {model.backend}  confidence {model.confidence:g}"
+    )
     free = available_bytes()
     console.print(f"shared memory {plan.ring_bytes / _MIB:.0f} MiB of {free / _MIB:.0f} MiB available")
     if plan.ring_bytes > free:

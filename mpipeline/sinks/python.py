@@ -115,7 +115,7 @@ class PythonSink:
 
     def _describe(self, verb: str, error: Exception) -> str:
         what = traceback.format_exception_only(error)[-1].strip()
-        return SinkError(f"sink {self.name!r}: {self._options.target} failed in {verb}: {what}{self._place(error)}")
+        return f"sink {self.name!r}: {self._options.target} failed in {verb}: {what}{self._place(error)}"
 
     def _place(self, error: BaseException) -> str:
         """The last line of the user's module that took part in `error`; else the last line of all."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 from support import runs
 from support.command import Workplace
 
-MODULE = '''
+MODULE = """
 class Careful:
     wants_frames = True
 
@@ -25,7 +25,7 @@ class Careful:
 
     def close(self):
         print("close", file=self.file, flush=True)
-'''
+"""
 
 
 def sink(**options: object) -> dict[str, object]:
@@ -52,7 +52,7 @@ def test_what_it_refuses_is_reported_and_the_run_goes_on(place: Workplace) -> No
     reports = run.events("rejected_predictions")
     assert reports
     assert "I do not like this one" in reports[0]["message"]
-    assert "mine.py:14" in reports[0]["message"]
+    assert "mine.py:13" in reports[0]["message"]
     assert not run.events("worker_restart")
 
 
@@ -64,7 +64,8 @@ def test_one_that_refuses_everything_is_given_up_and_the_others_go_on(place: Wor
     assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=120)
     [fatal] = run.events("worker_fatal")
     assert fatal["worker"] == "sink:python"
-    assert "I do not like this one" in fatal["message"]
+    assert all("I do not like this one" in failed["message"] for failed in run.events("worker_failed"))
+    assert run.events("worker_failed", worker="sink:python")
 
 
 def test_a_module_that_is_not_there_is_a_wrong_config(place: Workplace) -> None:

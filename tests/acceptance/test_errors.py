@@ -20,12 +20,11 @@ def test_a_broken_file_among_good_ones(place: Workplace) -> None:
     assert (failed["source"], failed["reason"]) == ("bad", "not_a_video")
 
 
-def test_a_missing_file(place: Workplace) -> None:
+def test_a_missing_file_is_a_wrong_config(place: Workplace) -> None:
     run = place.run(runs.config({"name": "gone", "uri": "gone.mp4"}, runs.clip("a", 10)))
-    assert run.wait() == 65
-    [failed] = run.events("source_failed")
-    assert (failed["source"], failed["reason"]) == ("gone", "not_found")
-    assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=10)
+    assert run.wait() == 78
+    assert "gone.mp4" in run.log
+    assert not (place.folder / "out.jsonl").exists()
 
 
 def test_a_truncated_file_gives_what_it_has_and_says_so(place: Workplace) -> None:
@@ -66,8 +65,9 @@ def test_frames_that_cannot_be_inferred_are_errors_not_empty_results(place: Work
 def test_a_model_that_cannot_be_opened_is_given_up(place: Workplace) -> None:
     run = place.run(runs.config(runs.clip("a", 10), detector="Broken", supervision={"max_restarts": 0}))
     assert run.wait() == 1
-    [fatal] = run.events("worker_fatal")
-    assert "the accelerator is missing" in fatal["message"]
+    assert run.events("worker_fatal", worker="inference")
+    [failed] = run.events("worker_failed", worker="inference")
+    assert "the accelerator is missing" in failed["message"]
 
 
 def test_a_crash_loop_is_given_up_with_its_cause(place: Workplace) -> None:

@@ -9,7 +9,6 @@ from pathlib import Path
 
 import pytest
 import yaml
-
 from support.command import Workplace
 
 README = Path(__file__).resolve().parents[2] / "README.md"

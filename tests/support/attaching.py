@@ -29,7 +29,8 @@ class Truth:
         sources = yaml.safe_load(config.read_text())["sources"]
         plain = {"name", "kind", "delivery", "max_fps", "slots"}
         self._options: Mapping[str, SyntheticOptions] = {
-            source["name"]: SyntheticOptions(**{k: v for k, v in source.items() if k not in plain}) for source in sources
+            source["name"]: SyntheticOptions(**{k: v for k, v in source.items() if k not in plain})
+            for source in sources
         }
         self._painters: dict[str, SyntheticPainter] = {}
 

@@ -17,7 +17,6 @@ from typing import Any
 
 import psutil
 import yaml
-
 from support.leftovers import segments_of, wait_until, workers_under
 
 _TESTS = Path(__file__).resolve().parents[1]

@@ -56,6 +56,4 @@ def segments_of(owner_pid: int) -> list[str]:
 
 def zombies_of(parent_pid: int) -> list[int]:
     """Process ids of dead children that their parent has not collected."""
-    return [
-        child.pid for child in psutil.Process(parent_pid).children() if child.status() == psutil.STATUS_ZOMBIE
-    ]
+    return [child.pid for child in psutil.Process(parent_pid).children() if child.status() == psutil.STATUS_ZOMBIE]

@@ -112,9 +112,7 @@ def test_every_public_dataclass_of_the_module_has_a_tag_or_is_part_of_one() -> N
 @pytest.mark.parametrize("struct", TAGS.values(), ids=lambda struct: struct.__name__)
 def test_fields_that_an_older_peer_does_not_send_take_their_defaults(struct: type[Message]) -> None:
     fields = dataclasses.fields(struct)
-    needed = [
-        f for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING
-    ]
+    needed = [f for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING]
     assert list(fields[: len(needed)]) == needed, "a field without a default stands behind one with"
 
     @given(st.data())

@@ -235,5 +235,3 @@ def test_attached_programs_are_dismissed_at_the_end(bench: Bench) -> None:
     bench.take()
     bench.made.close()
     assert bench.take() == [("attached:v#1", Bye())]
-
-

@@ -24,8 +24,10 @@ ANYTHING = st.recursive(
     | st.binary(max_size=10)
     | st.builds(msgpack.ExtType, st.integers(0, 127), st.binary(max_size=8))
     | st.builds(msgpack.Timestamp, st.integers(0, 2**33), st.integers(0, 999_999_999)),
-    lambda inner: st.lists(inner, max_size=6)
-    | st.dictionaries(st.integers(-5, 5) | st.text(max_size=3) | st.booleans() | st.none(), inner, max_size=4),
+    lambda inner: (
+        st.lists(inner, max_size=6)
+        | st.dictionaries(st.integers(-5, 5) | st.text(max_size=3) | st.booleans() | st.none(), inner, max_size=4)
+    ),
     max_leaves=30,
 )
 

@@ -154,12 +154,16 @@ def test_a_live_stream_never_waits_for_slots_that_are_held(bench: Callable[..., 
     made.run(until=lambda: made.loop.state is StreamState.RECONNECTING)
     assert made.count("frames_dropped") == {"ring_full": 8}
     assert made.loop.last_frame_id == 10
-    assert all(lease is not None and int(lease.frame.planes[0][0, 0]) == level_of(n) for n, lease in enumerate(leases, 1))
+    assert all(
+        lease is not None and int(lease.frame.planes[0][0, 0]) == level_of(n) for n, lease in enumerate(leases, 1)
+    )
 
 
 def test_a_live_stream_reconnects_with_back_off_and_its_ids_go_on(bench: Callable[..., Bench]) -> None:
     refused = FakeSourceOptions(live=True, refuses_with=Reason.UNREACHABLE)
-    made = bench(FakeSourceOptions(frames=4, live=True), refused, refused, refused, FakeSourceOptions(frames=3, live=True))
+    made = bench(
+        FakeSourceOptions(frames=4, live=True), refused, refused, refused, FakeSourceOptions(frames=3, live=True)
+    )
     made.run(until=lambda: made.loop.progress == 7)
     assert made.pauses == [0.5, 1.0, 2.0, 4.0]
     assert made.ids() == list(range(1, 8))

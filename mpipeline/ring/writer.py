@@ -37,7 +37,7 @@ class RingWriter:
 
     @property
     def expired(self) -> int:
-        """How many frames were given up before every reader had read them."""
+        """How many frames were given up before the first reader (bit 0, inference) had read them."""
         return self._ring.expired
 
     def reserve(self, timeout_s: float) -> int | None:

@@ -34,7 +34,7 @@ std::optional<std::uint32_t> Ring::try_reserve(Overflow overflow) {
         std::uint64_t expected = seen.pack();
         const Control taken{seen.sequence, 0, kWriterBit};
         if (std::atomic_ref<std::uint64_t>(control_word(*best)).compare_exchange_strong(expected, taken.pack())) {
-            if (seen.pending != 0) {
+            if ((seen.pending & kFirstReader) != 0) {
                 std::atomic_ref<std::uint64_t>(ring_header().expired).fetch_add(1);
             }
             return best;

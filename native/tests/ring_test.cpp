@@ -119,6 +119,21 @@ void overflow_policies() {
     CHECK(f.ring.expired() == 2);
 }
 
+void only_losses_of_the_first_reader_count_as_expired() {
+    Fixture f;
+    f.ring.add_reader(0, false);
+    f.ring.add_reader(1, false);
+    std::vector<std::pair<std::uint32_t, std::uint32_t>> frames;
+    for (std::uint64_t id = 1; id <= kFewSlots; ++id) {
+        frames.push_back(f.publish(id));
+    }
+    f.ring.skip(frames[0].first, frames[0].second, 0b01);
+    CHECK(f.reserve(Overflow::reuse) == frames[0].first);  // reader 1 still wanted it
+    CHECK(f.ring.expired() == 0);
+    CHECK(f.reserve(Overflow::reuse) == frames[1].first);
+    CHECK(f.ring.expired() == 1);
+}
+
 void a_waiting_writer_is_woken() {
     Fixture f;
     f.ring.add_reader(0, true);
@@ -157,6 +172,7 @@ int main() {
     one_frame_goes_round();
     protocol_is_enforced();
     overflow_policies();
+    only_losses_of_the_first_reader_count_as_expired();
     a_waiting_writer_is_woken();
     sequences_wrap();
     return 0;

@@ -9,21 +9,22 @@ from __future__ import annotations
 
 import random
 import uuid
-from collections import Counter, deque
+from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
-from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any
+
+from support.lab_parts import Child, Decoder, SinkPart, SinkSetup, SourceSetup, Wires, config_of
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.batching import Batcher
 from mpipeline.clock import NS_PER_MS, ManualClock
 from mpipeline.config import RunConfig
 from mpipeline.errors import RingGone
-from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
+from mpipeline.frame import FrameRef
 from mpipeline.messages import (
-    FrameReady,
     Hello,
     Ready,
     RingAttached,
@@ -41,81 +42,14 @@ from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.reader import RingReader
 from mpipeline.ring.writer import RingWriter
 from mpipeline.supervisor.membership import Membership
-from mpipeline.supervisor.plan import WorkerPlan, make_plan
-from mpipeline.testing.fakes import FakeFrameBackend, FakeSink, FakeSinkOptions, Store, level_of
+from mpipeline.supervisor.plan import make_plan
+from mpipeline.testing.fakes import FakeFrameBackend, FakeSink, FakeSinkOptions, Store
 from mpipeline.transport import codec
 from mpipeline.transport.run_directory import Endpoints
 from mpipeline.workers.inference import AttachedRing, InferenceLoop
 from mpipeline.workers.predictor import FramePredictor
 from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
-
-
-@dataclass(frozen=True)
-class SourceSetup:
-    """A source of `frames` frames; `resize_at`: the frame from which on frames are bigger."""
-
-    name: str
-    frames: int = 20
-    every_frame: bool = True
-    slots: int = 5
-    resize_at: int = 0
-
-
-@dataclass(frozen=True)
-class SinkSetup:
-    """A sink; with `pixels` it borrows the frame of each prediction."""
-
-    name: str
-    pixels: bool = False
-    overflow: str = "auto"
-    queue: int = 64
-    credit: int = 4
-    remembers: bool = True
-
-
-@dataclass
-class Child:
-    """A worker as the membership knows it."""
-
-    plan: WorkerPlan
-    incarnation: int = 1
-    ready: Ready | None = None
-    is_alive: bool = True
-    is_over: bool = False
-
-    @property
-    def name(self) -> str:
-        return self.plan.name
-
-    @property
-    def identity(self) -> str:
-        return f"{self.name}#{self.incarnation}"
-
-
-@dataclass
-class Decoder:
-    """The writer of one source: every frame that finds a slot, in order, painted with its number."""
-
-    setup: SourceSetup
-    next_id: int = 1
-    writer: RingWriter | None = None
-    older: list[RingWriter] = field(default_factory=list)
-    asked: FrameFormat | None = None
-
-    def format(self) -> FrameFormat:
-        bigger = self.setup.resize_at and self.next_id >= self.setup.resize_at
-        return FrameFormat(PixelFormat.GRAY8, 32 if bigger else 16, 16)
-
-
-@dataclass
-class SinkPart:
-    """A sink's loop and what is on its way to it."""
-
-    setup: SinkSetup
-    loop: SinkLoop
-    subscription: Subscription
-    bit: int
 
 
 class Lab:
@@ -125,20 +59,16 @@ class Lab:
         self.rng = random.Random(seed)
         self.clock = ManualClock()
         self.recorder = Recorder()  # of all incarnations of inference
-        self.loss = 0.0  # probability that a message which may be lost is lost
+        self.wires = Wires(self.rng)
         self.sources = {s.name: s for s in sources}
         self.stores = {s.name: Store() for s in sinks}
         self.lives: dict[str, list[int]] = {s.name: [] for s in sinks}  # where in the store each incarnation began
         self.max_batch = max_batch
-        plan = make_plan(RunConfig.from_mapping(_config(sources, sinks)))
+        plan = make_plan(RunConfig.from_mapping(config_of(sources, sinks)))
         self.children = {w.name: Child(w) for w in plan.workers}
         self.members = Membership(
-            plan, self.children, Endpoints(Path("/nowhere")), uuid.uuid4().hex[:12], self._send_control
+            plan, self.children, Endpoints(Path("/nowhere")), uuid.uuid4().hex[:12], self.wires.tell
         )
-        self.control: dict[str, deque[Any]] = {}
-        self.hints: deque[FrameReady] = deque()
-        self.statuses: deque[tuple[str, bytes]] = deque()
-        self.deliveries: dict[str, deque[bytes]] = {}
         self.decoders = {s.name: Decoder(s) for s in sources}
         self.sink_setups = {s.name: s for s in sinks}
         self.sinks: dict[str, SinkPart] = {}
@@ -150,15 +80,11 @@ class Lab:
 
     # --- control channel: reliable while both ends live ------------------------------------------------------------
 
-    def _send_control(self, identity: str, message: Any) -> bool:
-        self.control.setdefault(identity, deque()).append(codec.decode(codec.encode(message)))
-        return True
-
     def settle_control(self) -> None:
         """Everyone takes what the supervisor has told; the supervisor serves."""
         self.members.serve(self.clock.monotonic_ns())
         for child in self.children.values():
-            queue = self.control.get(child.identity, deque())
+            queue = self.wires.control.get(child.identity, deque())
             while queue and child.is_alive:
                 self._obey(child, queue.popleft())
 
@@ -189,13 +115,11 @@ class Lab:
             if isinstance(message, RingGranted):
                 decoder.writer = RingWriter(message.descriptor, reuse=True)
             elif isinstance(message, RingRetired):
-                for writer in [w for w in decoder.older if w.descriptor.segment == message.segment]:
-                    writer.close()
-                    decoder.older.remove(writer)
+                decoder.retire(message.segment)
 
     def _greet(self, child: Child, role: Role) -> Start:
         self.members.greet(child.identity, Hello(role, child.name, child.incarnation, 1))
-        start = self.control[child.identity].popleft()
+        start = self.wires.control[child.identity].popleft()
         assert isinstance(start, Start), start
         return start
 
@@ -208,7 +132,7 @@ class Lab:
         self._greet(child, Role.INFERENCE)
         predictor = FramePredictor(FakeFrameBackend(BackendOptions("fake")), self.max_batch)
         batcher = Batcher(self.max_batch, 0, 500 * NS_PER_MS)
-        self.inference = InferenceLoop(predictor, batcher, self._deliver, self.clock, self.recorder)
+        self.inference = InferenceLoop(predictor, batcher, self.wires.deliver, self.clock, self.recorder)
         child.ready = Ready({})
         self.members.welcome(child, child.ready)
 
@@ -218,31 +142,19 @@ class Lab:
         assert self.inference is not None
         self.inference.close()
         self.inference = None
-        self.hints.clear()
-        self.statuses.clear()
-        for queue in self.deliveries.values():
-            for _ in range(self.rng.randint(0, len(queue))):
-                queue.pop()
+        self.wires.break_down()
         self._bury(child)
 
     def step_inference(self) -> None:
         """Takes some hints and statuses, infers."""
         if self.inference is None:
             return
-        for _ in range(self.rng.randint(0, len(self.hints))):
-            self.inference.hint(self.hints.popleft())
-        for _ in range(self.rng.randint(0, len(self.statuses))):
-            identity, data = self.statuses.popleft()
+        for _ in range(self.rng.randint(0, len(self.wires.hints))):
+            self.inference.hint(self.wires.hints.popleft())
+        for _ in range(self.rng.randint(0, len(self.wires.statuses))):
+            identity, data = self.wires.statuses.popleft()
             self.inference.status(identity, codec.decode(data))  # type: ignore[arg-type]
         self.inference.step()
-
-    def _deliver(self, identity: str, data: bytes) -> bool:
-        if identity not in self.deliveries:
-            return False  # nobody of that name is connected
-        if data[1] == 40 and self.rng.random() < self.loss:  # SessionOpened
-            return True
-        self.deliveries[identity].append(data)
-        return True
 
     # --- sinks -------------------------------------------------------------------------------------------------------
 
@@ -256,15 +168,10 @@ class Lab:
         options = FakeSinkOptions(store=self.stores[name], wants_frames=setup.pixels, remembers=setup.remembers)
         sink = FakeSink(name, options)
 
-        def report(status: Any) -> None:
-            data = codec.encode(status)
-            for _ in range(self.rng.choice((0, 1, 2)) if self.rng.random() < self.loss else 1):
-                self.statuses.append((identity, data))
-
-        subscription = Subscription(name, child.incarnation, setup.credit, report)
+        subscription = Subscription(name, child.incarnation, setup.credit, partial(self.wires.report, identity))
         subscription.acknowledged.update(sink.open(start.spec["resume"]))
         self.lives[name].append(len(self.stores[name].written))
-        self.deliveries[identity] = deque()
+        self.wires.deliveries[identity] = deque()
         loop = SinkLoop(name, sink, subscription, self.clock, Recorder())
         self.sinks[name] = SinkPart(setup, loop, subscription, start.spec["bit"])
         child.ready = Ready({"wants_frames": setup.pixels})
@@ -274,7 +181,7 @@ class Lab:
         """SIGKILL; `while_reading`: with a lease on the frame of the next delivery, if there is one."""
         part = self.sinks.pop(name)
         child = self.children[f"sink:{name}"]
-        queue = self.deliveries.pop(child.identity)
+        queue = self.wires.deliveries.pop(child.identity)
         rings: dict[str, RingReader] = part.loop._rings
         for data in [d for d in queue if while_reading]:
             ref: FrameRef | None = getattr(codec.decode(data), "ref", None)
@@ -296,7 +203,7 @@ class Lab:
         if name not in self.sinks:
             return
         part = self.sinks[name]
-        queue = self.deliveries[self.children[f"sink:{name}"].identity]
+        queue = self.wires.deliveries[self.children[f"sink:{name}"].identity]
         for _ in range(min(most, len(queue))):
             delivery = part.subscription.receive(codec.decode(queue.popleft()))
             if delivery is not None:
@@ -315,38 +222,23 @@ class Lab:
             child.is_over, child.is_alive = True, False
             self.members.farewell(child)
             return
-        format = decoder.format()
-        if decoder.writer is None or decoder.writer.descriptor.format != format:
-            if decoder.asked != format:
-                decoder.asked = format
-                ring = RingDescriptor("", name, 0, 0, format)
-                self.members.request(child, RingRequest(ring, not decoder.setup.every_frame, decoder.next_id - 1))
-                if decoder.writer is not None:
-                    decoder.older.append(decoder.writer)
-                    decoder.writer = None
+        if decoder.wants_ring():
+            ring = RingDescriptor("", name, 0, 0, decoder.format())
+            self.members.request(child, RingRequest(ring, not decoder.setup.every_frame, decoder.next_id - 1))
             return
-        slot = decoder.writer.reserve(0.0)
-        if slot is None:
-            if not decoder.setup.every_frame:
-                self.recorder.add("frames_dropped", reason="ring_full", source=name)
-                decoder.next_id += 1
-            return
-        decoder.writer.planes(slot)[0][:] = level_of(decoder.next_id)
-        now = self.clock.monotonic_ns()
-        meta = FrameMeta(name, decoder.next_id, decoder.next_id / 25, now, now, format.width, format.height)
-        sequence = decoder.writer.publish(slot, meta)
-        hint = FrameReady(FrameRef(decoder.writer.descriptor.segment, slot, sequence), decoder.next_id, now)
-        for _ in range(self.rng.choice((0, 1, 2)) if self.rng.random() < self.loss else 1):
-            self.hints.append(hint)
-        decoder.next_id += 1
+        hint = decoder.publish(self.clock.monotonic_ns())
+        if hint is not None:
+            self.wires.announce(hint)
+        elif decoder.writer is not None and not decoder.setup.every_frame:
+            self.recorder.add("frames_dropped", reason="ring_full", source=name)
+            decoder.next_id += 1
 
     def kill_decoder(self, name: str, while_writing: bool = False) -> None:
         """SIGKILL; `while_writing`: with a slot half written."""
         decoder, child = self.decoders[name], self.children[f"decoder:{name}"]
         if decoder.writer is not None and while_writing:
             decoder.writer.reserve(0.0)
-        for writer in [*decoder.older, *([decoder.writer] if decoder.writer else [])]:
-            writer.close()
+        decoder.close()
         self._bury(child)
 
     def start_decoder(self, name: str) -> None:
@@ -363,7 +255,7 @@ class Lab:
     def _bury(self, child: Child) -> None:
         child.is_alive = False
         child.ready = None
-        self.control.pop(child.identity, None)
+        self.wires.control.pop(child.identity, None)
         self.members.interrupted(child)
         child.incarnation += 1
 
@@ -389,7 +281,7 @@ class Lab:
 
     def finish(self, most: int = 3000) -> None:
         """Steps until everything is done; the faults are over."""
-        self.loss = 0.0
+        self.wires.loss = 0.0
         for _ in range(most):
             if self.is_over():
                 return
@@ -405,14 +297,6 @@ class Lab:
         """Every owned ring that is left."""
         return [ring for source in self.members._rings._sources.values() for ring in source.all()]
 
-    def dropped(self, source: str) -> Counter[str]:
-        """Frames of a source that were not inferred, by reason, as counted."""
-        found: Counter[str] = Counter()
-        for key, value in self.recorder.snapshot().items():
-            if key.startswith("frames_dropped{") and f"source={source}}}" in key:
-                found[key.partition("reason=")[2].partition(",")[0]] += int(value)
-        return found
-
     def close(self) -> None:
         """Ends all parts."""
         if self.inference is not None:
@@ -420,8 +304,7 @@ class Lab:
         for part in self.sinks.values():
             part.loop.close()
         for decoder in self.decoders.values():
-            for writer in [*decoder.older, *([decoder.writer] if decoder.writer else [])]:
-                writer.close()
+            decoder.close()
         self.members.close()
 
 
@@ -433,22 +316,3 @@ def lab(sources: list[SourceSetup], sinks: list[SinkSetup], max_batch: int = 4, 
         yield made
     finally:
         made.close()
-
-
-def _config(sources: list[SourceSetup], sinks: list[SinkSetup]) -> dict[str, Any]:
-    return {
-        "sources": [
-            {
-                "name": s.name,
-                "kind": "synthetic",
-                "slots": s.slots,
-                "delivery": "every_frame" if s.every_frame else "latest",
-            }
-            for s in sources
-        ],
-        "model": {"target": "fake:Model"},
-        "sinks": [
-            {"name": s.name, "kind": "python", "target": f"fake:{s.name}", "overflow": s.overflow, "queue": s.queue}
-            for s in sinks
-        ],
-    }

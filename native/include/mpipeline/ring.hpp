@@ -110,7 +110,7 @@ public:
     [[nodiscard]] LastFrame last_published() const;
     // Frames published since the ring was made.
     [[nodiscard]] std::uint64_t published_count() const;
-    // Slots that were reused before every reader had read them.
+    // Slots that were reused before the first reader had read them. What other readers miss they count themselves.
     [[nodiscard]] std::uint64_t expired() const noexcept;
     // Waits until the count of publish events is no longer `seen`; returns the count.
     std::uint32_t wait_published(std::uint32_t seen, std::chrono::nanoseconds timeout);

@@ -57,7 +57,7 @@ class RingMachine(RuleBasedStateMachine):
         chosen = self.ring.reserve(reuse, 0)
         assert chosen == min(slots, key=lambda slot: self.model[slot].sequence, default=None)
         if chosen is not None:
-            self.expired += bool(self.model[chosen].pending)
+            self.expired += 0 in self.model[chosen].pending
             self.model[chosen].pending = set()
             self.model[chosen].reserved = True
 

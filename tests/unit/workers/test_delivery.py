@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import pytest
-from support.lab import Lab, SinkSetup, SourceSetup, lab
+from support.lab import Lab, lab
+from support.lab_parts import SinkSetup, SourceSetup
 
 from mpipeline.testing.fakes import level_of
 
@@ -122,7 +123,7 @@ def test_a_decoder_is_killed_again_and_again() -> None:
 @pytest.mark.parametrize("seed", range(5))
 def test_messages_that_may_be_lost_or_come_twice(seed: int) -> None:
     with lab(FILES, BOTH, seed=seed) as made:
-        made.loss = 0.6
+        made.wires.loss = 0.6
         for _ in range(150):
             made.step()
         made.finish()
@@ -134,7 +135,7 @@ def test_a_hint_that_never_comes_is_found_by_walking_the_ring() -> None:
         for _ in range(5):
             made.step_decoder("a")
             made.settle_control()
-        made.hints.clear()
+        made.wires.hints.clear()
         made.finish()
         assert_all_is_well(made, "must")
 

@@ -6,7 +6,8 @@ Each seed is one run of 3 sources and 3 sinks; a failing one is repeated by its 
 from __future__ import annotations
 
 import pytest
-from support.lab import Lab, SinkSetup, SourceSetup, lab
+from support.lab import Lab, lab
+from support.lab_parts import SinkSetup, SourceSetup
 
 from mpipeline.testing.fakes import level_of
 
@@ -43,7 +44,7 @@ def disturb(made: Lab) -> None:
             made.kill_decoder(name, while_writing=rng.random() < 0.5)
             made.start_decoder(name)
     elif what < 0.15:
-        made.loss = rng.choice((0.0, 0.3, 0.9))
+        made.wires.loss = rng.choice((0.0, 0.3, 0.9))
     elif what < 0.17:
         made.clock.advance(rng.random() * 5)
 

@@ -6,11 +6,11 @@ import argparse
 import logging
 import signal
 import sys
-import time
 from pathlib import Path
 
 from mpipeline import log
 from mpipeline.cli.display import display
+from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config import RunConfig, config_from_arguments, load_config
 from mpipeline.config.environment import log_settings
 from mpipeline.errors import ConfigError
@@ -84,11 +84,12 @@ def run_config(config: RunConfig, level: str, *, json: bool, progress: bool) -> 
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
     for number in previous:
         signal.signal(number, lambda *_: pipeline.stop())
-    started = time.monotonic()
+    clock = SystemClock()
+    started_ns = clock.monotonic_ns()
     try:
         with display(config, json=json, level=level, enabled=progress, stream=sys.stderr) as watch:
             code = pipeline.run(watch)
-        summarise(pipeline.status(), time.monotonic() - started)
+        summarise(pipeline.status(), (clock.monotonic_ns() - started_ns) / NS_PER_S)
         return code
     finally:
         for number, handler in previous.items():

@@ -34,12 +34,19 @@ class SinkLoop:
         self._rejected_in_row = 0
 
     def attach(self, reader: RingReader) -> None:
-        """Pixels of this ring may be asked for; what a predecessor was reading is pending again."""
+        """Pixels of this ring may be asked for; what a predecessor was reading is pending again.
+
+        Not so what is written already, by a predecessor or while this ring was not known: nobody would ask for it.
+        """
         segment = reader.descriptor.segment
         if segment in self._rings:
             reader.close()
             return
         reader.recover()
+        written = self._subscription.acknowledged.get(reader.descriptor.source, 0)
+        for ref, meta in reader.pending():
+            if meta.frame_id <= written:
+                reader.skip(ref.slot, ref.sequence)
         self._rings[segment] = reader
 
     def knows(self, segment: str) -> bool:

@@ -13,6 +13,7 @@ from support.command import Command, Workplace
 
 def join(place: Workplace, name: str, *arguments: str, run: str = "run") -> Command:
     """Starts a program that attaches; it writes to NAME.txt."""
+    (place.folder / f"{name}.txt").unlink(missing_ok=True)
     return place.start_program([sys.executable, "-m", "support.attaching", run, name, f"{name}.txt", *arguments])
 
 
@@ -97,11 +98,13 @@ def test_one_that_is_killed_while_it_holds_a_frame_is_reaped(place: Workplace) -
 @pytest.mark.parametrize("arguments", [(), ("--no-frames",)])
 def test_one_that_stands_still_does_not_hold_up_a_file_job(place: Workplace, arguments: tuple[str, ...]) -> None:
     run = place.run(runs.config(runs.clip("a", 400), detector="Held"))
+    run.wait_until(lambda: runs.count_lines(place.folder / "out.jsonl") > 0, "the first line")
     program = join(place, "sleepy", "--wait", *arguments)
-    wait_for_lines(place, program, "sleepy", 1)
+    run.wait_for("attached")
     place.write("go", "")
     assert run.wait() == 0
     assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=400)
+    assert len(written(place, "sleepy")) == 1
     program.signal(signal.SIGKILL)
     program.wait()
 

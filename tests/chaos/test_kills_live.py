@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -37,7 +38,7 @@ def wait_for_flow(run: Command, path: Path, beyond: dict[str, int]) -> None:
 def assert_in_order(path: Path) -> None:
     """Ids grow within each source, none comes twice."""
     for source, ids in runs.frame_ids(path).items():
-        assert all(first < second for first, second in zip(ids, ids[1:], strict=False)), source
+        assert all(first < second for first, second in pairwise(ids)), source
 
 
 @pytest.mark.parametrize("victim", ["decoder:north", "inference", "sink:jsonl"])

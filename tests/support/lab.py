@@ -32,9 +32,6 @@ from mpipeline.messages import (
     RingRequest,
     RingRetired,
     Role,
-    SinkAdded,
-    SinkRemoved,
-    SourceEnded,
     Start,
 )
 from mpipeline.metrics.recorder import Recorder
@@ -46,7 +43,7 @@ from mpipeline.supervisor.plan import make_plan
 from mpipeline.testing.fakes import FakeFrameBackend, FakeSink, FakeSinkOptions, Store
 from mpipeline.transport import codec
 from mpipeline.transport.run_directory import Endpoints
-from mpipeline.workers.inference import AttachedRing, InferenceLoop
+from mpipeline.workers.inference import InferenceLoop
 from mpipeline.workers.predictor import FramePredictor
 from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
@@ -90,19 +87,7 @@ class Lab:
 
     def _obey(self, child: Child, message: Any) -> None:
         if child.plan.role is Role.INFERENCE and self.inference is not None:
-            loop = self.inference
-            if isinstance(message, RingAttached):
-                with suppress(RingGone):
-                    reader = RingReader(message.descriptor, 0)
-                    loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
-            elif isinstance(message, RingRetired):
-                loop.retire(message.segment)
-            elif isinstance(message, SinkAdded):
-                loop.add_sink(message)
-            elif isinstance(message, SinkRemoved):
-                loop.dispatch.remove(message.name)
-            elif isinstance(message, SourceEnded):
-                loop.end(message)
+            obey_as_inference(self.inference, message)
         elif child.plan.role is Role.SINK and child.plan.spec["sink"]["name"] in self.sinks:
             part = self.sinks[child.plan.spec["sink"]["name"]]
             if isinstance(message, RingAttached):

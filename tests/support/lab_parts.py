@@ -4,15 +4,29 @@ from __future__ import annotations
 
 import random
 from collections import deque
+from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
+from mpipeline.errors import RingGone
 from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
-from mpipeline.messages import FrameReady, Ready, SessionOpened, SinkStatus
+from mpipeline.messages import (
+    FrameReady,
+    Ready,
+    RingAttached,
+    RingRetired,
+    SessionOpened,
+    SinkAdded,
+    SinkRemoved,
+    SinkStatus,
+    SourceEnded,
+)
+from mpipeline.ring.reader import RingReader
 from mpipeline.ring.writer import RingWriter
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.testing.fakes import level_of
 from mpipeline.transport import codec
+from mpipeline.workers.inference import AttachedRing, InferenceLoop
 from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
 
@@ -124,7 +138,7 @@ class SinkPart:
 
 
 class Wires:
-    """The network of a lab: lists. `loss` is the probability that a message which may be lost is lost or comes twice."""
+    """The network of a lab: lists. `loss`: how probably a message that may be lost is lost or comes twice."""
 
     def __init__(self, rng: random.Random) -> None:
         self.loss = 0.0
@@ -165,6 +179,22 @@ class Wires:
 
     def _copies(self) -> int:
         return self._rng.choice((0, 1, 2)) if self._rng.random() < self.loss else 1
+
+
+def obey_as_inference(loop: InferenceLoop, message: Any) -> None:
+    """What an inference worker does with a word of the supervisor."""
+    if isinstance(message, RingAttached):
+        with suppress(RingGone):
+            reader = RingReader(message.descriptor, 0)
+            loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
+    elif isinstance(message, RingRetired):
+        loop.retire(message.segment)
+    elif isinstance(message, SinkAdded):
+        loop.add_sink(message)
+    elif isinstance(message, SinkRemoved):
+        loop.dispatch.remove(message.name)
+    elif isinstance(message, SourceEnded):
+        loop.end(message)
 
 
 def config_of(sources: list[SourceSetup], sinks: list[SinkSetup]) -> dict[str, Any]:

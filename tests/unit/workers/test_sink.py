@@ -99,6 +99,9 @@ def test_a_ring_that_nobody_has_told_of(bench: Bench) -> None:
     assert not bench.loop.knows(bench.ring.descriptor.segment)
     bench.loop.take(message)
     assert bench.store.written[0].level is None
+    assert not bench.ring.idle()
+    bench.loop.attach(RingReader(bench.ring.descriptor, 1))  # the word comes late: the slot is given back all the same
+    assert bench.ring.idle()
 
 
 def test_a_successor_takes_back_what_its_predecessor_was_reading(bench: Bench) -> None:

@@ -73,7 +73,7 @@ class PythonSink:
         return dict(written) if isinstance(written, Mapping) else {}
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
-        """Hands the prediction to the user's object. What that raises costs this prediction alone: PredictionRejected."""
+        """Hands the prediction to the user's object. What it raises costs this prediction: PredictionRejected."""
         try:
             self._user.write(prediction, frame)
         except Exception as error:

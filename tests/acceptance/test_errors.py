@@ -98,7 +98,8 @@ def test_a_sink_that_cannot_write_is_given_up_and_the_others_go_on(place: Workpl
 @pytest.mark.skipif(os.geteuid() != 0, reason="only root can mount a small /dev/shm")
 def test_too_little_shared_memory_is_told_before_anything_starts(place: Workplace) -> None:
     place.write("run.yaml", runs.config(runs.clip("big", 10, width=1920, height=1080)))
-    script = 'mount -t tmpfs -o size=2m tmpfs /dev/shm && "$0" -m mpipeline run run.yaml --json; code=$?; ls /dev/shm; exit $code'
+    mount = "mount -t tmpfs -o size=2m tmpfs /dev/shm"
+    script = f'{mount} && "$0" -m mpipeline run run.yaml --json; code=$?; ls /dev/shm; exit $code'
     run = place.start_program(["unshare", "--mount", "sh", "-c", script, sys.executable])
     code = run.wait()
     if "unshare" in run.log or "mount:" in run.log:

@@ -72,7 +72,7 @@ def test_the_undisturbed_run_is_complete(undisturbed: dict[str, Any]) -> None:
 @pytest.mark.parametrize("victim", VICTIMS)
 def test_one_killed_worker_costs_nothing(place: Workplace, undisturbed: dict[str, Any], victim: str) -> None:
     run = place.run(job("Held"))
-    assert strike(run, place.folder / "out.jsonl", random.Random(victim).randint(1, 20), [victim])
+    assert strike(run, place.folder / "out.jsonl", random.Random(victim).randint(1, 60), [victim])
     place.write("go", "")
     assert run.wait() == 0
     assert run.events("worker_restart", worker=victim)
@@ -89,7 +89,7 @@ def test_kills_at_random_moments_cost_nothing(place: Workplace, undisturbed: dic
     assert output(place.folder) == undisturbed
 
 
-@pytest.mark.parametrize("at", [1, 20, pytest.param(TOTAL - 5, marks=pytest.mark.long)])
+@pytest.mark.parametrize("at", [1, 60, pytest.param(TOTAL - 5, marks=pytest.mark.long)])
 def test_all_workers_killed_at_once_cost_nothing(place: Workplace, undisturbed: dict[str, Any], at: int) -> None:
     run = place.run(job("Held" if at < TOTAL // 4 else "Leisurely"))
     strike(run, place.folder / "out.jsonl", at, [""])

@@ -1,4 +1,4 @@
-"""Programs that attach to a run, for tests: `python -m support.attaching RUN NAME OUTPUT [--wait|--stop-at N|--no-frames]`.
+"""Programs that attach to a run, for tests: `python -m support.attaching RUN NAME OUTPUT [OPTIONS]`.
 
 Writes a line for each prediction: source, frame id, and whether the pixels are those that the synthetic source paints
 (`right`, `wrong`, `none`). Ends with the line `over` when the run does.
@@ -22,14 +22,16 @@ from mpipeline.sources.synthetic import SyntheticOptions, scene_of
 from mpipeline.sources.synthetic_painter import SyntheticPainter
 
 
+SHARED = {"name", "kind", "delivery", "max_fps", "slots"}  # keys that every source may have
+
+
 class Truth:
     """What each frame of a config's synthetic sources must look like."""
 
     def __init__(self, config: Path) -> None:
         sources = yaml.safe_load(config.read_text())["sources"]
-        plain = {"name", "kind", "delivery", "max_fps", "slots"}
         self._options: Mapping[str, SyntheticOptions] = {
-            source["name"]: SyntheticOptions(**{k: v for k, v in source.items() if k not in plain})
+            source["name"]: SyntheticOptions(**{k: v for k, v in source.items() if k not in SHARED})
             for source in sources
         }
         self._painters: dict[str, SyntheticPainter] = {}

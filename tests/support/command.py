@@ -1,4 +1,4 @@
-"""Runs the real `mpipeline` command in a folder of its own, watches it from outside, and proves that it leaves nothing."""
+"""Runs the real `mpipeline` command in a folder of its own, watches it, and proves that it leaves nothing behind."""
 
 from __future__ import annotations
 
@@ -23,7 +23,7 @@ _TESTS = Path(__file__).resolve().parents[1]
 
 
 class Command:
-    """One `mpipeline` process, or another program beside it. Its log is stderr, one JSON object a line with `--json`."""
+    """One `mpipeline` process, or another program beside it. Its log is stderr; with `--json` one object a line."""
 
     def __init__(self, process: subprocess.Popen[bytes], output: Path, log: Path, run_root: Path) -> None:
         self.process = process

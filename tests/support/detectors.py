@@ -1,4 +1,4 @@
-"""Detectors for `model: {target: "support.detectors:Name"}`: quick, without a model file, the same for the same pixels."""
+"""Detectors for `model: {target: "support.detectors:Name"}`: quick, and the same for the same pixels."""
 
 from __future__ import annotations
 
@@ -41,11 +41,12 @@ class Leisurely(Fingerprint):
 
 
 class Held(Fingerprint):
-    """A fingerprint that infers no frame after the 20th of a source until there is a file named `go`."""
+    """A fingerprint that takes much time for each frame until there is a file named `go`."""
 
     def infer(self, frames: Sequence[Frame]) -> list[list[dict[str, Any]]]:
-        while any(frame.meta.frame_id > 20 for frame in frames) and not Path("go").exists():
-            time.sleep(0.01)
+        for _ in frames:
+            if not Path("go").exists():
+                time.sleep(0.03)
         return super().infer(frames)
 
 

@@ -1,8 +1,7 @@
 """A run without processes: real rings, real loops and the real membership, over lists instead of sockets.
 
-Time is moved by hand. Whatever a process could suffer can be done to each part: it is killed between two steps, what it
-had sent but nobody had received yet is lost, messages that may be lost or come twice are lost or come twice. A killed
-part leaves its bits in the rings as they are, exactly like a killed process.
+Time is moved by hand. Each part can be killed between two steps: what was on its way to it is lost, and its bits in the
+rings stay as they are, exactly as with a killed process. Messages can be lost or come twice.
 """
 
 from __future__ import annotations
@@ -16,7 +15,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from support.lab_parts import Child, Decoder, SinkPart, SinkSetup, SourceSetup, Wires, config_of
+from support.lab_parts import Child, Decoder, SinkPart, SinkSetup, SourceSetup, Wires, config_of, obey_as_inference
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.batching import Batcher
@@ -234,8 +233,6 @@ class Lab:
         self.decoders[name] = Decoder(self.sources[name], next_id=start.spec["resume_after"] + 1)
         child.ready = Ready({})
         self.members.welcome(child, child.ready)
-
-    # --- the whole ---------------------------------------------------------------------------------------------------
 
     def _bury(self, child: Child) -> None:
         child.is_alive = False

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
+import uuid
 from collections.abc import Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -47,7 +48,7 @@ class Attachment:
         endpoints = run_directory.find(root, run)
         self._clock = SystemClock()
         self._context = channel.context()
-        identity = f"attached:{name}#{os.getpid()}"
+        identity = f"attached:{name}#{uuid.uuid4().hex[:12]}"  # one process may attach more than once
         self._control = channel.connect_control(self._context, endpoints.control, identity)
         self._poller = channel.Poller()
         self._poller.add(self._control)

@@ -9,6 +9,7 @@ import signal
 import subprocess
 import sys
 from collections import deque
+from contextlib import suppress
 from enum import Enum
 from pathlib import Path
 
@@ -127,6 +128,8 @@ class Child:
     def reap(self) -> int:
         """Collects the exit code of a process that has ended, and closes what belonged to it."""
         assert self._process is not None
+        with suppress(ProcessLookupError, PermissionError):  # what it has started itself must not outlive it
+            os.killpg(self._process.pid, signal.SIGKILL)
         code = self._process.wait()
         self.read_stderr()
         if self._partial:

@@ -54,6 +54,10 @@ class Shutdown:
         """Whether a worker that has ended is not needed any more, although its work was not done."""
         return (self.phase is Phase.DECODERS and child.plan.role is Role.DECODER) or self._terminated
 
+    def has_asked(self, child: Child) -> bool:
+        """Whether this incarnation of the worker was told to finish."""
+        return child.identity in self._asked
+
     def advance(self, now: int, stop_calls: int) -> None:
         """One look: begins the end, goes on to the next stage, enforces deadlines."""
         if stop_calls >= 2 and self.phase is not Phase.OVER:

@@ -29,7 +29,7 @@ logger = logging.getLogger("mpipeline.supervisor")
 
 _TICK_S = 0.1
 _WATCH_NS = NS_PER_S // 4
-_LOAD_LIMIT_NS = 900 * NS_PER_S  # a first load or an engine build is not a hang
+_LOAD_LIMIT_NS = 900 * NS_PER_S  # a first load, an engine build, or finishing a long recording is not a hang
 _SILENCE_LIMIT_NS = 60 * NS_PER_S  # longer than every deadline inside a worker
 
 
@@ -156,7 +156,8 @@ class Supervisor:
         if _has_ended(child.pidfd):
             self._bury(child, now)
             return
-        limit = _SILENCE_LIMIT_NS if child.ready is not None else _LOAD_LIMIT_NS
+        at_work = child.ready is not None and not self._shutdown.has_asked(child)
+        limit = _SILENCE_LIMIT_NS if at_work else _LOAD_LIMIT_NS
         if now - child.heard_ns > limit:
             silence = (now - child.heard_ns) // NS_PER_S
             fields = {"event": "worker_stalled", "worker": child.name}

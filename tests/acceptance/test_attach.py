@@ -10,6 +10,9 @@ import pytest
 from support import runs
 from support.command import Command, Workplace
 
+from mpipeline import attach
+from mpipeline.errors import MpipelineError
+
 
 def join(place: Workplace, name: str, *arguments: str, run: str = "run") -> Command:
     """Starts a program that attaches; it writes to NAME.txt."""
@@ -130,6 +133,18 @@ def test_a_name_that_is_taken_is_refused(place: Workplace) -> None:
     assert "attached already" in second.log
     wait_for_lines(place, first, "same", len(written(place, "same")) + 10)
     end(run, first)
+
+
+def test_one_process_may_attach_twice_under_two_names(place: Workplace) -> None:
+    run = cameras(place)
+    with attach("run", name="twin", root=place.run_root) as first:
+        with pytest.raises(MpipelineError, match="attached already"):
+            attach("run", name="twin", root=place.run_root)
+        with attach("run", name="other", root=place.run_root) as second:
+            assert next(iter(first))[0].frame.frame_id
+            assert next(iter(second))[0].frame.frame_id
+    run.wait_for("detached", times=2)
+    end(run)
 
 
 def test_an_unknown_run_is_told_with_those_that_live(place: Workplace) -> None:

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import psutil
 from support import runs
 from support.command import Workplace
+from support.leftovers import wait_until
 
 MODULE = """
 class Careful:
@@ -25,6 +27,26 @@ class Careful:
 
     def close(self):
         print("close", file=self.file, flush=True)
+"""
+
+PARENT = """
+import os, subprocess, sys
+
+class Parent:
+    wants_frames = False
+
+    def open(self):
+        self.child = subprocess.Popen([sys.executable, "-c", "import signal; signal.pause()"])
+        with open("child.new", "w") as file:
+            file.write(str(self.child.pid))
+        os.replace("child.new", "child")
+
+    def write(self, prediction, frame):
+        pass
+
+    def close(self):
+        self.child.kill()
+        self.child.wait()
 """
 
 
@@ -72,3 +94,16 @@ def test_a_module_that_is_not_there_is_a_wrong_config(place: Workplace) -> None:
     run = place.run(runs.config(runs.clip("a", 20), sinks=({"kind": "python", "target": "nowhere:Sink"},)))
     assert run.wait() == 78
     assert "nowhere" in run.log
+
+
+def test_what_a_killed_sink_has_started_does_not_outlive_it(place: Workplace) -> None:
+    place.write("parent.py", PARENT)
+    run = place.run(runs.config(runs.camera("cam"), sinks=({"kind": "python", "target": "parent:Parent"}, runs.JSONL)))
+    started = place.folder / "child"
+    run.wait_until(lambda: started.exists() and started.read_text(), "the sink's child")
+    child = psutil.Process(int(started.read_text()))
+    dead = run.kill_worker("sink:python")
+    run.worker("sink:python", other_than=dead)
+    wait_until(lambda: not child.is_running(), "the end of the sink's child")
+    run.signal(2)
+    assert run.wait() == 0

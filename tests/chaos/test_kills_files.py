@@ -16,6 +16,9 @@ from support.leftovers import wait_until
 COUNTS = {"a": 260, "b": 140, "film": 90}
 TOTAL = sum(COUNTS.values())
 VICTIMS = ("decoder:a", "decoder:b", "decoder:film", "inference", "sink:lines", "sink:each", "sink:video")
+FIRST_VICTIMS = [
+    pytest.param(victim, marks=pytest.mark.long if victim in ("decoder:b", "sink:each") else ()) for victim in VICTIMS
+]
 LONG_SEEDS = [pytest.param(seed, marks=pytest.mark.long) for seed in range(100, 125)]
 
 
@@ -69,7 +72,7 @@ def test_the_undisturbed_run_is_complete(undisturbed: dict[str, Any]) -> None:
     assert {source: len(times) for source, times in undisturbed["films"].items()} == COUNTS
 
 
-@pytest.mark.parametrize("victim", VICTIMS)
+@pytest.mark.parametrize("victim", FIRST_VICTIMS)
 def test_one_killed_worker_costs_nothing(place: Workplace, undisturbed: dict[str, Any], victim: str) -> None:
     run = place.run(job("Held"))
     assert strike(run, place.folder / "out.jsonl", random.Random(victim).randint(1, 60), [victim])

@@ -21,7 +21,6 @@ from mpipeline.frame import Frame, plane_views
 from mpipeline.sources.synthetic import SyntheticOptions, scene_of
 from mpipeline.sources.synthetic_painter import SyntheticPainter
 
-
 SHARED = {"name", "kind", "delivery", "max_fps", "slots"}  # keys that every source may have
 
 

@@ -10,7 +10,7 @@ import psutil
 
 from mpipeline import _native
 
-_WATCHDOG_S = 45.0
+_WATCHDOG_S = 90.0
 _POLL_S = 0.02
 _SHARED_MEMORY = Path("/dev/shm")
 

@@ -132,7 +132,7 @@ class ModelSpec(Spec):
 
 
 class SinkSpec(KindSpec):
-    """One sink. `options` are the keys of its kind; `queue` counts predictions that wait for it, per live source."""
+    """One sink. `options` are the keys of its kind; `queue` bounds the predictions of live sources that wait for it."""
 
     GROUP: ClassVar[Group] = "sinks"
 

@@ -20,6 +20,7 @@ from mpipeline.supervisor.restart import RestartPolicy
 
 _TAIL_LINES = 20
 _READ_BYTES = 1 << 16
+_READS_AT_ONCE = 16
 _WORKERS = Path(mpipeline.__file__).with_name("workers")  # by path: see its __main__
 
 logger = logging.getLogger("mpipeline")
@@ -113,7 +114,7 @@ class Child:
 
     def read_stderr(self) -> None:
         """Passes on what the worker has logged; anything else it printed is kept for the report of a crash."""
-        while True:
+        for _ in range(_READS_AT_ONCE):  # a worker that floods its log must not keep the supervisor from the others
             try:
                 data = os.read(self.stderr_fd, _READ_BYTES)
             except (BlockingIOError, OSError):

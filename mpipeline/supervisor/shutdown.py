@@ -41,18 +41,28 @@ class Shutdown:
     `stop_timeout` seconds.
     """
 
-    def __init__(self, stop_timeout: float, children: Mapping[str, Child], drain: Callable[[Child], None]) -> None:
+    def __init__(
+        self,
+        stop_timeout: float,
+        children: Mapping[str, Child],
+        drain: Callable[[Child], None],
+        farewell: Callable[[Child], None],
+    ) -> None:
         self.phase = Phase.RUNNING
+        self.cut_short = False  # whether work that was in flight had to be given up
         self._stop_timeout_ns = int(stop_timeout * NS_PER_S)
         self._children = children
         self._drain = drain
+        self._farewell = farewell
         self._asked: set[str] = set()  # identities that were sent DRAIN
         self._deadline: int | None = None
         self._terminated = False
 
     def abandons(self, child: Child) -> bool:
         """Whether a worker that has ended is not needed any more, although its work was not done."""
-        return (self.phase is Phase.DECODERS and child.plan.role is Role.DECODER) or self._terminated
+        loading = child.ready is None and child.incarnation == 1
+        ending = self.phase is not Phase.RUNNING and loading
+        return ending or (self.phase is Phase.DECODERS and child.plan.role is Role.DECODER) or self._terminated
 
     def has_asked(self, child: Child) -> bool:
         """Whether this incarnation of the worker was told to finish."""
@@ -73,12 +83,14 @@ class Shutdown:
             return
         if stop_calls and self._deadline is None:
             self._deadline = now + self._stop_timeout_ns
-        self._press(now)
+        self._press(now, stopping=stop_calls > 0)
 
-    def _press(self, now: int) -> None:
+    def _press(self, now: int, stopping: bool) -> None:
         for child in self._stage():
             if child.state is ProcessState.BACKOFF and self.phase is Phase.DECODERS:
-                child.state = ProcessState.EXITED
+                self._give_up(child)
+            elif stopping and child.is_alive and child.ready is None and child.incarnation == 1:
+                child.kill()  # it is still loading, so it has nothing to finish
             elif child.is_alive and child.ready is not None and child.identity not in self._asked:
                 self._asked.add(child.identity)
                 self._drain(child)
@@ -89,8 +101,9 @@ class Shutdown:
         for child in late:
             logger.warning("%s did not end in time", child.name, extra={"event": "stop_late", "worker": child.name})
             if child.state is ProcessState.BACKOFF:
-                child.state = ProcessState.EXITED
+                self._give_up(child)
             child.kill(number)
+            self.cut_short |= self.phase is not Phase.DECODERS
         self._terminated = True
         self._deadline = now + _TERM_NS
 
@@ -104,9 +117,14 @@ class Shutdown:
 
     def _end_now(self) -> None:
         logger.warning("ending at once", extra={"event": "killed"})
+        self.cut_short = True
         for child in self._children.values():
             child.kill()
         self.phase = Phase.OVER
+
+    def _give_up(self, child: Child) -> None:
+        child.state = ProcessState.EXITED
+        self._farewell(child)
 
     def _nothing_left(self) -> bool:
         """Whether the run cannot go on: all sources are over, or inference is, or every sink has failed."""

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
+from mpipeline.clock import NS_PER_S
 from mpipeline.messages import RingRequest
 from mpipeline.metrics.recorder import parse_key
 from mpipeline.supervisor.attachments import Attachment
@@ -14,6 +15,8 @@ from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.plan import Plan, decoder_name
 
 Metrics = Mapping[str, float]
+
+_STALLED_NS = 2 * NS_PER_S  # without a sign of its work loop, which waits for the next frame then
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +54,7 @@ class WorkerStatus:
 
 @dataclass(frozen=True, slots=True)
 class RunStatus:
-    """Everything. `phase` is running, stopping or over."""
+    """Everything. `phase` is one of `shutdown.Phase`: running, a stage of the end, over."""
 
     name: str
     phase: str
@@ -72,13 +75,14 @@ def describe(
     children: Mapping[str, Child],
     streams: Mapping[str, RingRequest],
     attached: Sequence[Attachment],
+    now_ns: int,
 ) -> RunStatus:
     """The status of a run from what its supervisor knows."""
     metrics = {child.name: child.metrics() for child in children.values()}
     counts = _counts(metrics.values())
     sources = tuple(
-        _source(spec.name, children[decoder_name(spec.name)], streams.get(spec.name), counts.get(spec.name, _Counts()))
-        for spec in plan.config.sources
+        _source(decoder, streams.get(spec.name), counts.get(spec.name, _Counts()), now_ns)
+        for spec, decoder in ((spec, children[decoder_name(spec.name)]) for spec in plan.config.sources)
     )
     workers = tuple(
         WorkerStatus(
@@ -95,14 +99,16 @@ def describe(
     return RunStatus(plan.config.name, phase, sources, workers, metrics, tuple(a.name for a in attached))
 
 
-def _source(name: str, child: Child, stream: RingRequest | None, counts: _Counts) -> SourceStatus:
+def _source(child: Child, stream: RingRequest | None, counts: _Counts, now_ns: int) -> SourceStatus:
     last = child.bye if child.bye is not None else child.heartbeat
     state, reason, detail = (last.state, last.reason, last.detail) if last is not None else ("", "", "")
     if child.state is ProcessState.FATAL:
         state, detail = "FAILED", detail or child.failure
+    elif state == "STREAMING" and now_ns - child.heard_ns > _STALLED_NS:
+        state, reason = "STALLED", "stalled"
     format = stream.descriptor.format if stream is not None else None
     return SourceStatus(
-        name=name,
+        name=str(child.plan.spec["source"]["name"]),
         state=state or "CONNECTING",
         reason=reason,
         detail=detail,

@@ -53,21 +53,35 @@ class Supervisor:
         swept = sweep() + run_directory.sweep(self._root)
         if swept:
             logger.info("removed what dead runs left behind: %s", ", ".join(swept), extra={"event": "swept"})
-        check_capacity(self.plan.ring_bytes)
+        check_capacity(sum(ring.bytes for ring in self.plan.rings if not ring.assumed))
         self._directory = run_directory.RunDirectory(self._root, self.plan.config.name)
-        endpoints = self._directory.endpoints
+        try:
+            self._open(self._directory.endpoints)
+        except BaseException:
+            self._abandon()
+            raise
+
+    def _open(self, endpoints: run_directory.Endpoints) -> None:
         self._context = channel.context()
         self._control = channel.Router(self._context, endpoints.control)
         self._poller = channel.Poller()
         self._poller.add(self._control)
         self._members = Membership(self.plan, self._children, endpoints, uuid.uuid4().hex[:12], self._control.send)
-        self._shutdown = Shutdown(self.plan.config.limits.stop_timeout, self._children, self._drain)
+        limits = self.plan.config.limits
+        self._shutdown = Shutdown(limits.stop_timeout, self._children, self._drain, self._members.farewell)
         self._lifeline = os.pipe()  # no worker gets the write end: it closes when this process ends, however it ends
         now = self._clock.monotonic_ns()
         for worker in self.plan.workers:
             child = Child(worker, RestartPolicy(self.plan.config.supervision), endpoints.control, self._log_level)
             self._children[worker.name] = child
             self._spawn(child, now)
+
+    def _abandon(self) -> None:
+        """Ends what a start that failed half-way has started, and gives the name free."""
+        self._end_children()
+        if self._directory is not None:
+            self._directory.close()
+            self._directory = None
 
     def step(self, timeout_s: float = _TICK_S) -> bool:
         """Waits for news and acts on it; False when the run is over."""
@@ -106,30 +120,33 @@ class Supervisor:
         """Kills what still runs, removes segments, sockets and the run directory; harmless when repeated."""
         if self._directory is None:
             return
-        for child in self._children.values():
-            if child.is_alive:
-                child.kill()
-                child.reap()
+        self._end_children()
         self._members.close()
         self._control.close()
         self._context.term()
         for descriptor in self._lifeline:
             os.close(descriptor)
-        self._directory.close()
-        self._directory = None
+        self._abandon()
 
     def exit_code(self) -> int:
-        """0 if all went well; else the code of what failed for good."""
+        """0 if all went well; else the code of what failed for good, 1 if a stop had to cut short unfinished work."""
         codes = {child.exit_code for child in self._children.values() if child.state is ProcessState.FATAL}
         for code in (EXIT_CONFIG, EXIT_SOURCE_FAILED):
             if code in codes:
                 return code
-        return EXIT_FAILED if codes else EXIT_DONE
+        return EXIT_FAILED if codes or self._shutdown.cut_short else EXIT_DONE
 
     def status(self) -> RunStatus:
         """The run as it stands."""
         phase = self._shutdown.phase.value
-        return describe(self.plan, phase, self._children, self._members.streams, self._members.attachments.present())
+        now, attached = self._clock.monotonic_ns(), self._members.attachments.present()
+        return describe(self.plan, phase, self._children, self._members.streams, attached, now)
+
+    def _end_children(self) -> None:
+        for child in self._children.values():
+            if child.is_alive:
+                child.kill()
+                child.reap()
 
     def _drain(self, child: Child) -> None:
         self._control.send(child.identity, Drain())

@@ -171,9 +171,9 @@ class DecoderLoop:
         self._frame_id += 1
         self._count("frames_decoded")
         if not self._info.live and self._frame_id <= self.options.resume_after:
-            self._pace.accepts(grabbed, live=False)
+            self._pace.accepts(grabbed, self._frame_id, self._info)
             return True
-        if not self._pace.accepts(grabbed, self._info.live):
+        if not self._pace.accepts(grabbed, self._frame_id, self._info):
             self.last_frame_id = self._frame_id
             self._drop("max_fps")
             return True
@@ -258,7 +258,10 @@ class DecoderLoop:
             return
         if self.state is not StreamState.CONNECTING:
             self.state = StreamState.RECONNECTING
-        self._count("reconnects")
+        if self._info is None:
+            self._recorder.add("connect_failures", reason=self.reason, source=self.options.name)
+        else:
+            self._count("reconnects")
         text = f"{self.options.name}: {error}; next try in {pause:.1f} s"
         self._summary.add("reconnects", text, source=self.options.name, reason=self.reason)
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 from mpipeline.clock import NS_PER_S
-from mpipeline.sources.source import GrabbedFrame
+from mpipeline.sources.source import GrabbedFrame, StreamInfo
+
+_ASSUMED_RATE = 25.0  # Hz, of a file that states neither times nor a rate
 
 
 class Pace:
-    """Accepts a frame when its time has come. A finite source is measured by pts, a live one by the capture clock.
+    """Accepts a frame when its time has come.
+
+    A finite source is measured by pts, or by counting frames of its nominal rate where it has none; a live one by the
+    capture clock.
 
     Due times advance in steps of 1/max_fps, so that the average is right even when it does not divide the stream's
     rate; a gap or a jump of the timestamps starts a new count.
@@ -21,11 +26,14 @@ class Pace:
         """The stream begins anew: the next frame is accepted."""
         self._due = None
 
-    def accepts(self, grabbed: GrabbedFrame, live: bool) -> bool:
+    def accepts(self, grabbed: GrabbedFrame, frame_id: int, info: StreamInfo) -> bool:
         """Whether this frame is wanted."""
         if not self._period:
             return True
-        time = grabbed.captured_ns / NS_PER_S if live or grabbed.pts is None else grabbed.pts
+        if info.live:
+            time = grabbed.captured_ns / NS_PER_S
+        else:
+            time = grabbed.pts if grabbed.pts is not None else frame_id / (info.rate or _ASSUMED_RATE)
         slack = 0.001  # timestamps are rounded to the container's time base
         if self._due is None or abs(time - self._due) > 10 * self._period + 1.0:
             self._due = time + self._period

@@ -21,6 +21,7 @@ class FakeChild:
     dies_of: tuple[int, ...] = (signal.SIGTERM, signal.SIGKILL)
     signals: list[int] = field(default_factory=list)
     heartbeat: Heartbeat | None = None
+    heard_ns: int = 0
     bye: Bye | None = None
     failure: str = ""
     counters: dict[str, float] = field(default_factory=dict)

@@ -24,10 +24,14 @@ class Run:
         self.x, self.y, self.inference, self.a, self.b = made
         self.children = {one.name: one for one in made}
         self.asked: list[str] = []
+        self.buried: list[str] = []
         self.stubborn: set[str] = set() if obedient else set(self.children)
         self.now = 100 * NS_PER_S
         self.stops = 0
-        self.shutdown = Shutdown(stop_timeout, self.children, self._drain)  # type: ignore[arg-type]
+        self.shutdown = Shutdown(stop_timeout, self.children, self._drain, self._farewell)  # type: ignore[arg-type]
+
+    def _farewell(self, one: FakeChild) -> None:  # type: ignore[override]
+        self.buried.append(one.name)
 
     def _drain(self, one: FakeChild) -> None:  # type: ignore[override]
         self.asked.append(one.identity)
@@ -266,3 +270,42 @@ def test_without_sinks_a_run_goes_on() -> None:
     run.stops = 1
     run.pass_time(1)
     assert run.phase is Phase.OVER
+
+
+def test_a_stop_while_the_model_loads_does_not_wait_for_it() -> None:
+    run = Run()
+    run.inference.state, run.inference.ready = ProcessState.STARTING, None
+    run.stops = 1
+    run.pass_time(1)
+    assert run.phase is Phase.OVER
+    assert run.inference.signals == [KILL]
+    assert not run.shutdown.cut_short
+
+
+def test_a_successor_that_loads_during_a_stop_is_waited_for() -> None:
+    """It takes back what its predecessor left unfinished."""
+    run = Run()
+    run.inference.state, run.inference.ready, run.inference.incarnation = ProcessState.STARTING, None, 2
+    run.stops = 1
+    run.pass_time(1)
+    assert run.phase is Phase.INFERENCE
+    assert run.inference.signals == []
+
+
+def test_work_that_was_given_up_is_told() -> None:
+    run = Run()
+    run.stubborn, run.x.dies_of = {"sink:x"}, (KILL,)
+    run.stops = 1
+    run.pass_time(20)
+    assert run.phase is Phase.OVER
+    assert run.x.signals == [TERM, KILL]
+    assert run.shutdown.cut_short
+
+
+def test_a_decoder_that_waits_for_its_restart_is_given_up_with_notice() -> None:
+    run = Run()
+    run.a.state = ProcessState.BACKOFF
+    run.stops = 1
+    run.pass_time(1)
+    assert run.phase is Phase.OVER
+    assert run.buried == ["decoder:a"]

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from support.children import child
 
+from mpipeline.clock import NS_PER_S
 from mpipeline.config import RunConfig
 from mpipeline.frame import FrameFormat, PixelFormat
 from mpipeline.messages import Bye, Heartbeat, RingRequest, Role
@@ -12,6 +13,7 @@ from mpipeline.supervisor.child import ProcessState
 from mpipeline.supervisor.plan import make_plan
 from mpipeline.supervisor.status import RunStatus, describe
 
+NOW = 100 * NS_PER_S
 PLAN = make_plan(
     RunConfig.from_mapping(
         {"name": "r", "sources": [{"name": "a", "kind": "synthetic"}], "model": {"target": "m:M"}},
@@ -21,9 +23,9 @@ DECODER, INFERENCE = child(Role.DECODER, "a"), child(Role.INFERENCE, "")
 
 
 def status(*, stream: RingRequest | None = None, **decoder: object) -> RunStatus:
-    made = [child(Role.DECODER, "a", **decoder), INFERENCE]
+    made = [child(Role.DECODER, "a", **{"heard_ns": NOW, **decoder}), INFERENCE]
     streams = {"a": stream} if stream is not None else {}
-    return describe(PLAN, "running", {c.name: c for c in made}, streams, [])  # type: ignore[misc]
+    return describe(PLAN, "running", {c.name: c for c in made}, streams, [], NOW)  # type: ignore[misc]
 
 
 def test_before_anything_is_known() -> None:
@@ -51,6 +53,11 @@ def test_a_stream_that_flows() -> None:
     assert source.dropped == {"expired": 2, "max_fps": 3}
 
 
+def test_a_stream_whose_decoder_is_silent_is_stalled() -> None:
+    (source,) = status(heartbeat=Heartbeat(1, {}, "STREAMING"), heard_ns=NOW - 3 * NS_PER_S).sources
+    assert (source.state, source.reason) == ("STALLED", "stalled")
+
+
 def test_the_last_words_count_more_than_the_last_heartbeat() -> None:
     made = status(heartbeat=Heartbeat(1, {}, "STREAMING"), bye=Bye("FAILED", "truncated", "cut off"))
     (source,) = made.sources
@@ -66,7 +73,7 @@ def test_a_decoder_that_is_given_up_has_failed_and_says_why() -> None:
 def test_workers_and_what_was_inferred() -> None:
     inference = child(Role.INFERENCE, "", incarnation=3, heartbeat=Heartbeat(12, {}))
     inference.counters = {"frames_inferred{source=a}": 8.0, "batches": 5.0}
-    made = describe(PLAN, "over", {"decoder:a": DECODER, "inference": inference}, {}, [])  # type: ignore[dict-item]
+    made = describe(PLAN, "over", {"decoder:a": DECODER, "inference": inference}, {}, [], NOW)  # type: ignore[dict-item]
     assert made.frames_inferred == made.sources[0].inferred == 8
     worker = next(w for w in made.workers if w.name == "inference")
     assert (worker.role, worker.state, worker.restarts, worker.progress) == ("inference", "RUNNING", 2, 12)

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from mpipeline.clock import NS_PER_S
 from mpipeline.frame import FrameFormat, PixelFormat
-from mpipeline.sources.source import GrabbedFrame
+from mpipeline.sources.source import GrabbedFrame, StreamInfo
 from mpipeline.workers.pace import Pace
 
 FORMAT = FrameFormat(PixelFormat.GRAY8, 16, 16)
@@ -19,7 +19,9 @@ def grabbed(pts: float | None, captured_s: float = 0.0) -> GrabbedFrame:
 
 
 def accepted(pace: Pace, times: list[float], live: bool = False) -> int:
-    return sum(pace.accepts(grabbed(None if live else t, t if live else 0.0), live) for t in times)
+    info = StreamInfo(live, 16, 16)
+    frames = [grabbed(None if live else t, t if live else 0.0) for t in times]
+    return sum(pace.accepts(frame, frame_id, info) for frame_id, frame in enumerate(frames, start=1))
 
 
 def test_without_a_limit_all_are_accepted() -> None:
@@ -44,6 +46,11 @@ def test_a_jump_starts_a_new_count() -> None:
     assert accepted(pace, [0.0, 0.01, 1000.0, 1000.01, 3.0, 3.01]) == 3
 
 
+def test_a_file_without_times_is_counted_by_its_rate() -> None:
+    pace, info = Pace(10), StreamInfo(False, 16, 16, rate=30.0)
+    assert sum(pace.accepts(grabbed(None), frame_id, info) for frame_id in range(1, 301)) == 100
+
+
 def test_restart_accepts_the_next() -> None:
     pace = Pace(1)
     assert accepted(pace, [0.0, 0.1]) == 1
@@ -57,7 +64,7 @@ def test_never_more_than_the_limit_over_any_stretch(gaps: list[float], limit: fl
     pace, time, kept = Pace(limit), 0.0, []
     for gap in gaps:
         time += gap
-        if pace.accepts(grabbed(time), live=False):
+        if pace.accepts(grabbed(time), 1, StreamInfo(False, 16, 16)):
             kept.append(time)
     span = kept[-1] - kept[0] if kept else 0.0
     assert len(kept) <= span * limit + 2 + 11 * (span > 0)

@@ -46,6 +46,7 @@ class Attachment:
         self._root = root
         self._run = run
         endpoints = run_directory.find(root, run)
+        self._incarnation = run_directory.incarnation(root, run)
         self._clock = SystemClock()
         self._context = channel.context()
         identity = f"attached:{name}#{uuid.uuid4().hex[:12]}"  # one process may attach more than once
@@ -113,9 +114,13 @@ class Attachment:
                 continue
             self._subscription.report(now, idle=True)
             self._listen()
-            if not self._over and not self._poller.wait(_WAIT_S) and self._run not in run_directory.runs(self._root):
+            if not self._over and not self._poller.wait(_WAIT_S) and self._is_gone():
                 return None
         return None
+
+    def _is_gone(self) -> bool:
+        """Whether the run was killed; another one may bear its name already."""
+        return run_directory.incarnation(self._root, self._run) != self._incarnation
 
     def _return(self, message: PredictionReady) -> None:
         if self._lease is not None:

@@ -86,6 +86,16 @@ def root_of(endpoint: str) -> Path:
     return Path(endpoint.removeprefix("ipc://")).parent.parent
 
 
+def incarnation(root: Path, name: str) -> tuple[int, int]:
+    """Which living run bears this name: another one's is different, (0, 0) if there is none."""
+    path = root / f"{name}.lock"
+    try:
+        status = path.stat()
+    except OSError:
+        return 0, 0
+    return (status.st_ino, status.st_ctime_ns) if _is_held(path) else (0, 0)
+
+
 def runs(root: Path) -> list[str]:
     """The names of the runs that are alive under `root`."""
     return [path.stem for path in sorted(root.glob("*.lock")) if _is_held(path)]

@@ -9,6 +9,8 @@ from mpipeline.frame import FrameRef
 from mpipeline.messages import PredictionReady, WireDetections
 from mpipeline.prediction import Detections, Failure, Prediction
 
+MAX_DETECTIONS = 100_000  # a message is bounded, and nobody can use more boxes than that
+
 
 def to_wire(prediction: Prediction, ref: FrameRef | None) -> PredictionReady:
     """The message for one prediction; `ref` names its pixels for a sink that wants them."""
@@ -16,6 +18,9 @@ def to_wire(prediction: Prediction, ref: FrameRef | None) -> PredictionReady:
         return PredictionReady(prediction.frame, ref, None, prediction.failure.reason, prediction.failure.message)
     found = prediction.detections
     assert found is not None
+    if len(found) > MAX_DETECTIONS:
+        message = f"{len(found)} detections in one frame are more than the {MAX_DETECTIONS} that can be passed on"
+        return PredictionReady(prediction.frame, ref, None, "too_many_detections", message)
     names = dict(zip(found.class_id.tolist(), found.class_name, strict=True))
     wire = WireDetections(
         np.ascontiguousarray(found.xyxy, "<f4").tobytes(),

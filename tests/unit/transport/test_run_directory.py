@@ -185,3 +185,14 @@ def test_a_name_changes_hands_without_two_owners(root: Path) -> None:
     with ThreadPoolExecutor(5) as pool:
         list(pool.map(work, range(5)))
     assert rounds[0] > 0
+
+
+def test_a_later_run_of_the_same_name_is_another_incarnation(tmp_path: Path) -> None:
+    assert run_directory.incarnation(tmp_path, "a") == (0, 0)
+    first = RunDirectory(tmp_path, "a")
+    known = run_directory.incarnation(tmp_path, "a")
+    assert known != (0, 0)
+    first.close()
+    second = RunDirectory(tmp_path, "a")
+    assert run_directory.incarnation(tmp_path, "a") not in ((0, 0), known)
+    second.close()

@@ -66,3 +66,14 @@ def test_columns_that_do_not_fit_together_are_refused(change: dict[str, object])
     assert isinstance(message.detections, WireDetections)
     with pytest.raises(ProtocolError):
         from_wire(replace(message, detections=replace(message.detections, **change)))
+
+
+def test_more_detections_than_a_message_holds_are_a_failure_not_a_lost_message() -> None:
+    count = 100_001
+    many = Detections(
+        np.zeros((count, 4), np.float32), np.zeros(count, np.float32), np.zeros(count, np.int32), ("x",) * count
+    )
+    back = through_the_wire(Prediction(meta(), many))
+    assert back.detections is None
+    assert back.failure is not None
+    assert back.failure.reason == "too_many_detections"

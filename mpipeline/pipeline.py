@@ -57,7 +57,7 @@ def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
     known: dict[str, StreamInfo] = {}
     unreadable: dict[str, SourceError] = {}
     for source in config.sources:
-        if source.expected_size() is None and _is_local(source):
+        if source.expected_size() is None and _is_file(source):
             opened = registry.load("sources", source.kind)(source.name, source.options)
             try:
                 known[source.name] = opened.open()
@@ -68,6 +68,7 @@ def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
     return make_plan(config, known), unreadable
 
 
-def _is_local(source: SourceSpec) -> bool:
-    """Whether opening it costs nothing: no network, no camera that allows one connection only."""
-    return not source.looks_live() and "://" not in str(getattr(source.options, "uri", ""))
+def _is_file(source: SourceSpec) -> bool:
+    """Whether opening it costs nothing: no network, no camera with a single connection, no pipe to be emptied."""
+    uri = getattr(source.options, "uri", None)
+    return isinstance(uri, str) and Path(uri).is_file()

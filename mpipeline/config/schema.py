@@ -24,6 +24,7 @@ Name = Annotated[str, AfterValidator(lambda name: names.checked_name(name) if na
 RunName = Annotated[str, AfterValidator(names.checked_run_name)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=16384)]
+ClassNumber = Annotated[int, Field(ge=0, lt=100_000)]
 
 _KIND_OF = "mpipeline.sources.selection:kind_of"  # looked up when needed: config and sources are neighbours
 _LIVE_SCHEMES = re.compile(r"(rtsps?|rtmps?|udp|rtp|srt|tcp)://", re.IGNORECASE)
@@ -80,7 +81,7 @@ class ModelSpec(Spec):
     max_detections: Annotated[int, Field(ge=1, le=100_000)] = 300
     class_agnostic_nms: bool = False
     classes: tuple[int | str, ...] | None = None
-    names: tuple[str, ...] | dict[int, str] | None = None
+    names: tuple[str, ...] | dict[ClassNumber, str] | None = None
     size: tuple[Side, Side] | None = None
 
     def given(self) -> dict[str, Any]:

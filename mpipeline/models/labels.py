@@ -2,11 +2,18 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from mpipeline.errors import ModelError
 from mpipeline.models.coco import COCO_NAMES
 from mpipeline.registry import suggestion
+
+
+def in_order(names: Sequence[str] | Mapping[int, str]) -> tuple[str, ...]:
+    """Class id → name; a gap in the numbers of a mapping is filled with the number."""
+    if isinstance(names, Mapping):
+        return tuple(str(names.get(i, i)) for i in range(max(names, default=-1) + 1))
+    return tuple(str(name) for name in names)
 
 
 def choose_names(given: Sequence[str], in_file: Sequence[str], count: int | None) -> tuple[tuple[str, ...], str]:

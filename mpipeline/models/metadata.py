@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpipeline.errors import ModelError
+from mpipeline.models.labels import in_order
 
 _LONGEST = 1_000_000  # characters of a literal that are parsed: names of more classes than any detector has
 
@@ -65,9 +66,9 @@ def _names(entries: Mapping[str, str]) -> tuple[str, ...]:
     if value is None:
         return ()
     if isinstance(value, dict) and value and all(isinstance(key, int) and 0 <= key < 100_000 for key in value):
-        return tuple(str(value.get(i, i)) for i in range(max(value) + 1))
+        return in_order(value)
     if isinstance(value, (list, tuple)):
-        return tuple(str(name) for name in value)
+        return in_order(value)
     raise _unreadable("names", entries["names"])
 
 

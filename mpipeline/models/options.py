@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
 from mpipeline.models.family import ModelOptions, Normalisation
+from mpipeline.models.labels import in_order
 from mpipeline.models.sidecar import Sidecar
 
 
@@ -20,7 +21,7 @@ class ModelRequest:
     max_detections: int | None = None
     class_agnostic_nms: bool | None = None
     classes: Sequence[int | str] | None = None
-    names: Sequence[str] | None = None
+    names: Sequence[str] | Mapping[int, str] | None = None
     size: tuple[int, int] | None = None
 
 
@@ -43,9 +44,10 @@ def resolve_options(request: ModelRequest, sidecar: Sidecar | None) -> ResolvedO
     from_config = {key: value for key, value in from_config.items() if value is not None}
     merged: dict[str, Any] = {**from_sidecar, **from_config}
     family = merged.pop("family", None)
-    for key in ("classes", "names"):
-        if key in merged:
-            merged[key] = tuple(merged[key])
+    if "classes" in merged:
+        merged["classes"] = tuple(merged["classes"])
+    if "names" in merged:
+        merged["names"] = in_order(merged["names"])
     notes = []
     if sidecar is not None:
         used = [key for key in from_sidecar if key not in from_config]

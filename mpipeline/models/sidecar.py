@@ -22,6 +22,7 @@ import yaml
 from pydantic import BaseModel, ConfigDict, Field, StrictBool, StrictInt, StrictStr, ValidationError
 
 from mpipeline.errors import ModelError
+from mpipeline.models.labels import in_order
 from mpipeline.registry import suggestion
 
 Fraction = Annotated[float, Field(strict=True, ge=0.0, le=1.0)]
@@ -59,10 +60,8 @@ class Sidecar(_Section):
     normalisation: NormalisationSection | None = None
 
     def class_names(self) -> tuple[str, ...]:
-        """Class id → name, empty if not given; a gap in the numbers is filled with the number."""
-        if isinstance(self.names, dict):
-            return tuple(self.names.get(i, str(i)) for i in range(max(self.names, default=-1) + 1))
-        return self.names or ()
+        """Class id → name, empty if not given."""
+        return in_order(self.names or ())
 
 
 def sidecar_path(model: str | Path) -> Path:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import mmap
 import os
 from typing import TypedDict
 
@@ -53,9 +54,10 @@ def create_ring(
     try:
         lock = os.open(segment_path(descriptor.segment), os.O_RDWR | os.O_CLOEXEC)
         fcntl.flock(lock, fcntl.LOCK_EX)
-        _reserve_bytes(lock, size)
-        # The magic, which is written last, tells a sweep that the lock has been taken.
+        # The header first, because reserving the rest takes long: its magic tells a sweep that the lock has been taken.
+        _reserve_bytes(lock, min(mmap.PAGESIZE, size), size)
         ring = Ring.create(mapping.memory, slots, format.payload_bytes(), index, os.getpid(), last_frame_id)
+        _reserve_bytes(lock, size, size)
         ring.populate()
     except BaseException:
         mapping.unlink()
@@ -66,10 +68,13 @@ def create_ring(
     return OwnedRing(descriptor, mapping, ring, lock)
 
 
-def _reserve_bytes(fd: int, size: int) -> None:
-    """Takes the memory now: a segment is sparse at first, and a write that finds no memory kills with SIGBUS."""
+def _reserve_bytes(fd: int, length: int, size: int) -> None:
+    """Takes the memory of the first `length` of `size` bytes now.
+
+    A segment is sparse at first, and a write that finds no memory kills with SIGBUS.
+    """
     try:
-        os.posix_fallocate(fd, 0, size)
+        os.posix_fallocate(fd, 0, length)
     except OSError as error:
         if error.errno in {errno.ENOSPC, errno.ENOMEM, errno.EFBIG, errno.EDQUOT}:
             raise shared_memory_full(size) from error

@@ -6,25 +6,28 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from mpipeline.metrics.catalog import CATALOG
+from mpipeline.metrics.catalog import CATALOG, Metric
 from mpipeline.metrics.recorder import Recorder, metric_key, parse_key
+
+DEPTH = Metric("depth", "gauge", "How deep it is.", ("source",))
+WITH_DEPTH = {**CATALOG, DEPTH.name: DEPTH}
 
 
 def test_snapshot_has_a_key_for_each_label_set() -> None:
-    recorder = Recorder()
+    recorder = Recorder(WITH_DEPTH)
     recorder.add("frames_dropped", source="gate", reason="expired")
     recorder.add("frames_dropped", 2, reason="expired", source="gate")
     recorder.add("frames_dropped", reason="stale", source="gate")
     recorder.add("batches")
     recorder.add("inference_seconds", 0.25)
-    recorder.set("ring_slots", 8, source="gate")
-    recorder.set("ring_slots", 4, source="gate")
+    recorder.set("depth", 8, source="gate")
+    recorder.set("depth", 4, source="gate")
     assert recorder.snapshot() == {
         "frames_dropped{reason=expired,source=gate}": 3,
         "frames_dropped{reason=stale,source=gate}": 1,
         "batches": 1,
         "inference_seconds": 0.25,
-        "ring_slots{source=gate}": 4,
+        "depth{source=gate}": 4,
     }
 
 
@@ -38,7 +41,12 @@ def test_snapshot_is_a_copy() -> None:
 
 @pytest.mark.parametrize(
     ("name", "labels"),
-    [("frames_decodet", {}), ("batches", {"source": "a"}), ("frames_dropped", {"source": "a"}), ("ring_slots", {})],
+    [
+        ("frames_decodet", {}),
+        ("batches", {"source": "a"}),
+        ("frames_dropped", {"source": "a"}),
+        ("frames_inferred", {}),
+    ],
 )
 def test_what_the_catalog_does_not_know_is_an_error(name: str, labels: dict[str, str]) -> None:
     with pytest.raises(ValueError, match=name):
@@ -46,10 +54,10 @@ def test_what_the_catalog_does_not_know_is_an_error(name: str, labels: dict[str,
 
 
 def test_kinds_are_not_mixed() -> None:
-    recorder = Recorder()
-    recorder.set("ring_slots", 8, source="gate")
+    recorder = Recorder(WITH_DEPTH)
+    recorder.set("depth", 8, source="gate")
     with pytest.raises(ValueError, match="gauge"):
-        recorder.add("ring_slots", source="gate")
+        recorder.add("depth", source="gate")
     with pytest.raises(ValueError, match="counter"):
         recorder.set("batches", 1)
 

@@ -63,6 +63,11 @@ def test_the_config_goes_before_the_sidecar(tmp_path: Path) -> None:
     assert "goes before the sidecar" in resolved.notes[1]
 
 
+def test_names_of_the_config_may_be_a_mapping() -> None:
+    resolved = resolve_options(ModelRequest(names={0: "person", 2: "car"}), None)
+    assert resolved.options.names == ("person", "1", "car")
+
+
 def test_nothing_said_leaves_the_defaults() -> None:
     resolved = resolve_options(ModelRequest(), None)
     assert resolved.options == ModelOptions()

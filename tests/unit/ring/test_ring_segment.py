@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from mpipeline._native import ring_layout
 from mpipeline.errors import RingError, SharedMemoryFull
 from mpipeline.frame import FrameFormat, PixelFormat
 from mpipeline.ring import mapping
@@ -104,6 +105,20 @@ def test_no_room_at_creation_leaves_nothing(monkeypatch: pytest.MonkeyPatch, run
         create_ring(run_id, "gate", 0, FrameFormat(PixelFormat.GRAY8, 64, 64), 2)
     assert isinstance(raised.value.__cause__, OSError)
     assert not (SHARED_MEMORY / f"mp-{run_id}-0").exists()
+
+
+def test_a_kill_while_memory_is_reserved_leaves_what_a_sweep_removes(
+    monkeypatch: pytest.MonkeyPatch, run_id: str
+) -> None:
+    reserve, first_bytes = os.posix_fallocate, []
+
+    def look(fd: int, offset: int, length: int) -> None:
+        first_bytes.append(os.pread(fd, 8, 0))
+        reserve(fd, offset, length)
+
+    monkeypatch.setattr(os, "posix_fallocate", look)
+    create_ring(run_id, "gate", 0, FrameFormat(PixelFormat.GRAY8, 64, 64), 2).close()
+    assert first_bytes == [bytes(8), ring_layout()["magic"]]  # the magic is there before the long part begins
 
 
 def test_impossible_rings_are_refused(run_id: str) -> None:

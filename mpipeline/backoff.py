@@ -24,6 +24,10 @@ class Backoff:
         self.attempts += 1
         return self._rng.uniform(0.0, bound)
 
+    def longest(self) -> float:
+        """A pause near the limit, for what another attempt soon would only make worse."""
+        return self._rng.uniform(0.5, 1.0) * self.limit
+
     def reset(self) -> None:
         """What was tried has worked for a while: start small again."""
         self.attempts = 0

@@ -30,8 +30,10 @@ class VideoOptions(BaseModel):
 
     uri: str = Field(min_length=1, description="a file, or an http, https, rtsp, rtsps, rtmp, udp or HLS address")
     transport: Literal["tcp", "udp"] = Field("tcp", description="what carries RTSP; tcp loses no packets")
-    connect_timeout: float = Field(5.0, gt=0, description="limit for connecting and reading the stream's description")
-    read_timeout: float = Field(5.0, gt=0, description="a stream that is silent for so long has stalled")
+    connect_timeout: float = Field(
+        5.0, gt=0, le=25, description="limit for connecting and reading the stream's description"
+    )
+    read_timeout: float = Field(5.0, gt=0, le=25, description="a stream that is silent for so long has stalled")
     start: float = Field(0.0, ge=0, description="begin so many seconds into a file")
     loop: bool = Field(False, description="begin again at the end of a file")
     threads: int = Field(0, ge=0, description="decoder threads; 0 chooses: up to 4 for files, at most 2 for streams")

@@ -14,6 +14,7 @@ from enum import Enum
 from pathlib import Path
 
 import mpipeline
+from mpipeline.credentials import redact
 from mpipeline.messages import Bye, Heartbeat, Ready
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.supervisor.restart import RestartPolicy
@@ -61,6 +62,7 @@ class Child:
         self._control = control
         self._log_level = log_level
         self._process: subprocess.Popen[bytes] | None = None
+        self._spawned_pid = 0
         self._partial = b""
 
     @property
@@ -70,8 +72,8 @@ class Child:
 
     @property
     def identity(self) -> str:
-        """Its name on the control channel, this incarnation's."""
-        return f"{self.name}#{self.incarnation}"
+        """Its name on the control channel, of the latest incarnation: no process of another run has the same."""
+        return f"{self.name}#{self.incarnation}.{self._spawned_pid}"
 
     @property
     def pid(self) -> int:
@@ -100,31 +102,44 @@ class Child:
             *("--incarnation", str(self.incarnation), "--control", self._control),
             *("--lifeline", str(lifeline), "--log-level", self._log_level),
         ]
-        self._process = subprocess.Popen(
+        process = subprocess.Popen(
             command,
             stdin=subprocess.DEVNULL,
             stderr=subprocess.PIPE,
             pass_fds=[lifeline],
             start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's alone
         )
-        assert self._process.stderr is not None
-        self.stderr_fd = self._process.stderr.fileno()
+        assert process.stderr is not None
+        try:
+            self.pidfd = os.pidfd_open(process.pid)
+        except OSError:
+            process.kill()
+            process.wait()
+            process.stderr.close()
+            raise
+        self._process, self._spawned_pid = process, process.pid
+        self.stderr_fd = process.stderr.fileno()
         os.set_blocking(self.stderr_fd, False)
-        self.pidfd = os.pidfd_open(self._process.pid)
 
-    def read_stderr(self) -> None:
-        """Passes on what the worker has logged; anything else it printed is kept for the report of a crash."""
+    def read_stderr(self) -> bool:
+        """Passes on what the worker has logged; anything else it printed is kept for the report of a crash.
+
+        False if there will be no more of it.
+        """
         for _ in range(_READS_AT_ONCE):  # a worker that floods its log must not keep the supervisor from the others
             try:
                 data = os.read(self.stderr_fd, _READ_BYTES)
-            except (BlockingIOError, OSError):
-                return
+            except BlockingIOError:
+                return True
+            except OSError:
+                return False
             if not data:
-                return
+                return False
             *lines, self._partial = (self._partial + data).split(b"\n")
             self._partial = self._partial[-_READ_BYTES:]
             for line in lines:
                 self._log(line.decode(errors="replace"))
+        return True
 
     def reap(self) -> int:
         """Collects the exit code of a process that has ended, and closes what belonged to it."""
@@ -170,15 +185,15 @@ class Child:
     def describe_exit(self) -> str:
         """How it ended, for people: exit code or signal, and the last lines it printed."""
         code = self.exit_code if self.exit_code is not None else 0
-        how = f"was killed by {signal.Signals(-code).name}" if code < 0 else f"ended with exit code {code}"
+        how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
         words = self.bye.detail if self.bye is not None and self.bye.detail else " | ".join(list(self.tail)[-3:])
-        return f"{how}{': ' + words if words else ''}"
+        return redact(f"{how}{': ' + words if words else ''}")
 
     def _log(self, line: str) -> None:
         try:
             record = json.loads(line)
             message, level = record.pop("message"), record.pop("level")
-        except (ValueError, KeyError, AttributeError, TypeError):
+        except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             if line.strip():
                 self.tail.append(line)
                 logger.debug("%s: %s", self.name, line)
@@ -191,3 +206,10 @@ class Child:
         logger.log(
             number if isinstance(number, int) else logging.INFO, "%s", text, extra={"worker": self.name, **fields}
         )
+
+
+def _signal_name(number: int) -> str:
+    try:
+        return signal.Signals(number).name
+    except ValueError:
+        return f"signal {number}"  # real-time signals have no names of their own

@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 
+from mpipeline.config.schema import SourceSpec
 from mpipeline.errors import RunExists, SharedMemoryFull
 from mpipeline.messages import (
     PROTOCOL_VERSION,
@@ -32,6 +33,7 @@ from mpipeline.transport.run_directory import Endpoints
 logger = logging.getLogger("mpipeline.supervisor")
 
 _LISTENER_QUEUE = 64
+_MOST_OLDER_RINGS = 2  # of one source, besides the present one
 
 Send = Callable[[str, Message], object]
 
@@ -68,7 +70,7 @@ class Membership:
                 **child.plan.spec,
                 "frames": self._endpoints.frames,
                 "predictions": self._endpoints.predictions,
-                "resume": child.incarnation > 1,
+                "resume": child.name in self._sinks,  # only one that was ready has begun to write
             }
             if child.plan.role is Role.DECODER:
                 spec["resume_after"] = self._rings.last_frame_id(_source(child))
@@ -121,17 +123,16 @@ class Membership:
         self._requests[child.name] = message
 
     def serve(self, now_ns: int) -> None:
-        """Grants waiting requests as soon as every sink is ready, and removes rings that have fallen silent."""
+        """Grants the requests whose time has come, and removes rings that have fallen silent."""
         for segment in self._rings.retire(now_ns):
             for identity in self._pixel_readers():
                 self._send(identity, RingRetired(segment))
             for decoder in self._workers(Role.DECODER):
                 self._send(decoder.identity, RingRetired(segment))
-        sinks = self._workers(Role.SINK)
-        if self._requests and all(s.name in self._sinks or s.is_over for s in sinks):
-            for name, message in self._requests.items():
+        for name, message in list(self._requests.items()):
+            if self._may_grant(self._children[name], message):
+                del self._requests[name]
                 self._grant(self._children[name], message)
-            self._requests.clear()
 
     def close(self) -> None:
         """Dismisses attached programs and removes all rings."""
@@ -140,8 +141,23 @@ class Membership:
             self.attachments.remove(attachment)
         self._rings.close()
 
+    def _may_grant(self, child: Child, message: RingRequest) -> bool:
+        """Under `every_frame` each sink that must have every frame is there first; a live stream waits for none.
+
+        A source has a bounded number of rings: while older ones are still read, a further change of size waits.
+        """
+        if self._rings.older(_source(child)) >= _MOST_OLDER_RINGS:
+            return False
+        if not is_every_frame(self._spec(child), message.live):
+            return True
+        must = [sink.worker for sink in self._plan.sinks if sink.overflow(every_frame=True) == "block"]
+        return all(worker in self._sinks or self._children[worker].is_over for worker in must)
+
+    def _spec(self, child: Child) -> SourceSpec:
+        return next(spec for spec in self._plan.config.sources if spec.name == _source(child))
+
     def _grant(self, child: Child, message: RingRequest) -> None:
-        source = next(s for s in self._plan.config.sources if s.name == _source(child))
+        source = self._spec(child)
         every_frame = is_every_frame(source, message.live)
         slots = slots_for(self._plan.config, source, every_frame)
         format = message.descriptor.format

@@ -73,6 +73,11 @@ class Plan:
         """Shared memory of all rings together."""
         return sum(ring.bytes for ring in self.rings)
 
+    @property
+    def known_ring_bytes(self) -> int:
+        """Shared memory of the rings whose size is known, not assumed."""
+        return sum(ring.bytes for ring in self.rings if not ring.assumed)
+
 
 def decoder_name(source: str) -> str:
     """The worker of a source."""

@@ -81,6 +81,11 @@ class Rings:
         known = self._sources.get(source)
         return max(ring.last_frame_id for ring in known.all()) if known is not None else 0
 
+    def older(self, source: str) -> int:
+        """How many rings of earlier resolutions this source still has."""
+        known = self._sources.get(source)
+        return len(known.older) if known is not None else 0
+
     def add_reader(self, reader: Reader) -> None:
         """From now on frames are pending for this reader too, in all rings."""
         self._readers[reader.name] = reader

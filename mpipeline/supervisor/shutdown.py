@@ -90,7 +90,8 @@ class Shutdown:
             if child.state is ProcessState.BACKOFF and self.phase is Phase.DECODERS:
                 self._give_up(child)
             elif stopping and child.is_alive and child.ready is None and child.incarnation == 1:
-                child.kill()  # it is still loading, so it has nothing to finish
+                child.kill()  # it is still loading
+                self.cut_short |= child.plan.role is Role.INFERENCE and self._frames_flow()
             elif child.is_alive and child.ready is not None and child.identity not in self._asked:
                 self._asked.add(child.identity)
                 self._drain(child)
@@ -121,6 +122,11 @@ class Shutdown:
         for child in self._children.values():
             child.kill()
         self.phase = Phase.OVER
+
+    def _frames_flow(self) -> bool:
+        """Whether there are frames that nobody will infer if the first inference worker never gets ready."""
+        beats = [child.heartbeat for child in self._of(Role.DECODER)]
+        return any(beat is not None and beat.progress for beat in beats)
 
     def _give_up(self, child: Child) -> None:
         child.state = ProcessState.EXITED

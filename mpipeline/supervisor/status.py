@@ -8,7 +8,8 @@ from dataclasses import dataclass, field
 from functools import lru_cache
 
 from mpipeline.clock import NS_PER_S
-from mpipeline.messages import RingRequest
+from mpipeline.errors import Reason
+from mpipeline.messages import RingRequest, StreamState
 from mpipeline.metrics.recorder import parse_key
 from mpipeline.supervisor.attachments import Attachment
 from mpipeline.supervisor.child import Child, ProcessState
@@ -17,6 +18,7 @@ from mpipeline.supervisor.plan import Plan, decoder_name
 Metrics = Mapping[str, float]
 
 _STALLED_NS = 2 * NS_PER_S  # without a sign of its work loop, which waits for the next frame then
+_STALLED_FRAMES = 4  # or the time of so many frames, if that is longer
 
 
 @dataclass(frozen=True, slots=True)
@@ -104,8 +106,8 @@ def _source(child: Child, stream: RingRequest | None, counts: _Counts, now_ns: i
     state, reason, detail = (last.state, last.reason, last.detail) if last is not None else ("", "", "")
     if child.state is ProcessState.FATAL:
         state, detail = "FAILED", detail or child.failure
-    elif state == "STREAMING" and now_ns - child.heard_ns > _STALLED_NS:
-        state, reason = "STALLED", "stalled"
+    elif state == StreamState.STREAMING.value and now_ns - child.heard_ns > _stalled_ns(stream):
+        state, reason = StreamState.STALLED.value, Reason.STALLED.value
     format = stream.descriptor.format if stream is not None else None
     return SourceStatus(
         name=str(child.plan.spec["source"]["name"]),
@@ -123,6 +125,11 @@ def _source(child: Child, stream: RingRequest | None, counts: _Counts, now_ns: i
         reconnects=counts.of("reconnects"),
         dropped=counts.dropped,
     )
+
+
+def _stalled_ns(stream: RingRequest | None) -> int:
+    rate = stream.rate if stream is not None else 0.0
+    return max(_STALLED_NS, int(_STALLED_FRAMES * NS_PER_S / rate)) if rate > 0 else _STALLED_NS
 
 
 @dataclass

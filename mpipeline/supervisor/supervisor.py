@@ -14,8 +14,8 @@ from collections.abc import Callable
 from pathlib import Path
 
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
-from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_SOURCE_FAILED
-from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, RingRequest, Role
+from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_SOURCE_FAILED, EXIT_TEMPORARY, MpipelineError
+from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, RingRequest, Role, StreamState
 from mpipeline.ring.segment import check_capacity, sweep
 from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.membership import Membership
@@ -30,7 +30,9 @@ logger = logging.getLogger("mpipeline.supervisor")
 _TICK_S = 0.1
 _WATCH_NS = NS_PER_S // 4
 _LOAD_LIMIT_NS = 900 * NS_PER_S  # a first load, an engine build, or finishing a long recording is not a hang
-_SILENCE_LIMIT_NS = 60 * NS_PER_S  # longer than every deadline inside a worker
+# A worker that is silent for longer hangs. A decoder's calls have deadlines of at most half of this; one batch of a
+# large model on a CPU takes its time; a sink that needs longer for one prediction will never keep up.
+_SILENCE_LIMIT_NS = {Role.DECODER: 60 * NS_PER_S, Role.INFERENCE: 180 * NS_PER_S, Role.SINK: 60 * NS_PER_S}
 
 
 class Supervisor:
@@ -42,6 +44,7 @@ class Supervisor:
         self._log_level = log_level
         self._clock = clock if clock is not None else SystemClock()
         self._children: dict[str, Child] = {}
+        self._talking: set[str] = set()  # children whose standard error is still open
         self._stop_calls = 0
         self._directory: run_directory.RunDirectory | None = None
 
@@ -53,7 +56,7 @@ class Supervisor:
         swept = sweep() + run_directory.sweep(self._root)
         if swept:
             logger.info("removed what dead runs left behind: %s", ", ".join(swept), extra={"event": "swept"})
-        check_capacity(sum(ring.bytes for ring in self.plan.rings if not ring.assumed))
+        check_capacity(self.plan.known_ring_bytes)
         self._directory = run_directory.RunDirectory(self._root, self.plan.config.name)
         try:
             self._open(self._directory.endpoints)
@@ -137,7 +140,9 @@ class Supervisor:
         return EXIT_FAILED if codes or self._shutdown.cut_short else EXIT_DONE
 
     def status(self) -> RunStatus:
-        """The run as it stands."""
+        """The run as it stands, once it was started."""
+        if not self._children:
+            raise MpipelineError("a run has a status once it was started")
         phase = self._shutdown.phase.value
         now, attached = self._clock.monotonic_ns(), self._members.attachments.present()
         return describe(self.plan, phase, self._children, self._members.streams, attached, now)
@@ -162,6 +167,7 @@ class Supervisor:
             return
         self._poller.add(child.pidfd)
         self._poller.add(child.stderr_fd)
+        self._talking.add(child.name)
 
     def _attend(self, child: Child, now: int) -> None:
         """Looks after one worker: its log, its end, its silence, its restart."""
@@ -169,12 +175,13 @@ class Supervisor:
             if child.state is ProcessState.BACKOFF and now >= child.due_ns:
                 self._spawn(child, now)
             return
-        child.read_stderr()
+        if child.name in self._talking and not child.read_stderr():
+            self._hush(child)
         if _has_ended(child.pidfd):
             self._bury(child, now)
             return
         at_work = child.ready is not None and not self._shutdown.has_asked(child)
-        limit = _SILENCE_LIMIT_NS if at_work else _LOAD_LIMIT_NS
+        limit = _SILENCE_LIMIT_NS[child.plan.role] if at_work else _LOAD_LIMIT_NS
         if now - child.heard_ns > limit:
             silence = (now - child.heard_ns) // NS_PER_S
             fields = {"event": "worker_stalled", "worker": child.name}
@@ -182,15 +189,23 @@ class Supervisor:
             child.heard_ns = now
             child.kill()
 
+    def _hush(self, child: Child) -> None:
+        """Its standard error is closed: it must not wake the poller any more."""
+        if child.name in self._talking:
+            self._talking.discard(child.name)
+            self._poller.remove(child.stderr_fd)
+
     def _bury(self, child: Child, now: int) -> None:
         self._poller.remove(child.pidfd)
-        self._poller.remove(child.stderr_fd)
+        self._hush(child)
         self._listen()  # its last words may still be in the socket
         ran = now - child.ready_ns if child.ready is not None else 0
         self._decide(child, child.reap(), ran, now)
 
     def _decide(self, child: Child, code: int, ran_ns: int, now: int) -> None:
         child.exit_code = code
+        if code == EXIT_DONE and not self._has_finished(child):
+            code = EXIT_TEMPORARY  # code in it may have ended the process, as by sys.exit(0)
         decision = child.policy.on_exit(code, ran_ns, now)
         if isinstance(decision, Restart) and self._shutdown.abandons(child):
             decision = Done()
@@ -212,6 +227,11 @@ class Supervisor:
         else:
             child.state = ProcessState.EXITED
         self._members.farewell(child)
+
+    def _has_finished(self, child: Child) -> bool:
+        """Whether a worker that exited with 0 had a reason to: it was told to finish, or its source has ended."""
+        ended = child.bye is not None and child.bye.state == StreamState.ENDED.value
+        return self._shutdown.has_asked(child) or (child.plan.role is Role.DECODER and ended)
 
     # --- messages -----------------------------------------------------------------------------------------------
 

@@ -27,10 +27,11 @@ class Attempts:
         """An attempt has succeeded."""
         self._connected_ns = self._clock.monotonic_ns()
 
-    def failed(self, *, finite: bool, progress: bool) -> float | None:
+    def failed(self, *, finite: bool, progress: bool, refused: bool = False) -> float | None:
         """An attempt has failed, or the stream broke. The pause in seconds before the next one, None to give up.
 
-        `progress`: there were new frames since the last failure.
+        `progress`: there were new frames since the last failure. `refused`: the password was; cameras lock an account
+        after a few tries, so these come seldom from the first.
         """
         self._fruitless = 1 if progress else self._fruitless + 1
         if finite and self._fruitless >= _FINITE_ATTEMPTS:
@@ -39,6 +40,6 @@ class Attempts:
         if self._connected_ns and now - self._connected_ns > _STEADY_NS:
             self._backoff.reset()
         self._connected_ns = 0
-        pause = self._backoff.next()
+        pause = self._backoff.longest() if refused else self._backoff.next()
         self._next_ns = now + int(pause * NS_PER_S)
         return pause

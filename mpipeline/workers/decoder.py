@@ -169,10 +169,10 @@ class DecoderLoop:
         if grabbed is None:
             return False
         self._frame_id += 1
-        self._count("frames_decoded")
         if not self._info.live and self._frame_id <= self.options.resume_after:
             self._pace.accepts(grabbed, self._frame_id, self._info)
             return True
+        self._count("frames_decoded")
         if not self._pace.accepts(grabbed, self._frame_id, self._info):
             self.last_frame_id = self._frame_id
             self._drop("max_fps")
@@ -250,7 +250,7 @@ class DecoderLoop:
         self._close_source()
         self._grabbed = None
         self.reason, self.detail = error.reason.value, str(error)
-        pause = self._next_pause() if error.retryable else None
+        pause = self._next_pause(error.reason is Reason.AUTH_FAILED) if error.retryable else None
         fields = {"source": self.options.name, "reason": self.reason}
         if pause is None:
             self.state = StreamState.FAILED
@@ -265,13 +265,13 @@ class DecoderLoop:
         text = f"{self.options.name}: {error}; next try in {pause:.1f} s"
         self._summary.add("reconnects", text, source=self.options.name, reason=self.reason)
 
-    def _next_pause(self) -> float | None:
+    def _next_pause(self, refused: bool) -> float | None:
         """Seconds until the next attempt, None if there is none. A finite source goes on where it broke off."""
         finite = self._info is not None and not self._info.live
         progress = self.last_frame_id > self.options.resume_after
         if finite:
             self.options = replace(self.options, resume_after=self.last_frame_id)
-        return self._attempts.failed(finite=finite, progress=progress)
+        return self._attempts.failed(finite=finite, progress=progress, refused=refused)
 
     def _close_source(self) -> None:
         if self._source is not None:

@@ -28,13 +28,11 @@ from mpipeline.transport import channel
 from mpipeline.workers.decoder import DecoderLoop, DecoderOptions, GrantedRing
 from mpipeline.workers.runtime import WorkerContext
 
-_GRANT_S = 600.0  # the supervisor grants rings once every sink is ready; a sink may take long to open
+_GRANT_S = 3600.0  # the supervisor waits for sinks that must have every frame, and these may take long to open
 
 
 class DecoderWorker:
     """Runs a `DecoderLoop` for one source; also the loop's `RingSupply`."""
-
-    wants_frames = False
 
     def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None:
         self._context = context

@@ -93,6 +93,12 @@ class Dispatch:
         """Whether every sink has what it must have, or, unless `lossless_only`, all that waits for it."""
         return all(outlet.is_idle(lossless_only) for outlet in self._outlets.values()) and not len(self._ledger)
 
+    def give_up_lossy(self) -> None:
+        """The run ends: what slow sinks that need not have everything have not fetched is dropped, and counted."""
+        for name, outlet in self._outlets.items():
+            if count := outlet.give_up_lossy():
+                self._recorder.add("predictions_dropped", count, sink=name, reason="drain")
+
     def close(self) -> None:
         """Forgets the leases; their slots stay held for a successor."""
         self._ledger.forget()

@@ -127,7 +127,10 @@ class InferenceWorker:
         if self._draining_since is None:
             return False
         waited = self._context.clock.monotonic_ns() - self._draining_since
-        return loop.is_drained(lossless_only=waited > _LISTENERS_GRACE_NS)
+        drained = loop.is_drained(lossless_only=waited > _LISTENERS_GRACE_NS)
+        if drained:
+            loop.dispatch.give_up_lossy()
+        return drained
 
 
 def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping[str, Any]]:

@@ -100,6 +100,12 @@ class Outlet:
             count += 1
         return count
 
+    def give_up_lossy(self) -> int:
+        """Drops what waits in the lossy lane at the end of a run; returns how many predictions that were."""
+        count = sum(1 for delivery in self._lossy if delivery.frame_id)
+        self._lossy.clear()
+        return count
+
     def is_idle(self, lossless_only: bool) -> bool:
         """Whether nothing is left to do for this sink."""
         if self._lossless or self._unacknowledged:

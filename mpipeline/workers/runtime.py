@@ -15,8 +15,9 @@ from typing import Any, Protocol
 
 from mpipeline import log
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
-from mpipeline.errors import EXIT_DONE, EXIT_TEMPORARY, MpipelineError
-from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, Refused, Role, Start
+from mpipeline.credentials import redact
+from mpipeline.errors import EXIT_TEMPORARY, MpipelineError
+from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready, Refused, Role, Start
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.ring.segment import sweep
 from mpipeline.transport import channel, run_directory
@@ -43,7 +44,6 @@ class WorkerContext:
 class Worker(Protocol):
     """A role's work inside a process: made as `Kind(context, spec)`."""
 
-    wants_frames: bool
     progress: int
     exit_code: int
 
@@ -85,7 +85,9 @@ class Runtime:
         """The whole life of the process; returns its exit code."""
         log.configure(json=True, level=self.log_level)
         zmq_context = channel.context()
-        control = channel.connect_control(zmq_context, self.control_endpoint, f"{self.name}#{self.incarnation}")
+        control = channel.connect_control(
+            zmq_context, self.control_endpoint, f"{self.name}#{self.incarnation}.{os.getpid()}"
+        )
         context = WorkerContext(self.name, self.incarnation, control, zmq_context)
         self._listen_to_signals(context)
         self._watch_lifeline()
@@ -94,11 +96,15 @@ class Runtime:
             code = self._work(kind, context)
         except MpipelineError as error:
             logger.error("%s", error, extra={"event": "worker_failed", "worker": self.name})
-            control.send(Bye("FAILED", str(getattr(error, "reason", "failed")), str(error)))
+            control.send(Bye("FAILED", str(getattr(error, "reason", "failed")), redact(str(error))))
             code = error.exit_code
+        except SystemExit as error:
+            logger.error("code in this worker asked to exit (%s)", error, extra={"event": "worker_crashed"})
+            control.send(Bye("FAILED", "crashed", f"code in this worker asked to exit ({error})"))
+            code = EXIT_TEMPORARY
         except Exception as error:
             logger.exception("unexpected error", extra={"event": "worker_crashed", "worker": self.name})
-            control.send(Bye("FAILED", "crashed", f"{type(error).__name__}: {error}"))
+            control.send(Bye("FAILED", "crashed", redact(f"{type(error).__name__}: {error}")))
             code = EXIT_TEMPORARY
         finally:
             control.close()
@@ -117,8 +123,8 @@ class Runtime:
                 while (message := context.control.receive()) is not None:
                     worker.receive(message)
                 if context.stop_requested.is_set():
-                    context.stop_requested.clear()
-                    worker.receive(Drain())
+                    logger.info("told to end by a signal", extra={"event": "terminated", "worker": self.name})
+                    return EXIT_TEMPORARY
                 going = worker.step()
                 now = context.clock.monotonic_ns()
                 if now >= next_beat or not going:
@@ -158,4 +164,4 @@ class Runtime:
         sweep()
         run_directory.sweep(run_directory.root_of(self.control_endpoint))
         sys.stderr.flush()
-        os._exit(EXIT_DONE if self.role is Role.ATTACHED else EXIT_TEMPORARY)
+        os._exit(EXIT_TEMPORARY)

@@ -18,6 +18,7 @@ from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
 
 _LONGEST_WAIT_S = 0.1
+_TURN_NS = NS_PER_S // 4  # then control channel and heartbeat have their turn, however slow the sink is
 _CREDIT = 32  # deliveries on their way to one sink: enough to hide the round trip
 _CREDIT_WITH_PIXELS = 4  # what waits here keeps its slot, and a live stream soon wants that back
 
@@ -60,10 +61,7 @@ class SinkWorker:
         readable = self._poller.wait(_LONGEST_WAIT_S)
         now = self._context.clock.monotonic_ns()
         if self._peer.socket in readable:
-            for _ in range(_CREDIT):
-                message = self._peer.receive()
-                if message is None:
-                    break
+            while self._context.clock.monotonic_ns() - now < _TURN_NS and (message := self._peer.receive()) is not None:
                 if (delivery := self._subscription.receive(message)) is not None:
                     self._await_ring(delivery)
                     self._loop.take(delivery)

@@ -142,7 +142,7 @@ def test_counters_go_on_over_incarnations(bench: Bench) -> None:
 
 def test_before_and_after_its_life(bench: Bench) -> None:
     child = bench.child
-    assert (child.pid, child.is_alive, child.is_over, child.identity) == (0, False, False, "sink:x#0")
+    assert (child.pid, child.is_alive, child.is_over, child.identity) == (0, False, False, "sink:x#0.0")
     child.kill()
     bench.start(code=7)
     assert child.is_alive

@@ -96,7 +96,17 @@ def test_hello_gets_the_workers_own_part(bench: Bench) -> None:
     assert start.spec["resume"] is False
 
 
-def test_a_second_incarnation_is_to_resume(bench: Bench) -> None:
+def test_a_sink_that_was_killed_before_it_was_ready_takes_nothing_for_its_own(bench: Bench) -> None:
+    """What lies there then is the output of an older run."""
+    bench.children["sink:x"].incarnation = 2
+    bench.made.greet("sink:x#2", Hello(Role.SINK, "sink:x", 2, 5))
+    ((_, start),) = bench.take()
+    assert start.spec["resume"] is False
+
+
+def test_a_sink_that_was_ready_once_is_to_resume(bench: Bench) -> None:
+    bench.made.welcome(bench.children["sink:x"], Ready({}))
+    bench.take()
     bench.children["sink:x"].incarnation = 2
     bench.children["decoder:a"].incarnation = 2
     bench.made.greet("sink:x#2", Hello(Role.SINK, "sink:x", 2, 5))

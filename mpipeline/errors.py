@@ -114,7 +114,3 @@ class RunExists(MpipelineError):
 
 class RunNotFound(MpipelineError):
     """No run of that name is alive on this machine."""
-
-
-class WorkerFailed(MpipelineError):
-    """A worker died and its restart policy is exhausted, or it can never work."""

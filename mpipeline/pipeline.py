@@ -29,7 +29,7 @@ class Pipeline:
     """
 
     def __init__(self, config: RunConfig, log_level: str = "info") -> None:
-        self.plan, self.unreadable = look_and_plan(config)
+        self.plan, _ = look_and_plan(config)
         root = config.run_dir if config.run_dir is not None else run_root()
         self._supervisor = Supervisor(self.plan, Path(root), log_level)
 

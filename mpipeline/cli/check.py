@@ -9,7 +9,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mpipeline.cli.run import add_config_arguments, config_of
-from mpipeline.errors import EXIT_DONE, EXIT_SOURCE_FAILED
+from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED
 from mpipeline.pipeline import look_and_plan
 from mpipeline.ring.capacity import available_bytes
 from mpipeline.supervisor.plan import Plan
@@ -23,7 +23,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 
 
 def command(arguments: argparse.Namespace) -> int:
-    """Prints the plan; 0 if it can work, 65 if a file cannot be read."""
+    """Prints the plan; 0 if it can work, 65 if a file cannot be read, 78 if the rings do not fit into /dev/shm."""
     config = config_of(arguments)
     plan, unreadable = look_and_plan(config)
     console = Console(highlight=False)
@@ -31,15 +31,16 @@ def command(arguments: argparse.Namespace) -> int:
     console.print(_sources(plan, set(unreadable)))
     console.print(_sinks(plan))
     model = config.model
-    console.print(
-        f"model {escape(str(model.path or model.target))}  backend {model.backend}  confidence {model.confidence:g}"
-    )
+    threshold = f"  confidence {model.confidence:g}" if model.target is None else ""
+    console.print(f"model {escape(str(model.path or model.target))}  backend {model.backend}{threshold}")
     free = available_bytes()
     console.print(f"shared memory {plan.ring_bytes / _MIB:.0f} MiB of {free / _MIB:.0f} MiB available")
     if plan.ring_bytes > free:
         console.print("[red]/dev/shm is too small for this plan[/]: docker run --shm-size, or fewer slots")
     for error in unreadable.values():
         console.print(f"[red]{escape(str(error))}[/]")
+    if plan.known_ring_bytes > free:
+        return EXIT_CONFIG
     return EXIT_SOURCE_FAILED if unreadable else EXIT_DONE
 
 

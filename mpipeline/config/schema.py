@@ -26,6 +26,9 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=16384)]
 ClassNumber = Annotated[int, Field(ge=0, lt=100_000)]
 
+_OF_FAMILIES = (
+    *("family", "confidence", "iou_threshold", "max_detections", "class_agnostic_nms", "classes", "names", "size"),
+)
 _KIND_OF = "mpipeline.sources.selection:kind_of"  # looked up when needed: config and sources are neighbours
 _LIVE_SCHEMES = re.compile(r"(rtsps?|rtmps?|udp|rtp|srt|tcp)://", re.IGNORECASE)
 
@@ -125,6 +128,10 @@ class ModelSpec(Spec):
 
     @model_validator(mode="after")
     def _has_what_its_backend_needs(self) -> ModelSpec:
+        ignored = [name for name in _OF_FAMILIES if name in self.model_fields_set and getattr(self, name) is not None]
+        if self.backend == "python" and ignored:
+            message = "not for backend 'python': code of your own decides that itself"
+            raise problem_error(Problem((ignored[0],), message), None)
         if self.backend == "python" and self.target is None:
             raise problem_error(Problem(("target",), "missing; backend 'python' needs it, as 'module:attribute'"), None)
         if self.path is None and self.target is None:

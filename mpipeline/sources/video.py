@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel
 
 from mpipeline.clock import Clock, SystemClock
-from mpipeline.errors import ConfigError, Reason
+from mpipeline.errors import Reason
 from mpipeline.frame import Pixels
 from mpipeline.sources.source import GrabbedFrame, StreamInfo
 from mpipeline.sources.video_decode import DecodedFrame
@@ -17,21 +17,6 @@ from mpipeline.sources.video_round import Round, time_of
 
 if TYPE_CHECKING:
     import av
-
-
-def probe(options: VideoOptions, name: str = "probe") -> StreamInfo:
-    """What a file holds, by opening it and decoding its first frame (milliseconds).
-
-    Raises SourceError as `VideoSource.open` does, and ConfigError for a live stream's address: a probe would take a
-    connection that the run itself needs.
-    """
-    if options.is_live_scheme:
-        raise ConfigError(f"source {name!r}: a live stream is not probed; only files are")
-    source = VideoSource(name, options)
-    try:
-        return source.open()
-    finally:
-        source.close()
 
 
 class VideoSource:

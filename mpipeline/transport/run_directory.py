@@ -9,6 +9,7 @@ from __future__ import annotations
 import fcntl
 import os
 import shutil
+import stat
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -55,12 +56,13 @@ class RunDirectory:
                 f"the socket path {self.folder / _LONGEST_SOCKET} is longer than {_MAX_SOCKET_PATH} bytes: "
                 "use a shorter run name, or set MPIPELINE_RUN_ROOT to a shorter folder"
             )
-        _make_folder(root)
+        _make_folder(root, may_exist=True)
+        _check_trust(root)
         self._lock = _lock(root / f"{name}.lock", _PATIENCE_S)
         if self._lock < 0:
             raise RunExists(f"a run named {name!r} is alive on this machine: stop it, or give this one another name")
         shutil.rmtree(self.folder, ignore_errors=True)  # a dead run's sockets
-        _make_folder(self.folder)
+        _make_folder(self.folder, may_exist=False)
 
     def close(self) -> None:
         """Removes the folder and gives the name free; harmless when repeated."""
@@ -77,6 +79,8 @@ def find(root: Path, name: str) -> Endpoints:
     Raises RunNotFound, with the names of the runs that do live.
     """
     if name in (living := runs(root)):
+        _check_trust(root)
+        _check_trust(root / name)
         return Endpoints(root / name)
     raise RunNotFound(f"no run named {name!r} is alive here; alive: {', '.join(living) or 'none'}")
 
@@ -114,10 +118,20 @@ def sweep(root: Path) -> list[str]:
     return swept
 
 
-def _make_folder(path: Path) -> None:
-    """A private folder; one that is there already, which may be anybody's choice of a root, stays as it is."""
+def _check_trust(path: Path) -> None:
+    """Refuses a folder in which somebody else could put sockets of his own: over them come specs that are executed."""
+    for status in (path.lstat(), path.stat()):
+        foreign = status.st_uid not in (os.getuid(), 0)
+        open_to_all = status.st_mode & 0o022 and not status.st_mode & stat.S_ISVTX and not stat.S_ISLNK(status.st_mode)
+        if foreign or open_to_all:
+            why = "belongs to somebody else" if foreign else "can be written by others"
+            raise ConfigError(f"the run directory {path} {why}: set MPIPELINE_RUN_ROOT to a folder of yours")
+
+
+def _make_folder(path: Path, may_exist: bool) -> None:
+    """A private folder; a root that is there already stays as it is."""
     try:
-        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        path.mkdir(mode=0o700, parents=True, exist_ok=may_exist)
     except OSError as error:
         raise ConfigError(
             f"cannot make the run directory {path}: {error.strerror}; set MPIPELINE_RUN_ROOT to a folder of yours"

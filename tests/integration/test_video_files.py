@@ -9,9 +9,7 @@ from support import media
 from support.media import VideoSpec
 from support.reading import opened, read
 
-from mpipeline.errors import ConfigError, Reason, SourceError
 from mpipeline.frame import PixelFormat
-from mpipeline.sources.video import VideoOptions, probe
 
 SPECS = {
     "h264": VideoSpec(),
@@ -209,21 +207,3 @@ def test_odd_file_names(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPat
 
     assert len(read(name).frames) == 30
     assert len(read(tmp_path / name).frames) == 30
-
-
-class TestProbe:
-    def test_tells_what_a_file_holds(self) -> None:
-        info = probe(VideoOptions(uri=str(media.video(SPECS["turned_left"]))))
-
-        assert (info.width, info.height, info.rate, info.frame_count) == (180, 320, 15.0, 30)
-        assert (info.codec, info.live) == ("h264", False)
-
-    def test_of_a_missing_file_is_an_error(self, tmp_path: Path) -> None:
-        with pytest.raises(SourceError) as caught:
-            probe(VideoOptions(uri=str(tmp_path / "none.mp4")))
-
-        assert caught.value.reason is Reason.NOT_FOUND
-
-    def test_leaves_live_streams_alone(self) -> None:
-        with pytest.raises(ConfigError):
-            probe(VideoOptions(uri="rtsp://127.0.0.1:1/x"))

@@ -13,7 +13,7 @@ CONFIG = """
 sources:
   - {name: made, kind: synthetic, width: 320, height: 200, count: 5}
   - {name: gate, uri: "rtsp://viewer:hunter2@10.0.0.1/x"}
-model: {target: "m:Model", confidence: 0.25}
+model: {target: "m:Model"}
 sinks:
   - {name: lines, kind: jsonl, path: out.jsonl}
 """
@@ -41,16 +41,15 @@ def test_prints_the_plan(config: Path, capsys: pytest.CaptureFixture[str]) -> No
     assert "latest" in lines["gate"]
     assert "block / drop_oldest" in lines["lines"]
     assert "m:Model" in lines["model"]
-    assert "0.25" in lines["model"]
     assert "MiB of" in lines["shared"]
     assert "hunter2" not in said
 
 
 def test_overrides_count(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    arguments = ["check", str(config), "--set", "model.confidence=0.75", "--name", "night"]
+    arguments = ["check", str(config), "--set", "sources.made.width=640", "--name", "night"]
     assert main(arguments) == 0
     said = capsys.readouterr().out
-    assert "0.75" in said
+    assert "640x200" in said
     assert "night" in said
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from mpipeline import __version__, cli
 from mpipeline.cli import COMMANDS, main
-from mpipeline.errors import ConfigError, RunExists, SharedMemoryFull, WorkerFailed
+from mpipeline.errors import ConfigError, RunExists, SharedMemoryFull
 
 
 def test_version_and_help(capsys: pytest.CaptureFixture[str]) -> None:
@@ -44,7 +44,6 @@ def test_wrong_usage_is_2(arguments: list[str], capsys: pytest.CaptureFixture[st
         (ConfigError("wrong"), 78),
         (RunExists("wrong"), 78),
         (SharedMemoryFull("wrong"), 78),
-        (WorkerFailed("wrong"), 1),
         (KeyboardInterrupt(), 130),
     ],
 )

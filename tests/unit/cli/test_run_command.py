@@ -67,8 +67,8 @@ def stand_in(monkeypatch: pytest.MonkeyPatch) -> type[StandIn]:
 
 
 def test_a_config_file_with_overrides(config: str) -> None:
-    made = parsed(config, "--set", "model.confidence=0.5", "--name", "night", "--model", "other:Model")
-    assert (made.name, made.model.confidence, made.model.target) == ("night", 0.5, "other:Model")
+    made = parsed(config, "--set", "model.threads=3", "--name", "night", "--model", "other:Model")
+    assert (made.name, made.model.threads, made.model.target) == ("night", 3, "other:Model")
 
 
 def test_videos_and_a_model(tmp_path: Path) -> None:

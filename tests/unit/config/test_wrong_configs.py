@@ -46,6 +46,11 @@ WRONG: list[tuple[str, str, list[tuple[str, str, str]]]] = [
             ("1:1", "sinks", "at least one sink"),
         ],
     ),
+    (
+        "threshold for own code",
+        SOURCE + 'model: {target: "m:M", confidence: 0.5}\n' + SINKS,
+        [("3:24", "model.confidence", "not for backend 'python'")],
+    ),
     ("unknown part", GOOD + "batchin: {}\n", [("6:1", "batchin", "unknown key; did you mean 'batching'?")]),
     ("number as key", GOOD + "1: 2\n", [("6:1", "[1]", "unknown key")]),
     ("key twice", GOOD + "name: a\nname: b\n", [("7:1", "name", "key given twice, here and in line 6")]),

@@ -196,3 +196,34 @@ def test_a_later_run_of_the_same_name_is_another_incarnation(tmp_path: Path) -> 
     second = RunDirectory(tmp_path, "a")
     assert run_directory.incarnation(tmp_path, "a") not in ((0, 0), known)
     second.close()
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o770])
+def test_a_root_that_others_can_write_is_refused(tmp_path: Path, mode: int) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    root.chmod(mode)
+    with pytest.raises(ConfigError, match="can be written by others: set MPIPELINE_RUN_ROOT"):
+        RunDirectory(root, "a")
+
+
+def test_a_sticky_root_such_as_tmp_is_taken(tmp_path: Path) -> None:
+    root = tmp_path / "root"
+    root.mkdir()
+    root.chmod(0o1777)
+    (root / "b").write_text("in the way")
+    with pytest.raises(ConfigError, match="cannot make the run directory"):
+        RunDirectory(root, "b")
+    RunDirectory(root, "a").close()
+
+
+def test_a_root_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    RunDirectory(tmp_path, "a").close()
+    monkeypatch.setattr(os, "getuid", lambda: 54321)
+    if tmp_path.stat().st_uid != 0:
+        with pytest.raises(ConfigError, match="belongs to somebody else"):
+            RunDirectory(tmp_path, "a")
+    tmp_path.chmod(0o702)
+    with pytest.raises(ConfigError):
+        RunDirectory(tmp_path, "a")
+    tmp_path.chmod(0o700)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import psutil
+import pytest
 from support import runs
 from support.command import Workplace
 from support.leftovers import wait_until
@@ -47,6 +48,35 @@ class Parent:
     def close(self):
         self.child.kill()
         self.child.wait()
+"""
+
+LEAVING = """
+import os, sys
+from pathlib import Path
+
+class Leaving:
+    wants_frames = False
+
+    def write(self, prediction, frame):
+        if prediction.frame.frame_id == 10 and not Path("left").exists():
+            Path("left").touch()
+            {leave}(0)
+        with open("mine.txt", "a") as file:
+            print(prediction.frame.frame_id, file=file)
+"""
+
+SLOW = """
+import os, time
+from pathlib import Path
+
+class Slow:
+    wants_frames = False
+
+    def write(self, prediction, frame):
+        if not Path("go").exists():
+            time.sleep(0.3)
+        with open("mine.txt", "a") as file:
+            print(os.getpid(), prediction.frame.frame_id, file=file)
 """
 
 
@@ -107,3 +137,31 @@ def test_what_a_killed_sink_has_started_does_not_outlive_it(place: Workplace) ->
     wait_until(lambda: not child.is_running(), "the end of the sink's child")
     run.signal(2)
     assert run.wait() == 0
+
+
+@pytest.mark.parametrize("leave", ["sys.exit", "os._exit"])
+def test_one_that_ends_its_process_as_if_all_were_done_is_started_again(place: Workplace, leave: str) -> None:
+    place.write("leaving.py", LEAVING.format(leave=leave))
+    leaving = {"kind": "python", "target": "leaving:Leaving"}
+    run = place.run(runs.config(runs.clip("a", 60), sinks=(leaving, runs.JSONL)))
+    assert run.wait() == 0
+    assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=60)
+    assert {int(line) for line in (place.folder / "mine.txt").read_text().splitlines()} == set(range(1, 61))
+    [restart] = run.events("worker_restart")
+    assert restart["worker"] == "sink:python"
+
+
+def test_a_slow_one_hears_the_supervisor_between_its_deliveries(place: Workplace) -> None:
+    place.write("slow.py", SLOW)
+    run = place.run(runs.config(runs.clip("a", 30), sinks=({"kind": "python", "target": "slow:Slow"}, runs.JSONL)))
+    written = place.folder / "mine.txt"
+    run.wait_until(lambda: runs.count_lines(written) >= 2, "2 predictions")
+    first = run.worker("sink:python")
+    first.terminate()
+    run.wait_for("worker_restart", worker="sink:python")
+    (place.folder / "go").touch()
+    assert run.wait() == 0
+    lines = [tuple(map(int, line.split())) for line in written.read_text().splitlines()]
+    assert sum(pid == first.pid for pid, _ in lines) < 20  # all 30 are on their way to it at once
+    assert {frame_id for _, frame_id in lines} == set(range(1, 31))
+    assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=30)

@@ -82,3 +82,15 @@ def test_a_signal_while_a_worker_waits_for_its_restart(place: Workplace) -> None
     run.signal(signal.SIGINT)
     run.wait()
     assert run.events("stopping")
+
+
+@pytest.mark.parametrize("name", ["decoder:a", "inference", "sink:jsonl"])
+def test_a_worker_that_is_told_to_end_by_somebody_else_is_started_again(place: Workplace, name: str) -> None:
+    run = place.run(runs.config(runs.clip("a", 400), detector="Held"))
+    run.wait_until(lambda: runs.count_lines(place.folder / "out.jsonl") >= 10, "10 lines")
+    run.worker(name).terminate()
+    run.wait_for("worker_restart", worker=name)
+    (place.folder / "go").touch()
+    assert run.wait() == 0
+    assert run.events("terminated", worker=name)
+    assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=400)

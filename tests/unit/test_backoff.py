@@ -47,3 +47,11 @@ def test_very_many_attempts_do_not_overflow() -> None:
     backoff = Backoff(0.5, 30.0, rng=Upper())
     backoff.attempts = 1_000_000
     assert backoff.next() == 30.0
+
+
+@settings(deadline=None)
+@given(seed=st.integers(), limit=st.floats(0.001, 100))
+def test_the_longest_pause_is_near_the_limit_and_no_attempt(seed: int, limit: float) -> None:
+    backoff = Backoff(0.001, limit, rng=random.Random(seed))
+    assert limit / 2 <= backoff.longest() <= limit
+    assert backoff.attempts == 0

@@ -152,3 +152,43 @@ def test_before_and_after_its_life(bench: Bench) -> None:
     for state, over in ((ProcessState.EXITED, True), (ProcessState.FATAL, True), (ProcessState.BACKOFF, False)):
         child.state = state
         assert child.is_over is over
+
+
+def test_a_line_that_json_cannot_take_in_is_kept_as_text(bench: Bench) -> None:
+    bench.start(code=1)
+    bench.say("[" * 60_000 + "\n" + line("and on"))
+    bench.child.read_stderr()
+    bench.end()
+    assert list(bench.child.tail) == ["[" * 60_000, "and on"]
+
+
+def test_signals_without_a_name_have_a_number(bench: Bench) -> None:
+    bench.start(code=-40)
+    bench.end()
+    assert bench.child.describe_exit() == "was killed by signal 40"
+
+
+@pytest.mark.parametrize("told", [True, False])
+def test_a_failure_shows_no_credentials(bench: Bench, told: bool) -> None:
+    words = "cannot open rtsp://admin:secret@cam/1"
+    bench.start(code=1)
+    if told:
+        bench.child.bye = Bye("FAILED", "failed", words)
+    else:
+        bench.say(words + "\n")
+    bench.end()
+    assert "secret" not in bench.child.describe_exit()
+    assert "cam/1" in bench.child.describe_exit()
+
+
+def test_tells_when_stderr_is_closed(bench: Bench) -> None:
+    bench.start()
+    assert bench.child.read_stderr()
+    bench.say("last")
+    assert bench.child.read_stderr()
+    bench.end()
+    assert list(bench.child.tail) == ["last"]
+    bench.start()
+    os.close(bench.writing)
+    assert not bench.child.read_stderr()
+    bench.child.reap()

@@ -3,76 +3,13 @@
 from __future__ import annotations
 
 import os
-import uuid
 from collections.abc import Iterator
-from pathlib import Path
-from typing import Any
 
 import pytest
-from support.children import FakeChild
+from support.membership import BIG, Bench, kinds
 
-from mpipeline.config import RunConfig
-from mpipeline.errors import SharedMemoryFull
-from mpipeline.frame import FrameFormat, PixelFormat
-from mpipeline.messages import (
-    Bye,
-    Hello,
-    Ready,
-    Refused,
-    RingAttached,
-    RingGranted,
-    RingRequest,
-    Role,
-    SinkAdded,
-    SinkRemoved,
-    SourceEnded,
-    Start,
-)
-from mpipeline.ring.descriptor import RingDescriptor
-from mpipeline.supervisor import rings
+from mpipeline.messages import Bye, Hello, Ready, Refused, Role, SinkAdded, SinkRemoved, SourceEnded, Start
 from mpipeline.supervisor.child import ProcessState
-from mpipeline.supervisor.membership import Membership
-from mpipeline.supervisor.plan import make_plan
-from mpipeline.transport.run_directory import Endpoints
-
-SMALL, BIG = FrameFormat(PixelFormat.GRAY8, 16, 16), FrameFormat(PixelFormat.GRAY8, 64, 16)
-CONFIG = {
-    "sources": [{"name": "a", "kind": "synthetic"}],
-    "model": {"target": "m:M"},
-    "sinks": [{"name": "x", "kind": "python", "target": "m:X"}, {"name": "y", "kind": "python", "target": "m:Y"}],
-}
-
-
-class Bench:
-    """A membership with children that are not ready yet."""
-
-    def __init__(self) -> None:
-        plan = make_plan(RunConfig.from_mapping(CONFIG))
-        self.children: Any = {w.name: FakeChild(w, ready=None) for w in plan.workers}
-        self.sent: list[tuple[str, Any]] = []
-        self.made = Membership(plan, self.children, Endpoints(Path("/run")), uuid.uuid4().hex[:12], self._send)
-
-    def _send(self, identity: str, message: Any) -> bool:
-        self.sent.append((identity, message))
-        return True
-
-    def ready(self, name: str, **facts: Any) -> None:
-        child = self.children[name]
-        child.ready = Ready(facts)
-        self.made.welcome(child, child.ready)
-
-    def all_ready(self) -> None:
-        for name in ("inference", "sink:x", "sink:y"):
-            self.ready(name, wants_frames=name == "sink:y")
-
-    def request(self, format: FrameFormat = SMALL, live: bool = False) -> None:
-        descriptor = RingDescriptor("", "a", 0, 0, format)
-        self.made.request(self.children["decoder:a"], RingRequest(descriptor, live, 0))
-        self.made.serve(0)
-
-    def take(self) -> list[tuple[str, Any]]:
-        taken, self.sent = self.sent, []
-        return taken
 
 
 @pytest.fixture
@@ -80,10 +17,6 @@ def bench() -> Iterator[Bench]:
     made = Bench()
     yield made
     made.made.close()
-
-
-def kinds(sent: list[tuple[str, Any]]) -> list[tuple[str, str]]:
-    return [(identity, type(message).__name__) for identity, message in sent]
 
 
 def test_hello_gets_the_workers_own_part(bench: Bench) -> None:
@@ -134,38 +67,6 @@ def test_strangers_are_refused_with_the_reason(bench: Bench, identity: str, hell
     assert words in refused.message
 
 
-def test_no_ring_before_every_sink_is_ready(bench: Bench) -> None:
-    bench.ready("inference")
-    bench.ready("sink:x", wants_frames=False)
-    bench.request()
-    assert "RingGranted" not in {kind for _, kind in kinds(bench.take())}
-    bench.ready("sink:y", wants_frames=True)
-    bench.made.serve(0)
-    assert kinds(bench.take()) == [
-        ("inference#1", "SinkAdded"),
-        ("inference#1", "RingAttached"),
-        ("sink:y#1", "RingAttached"),
-        ("decoder:a#1", "RingGranted"),
-    ]
-
-
-def test_a_sink_that_has_failed_is_not_waited_for(bench: Bench) -> None:
-    bench.ready("inference")
-    bench.ready("sink:x")
-    bench.children["sink:y"].state = ProcessState.FATAL
-    bench.request()
-    assert kinds(bench.take())[-1] == ("decoder:a#1", "RingGranted")
-
-
-@pytest.mark.parametrize("live", [True, False])
-def test_delivery_follows_the_stream(bench: Bench, live: bool) -> None:
-    bench.all_ready()
-    bench.take()
-    bench.request(live=live)
-    messages = [message for _, message in bench.take()]
-    assert [m.every_frame for m in messages if isinstance(m, RingAttached | RingGranted)] == [not live] * 3
-
-
 def test_a_restarted_inference_hears_of_all_that_is_there(bench: Bench) -> None:
     bench.all_ready()
     bench.request()
@@ -189,37 +90,6 @@ def test_a_worker_that_is_over_is_not_waited_for_any_more(bench: Bench) -> None:
     bench.made.farewell(bench.children["decoder:a"])
     bench.made.farewell(bench.children["sink:y"])
     assert bench.take() == [("inference#1", SourceEnded("a", 0)), ("inference#1", SinkRemoved("y"))]
-
-
-def test_an_old_ring_is_retired_for_its_readers_and_its_decoder(bench: Bench) -> None:
-    bench.all_ready()
-    bench.request()
-    bench.request(BIG)
-    bench.take()
-    bench.made.serve(0)
-    assert kinds(bench.take()) == [(who, "RingRetired") for who in ("inference#1", "sink:y#1", "decoder:a#1")]
-
-
-def test_the_request_of_a_dead_decoder_is_forgotten(bench: Bench) -> None:
-    bench.ready("inference")
-    bench.request()
-    bench.made.interrupted(bench.children["decoder:a"])
-    bench.ready("sink:x")
-    bench.ready("sink:y")
-    bench.take()
-    bench.made.serve(0)
-    assert bench.take() == []
-
-
-def test_no_memory_is_told_to_the_decoder(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(*_: object) -> None:
-        raise SharedMemoryFull("no room; --shm-size")
-
-    bench.all_ready()
-    bench.take()
-    monkeypatch.setattr(rings, "create_ring", full)
-    bench.request()
-    assert bench.take() == [("decoder:a#1", Refused("no room; --shm-size"))]
 
 
 def test_an_attached_program_comes_and_goes(bench: Bench) -> None:

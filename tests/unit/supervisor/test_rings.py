@@ -157,3 +157,16 @@ def test_no_room_leaves_all_as_it_was(rings: Rings, monkeypatch: pytest.MonkeyPa
         grant(rings, BIG)
     assert [d for d, _ in rings.descriptors()] == [old]
     assert grant(rings) == old
+
+
+def test_older_rings_are_counted_until_they_are_retired(rings: Rings) -> None:
+    assert rings.older("a") == 0
+    grant(rings)
+    grant(rings)
+    assert rings.older("a") == 0
+    grant(rings, BIG)
+    grant(rings, SMALL)
+    rings.grant("b", SMALL, 3, True, 0)
+    assert (rings.older("a"), rings.older("b")) == (2, 0)
+    rings.retire(0)
+    assert rings.older("a") == 0

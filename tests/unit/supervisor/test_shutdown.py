@@ -1,55 +1,18 @@
-"""The end of a run, by itself and by Ctrl-C, with workers that hang, wait for a restart, or come back."""
+"""The end of a run, by itself and by Ctrl-C, with workers that load, wait for a restart, or come back."""
 
 from __future__ import annotations
 
 import signal
 
 import pytest
-from support.children import FakeChild, child
+from support.children import FakeChild
+from support.ending import Run
 
-from mpipeline.clock import NS_PER_S
-from mpipeline.messages import Role
+from mpipeline.messages import Heartbeat
 from mpipeline.supervisor.child import ProcessState
-from mpipeline.supervisor.shutdown import Phase, Shutdown
+from mpipeline.supervisor.shutdown import Phase
 
-TERM, KILL = signal.SIGTERM, signal.SIGKILL
-
-
-class Run:
-    """Two decoders, inference, two sinks; `obedient` ones end when they are asked to."""
-
-    def __init__(self, obedient: bool = True, stop_timeout: float = 10.0) -> None:
-        roles = [(Role.SINK, "x"), (Role.SINK, "y"), (Role.INFERENCE, ""), (Role.DECODER, "a"), (Role.DECODER, "b")]
-        made = [child(role, name) for role, name in roles]
-        self.x, self.y, self.inference, self.a, self.b = made
-        self.children = {one.name: one for one in made}
-        self.asked: list[str] = []
-        self.buried: list[str] = []
-        self.stubborn: set[str] = set() if obedient else set(self.children)
-        self.now = 100 * NS_PER_S
-        self.stops = 0
-        self.shutdown = Shutdown(stop_timeout, self.children, self._drain, self._farewell)  # type: ignore[arg-type]
-
-    def _farewell(self, one: FakeChild) -> None:  # type: ignore[override]
-        self.buried.append(one.name)
-
-    def _drain(self, one: FakeChild) -> None:  # type: ignore[override]
-        self.asked.append(one.identity)
-        if one.name not in self.stubborn:
-            one.exit()
-
-    def pass_time(self, seconds: float) -> None:
-        """In steps of a tenth of a second, as the supervisor looks."""
-        for _ in range(round(seconds * 10)):
-            self.now += NS_PER_S // 10
-            self.shutdown.advance(self.now, self.stops)
-
-    def look(self) -> None:
-        self.shutdown.advance(self.now, self.stops)
-
-    @property
-    def phase(self) -> Phase:
-        return self.shutdown.phase
+KILL = signal.SIGKILL
 
 
 def test_nothing_happens_while_a_source_flows() -> None:
@@ -100,75 +63,6 @@ def test_each_is_asked_once() -> None:
     run.stops = 1
     run.pass_time(1)
     assert run.asked == ["decoder:a#1", "decoder:b#1"]
-
-
-def test_a_hanging_decoder_is_killed_soon() -> None:
-    run = Run()
-    run.stubborn = {"decoder:a"}
-    run.a.dies_of = (KILL,)
-    run.stops = 1
-    run.pass_time(3)
-    assert run.a.signals == [KILL]
-    assert run.phase is Phase.OVER
-
-
-@pytest.mark.parametrize(("role", "name"), [("inference", "inference"), ("x", "sink:x")])
-def test_a_hanging_worker_is_pressed_with_term_then_kill(role: str, name: str) -> None:
-    run = Run(stop_timeout=10)
-    hanging: FakeChild = getattr(run, role)
-    run.stubborn = {name}
-    hanging.dies_of = (KILL,)
-    run.stops = 1
-    run.pass_time(9.8)
-    assert hanging.signals == []
-    run.pass_time(0.7)
-    assert hanging.signals == [TERM]
-    run.pass_time(1)
-    assert hanging.signals == [TERM, KILL]
-    assert run.phase is Phase.OVER
-
-
-def test_term_is_enough_for_one_that_listens() -> None:
-    run = Run()
-    run.stubborn = {"inference"}
-    run.stops = 1
-    run.pass_time(20)
-    assert run.inference.signals == [TERM]
-    assert run.phase is Phase.OVER
-
-
-def test_stopped_while_inference_drains_by_itself_sets_a_deadline() -> None:
-    run = Run()
-    run.stubborn = {"inference"}
-    run.a.exit()
-    run.b.exit()
-    run.pass_time(60)
-    run.stops = 1
-    run.pass_time(9)
-    assert run.inference.signals == []
-    run.pass_time(3)
-    assert run.inference.signals == [TERM]
-
-
-def test_stopped_twice_ends_everyone_at_once() -> None:
-    run = Run(obedient=False)
-    run.stops = 1
-    run.look()
-    run.stops = 2
-    run.look()
-    assert run.phase is Phase.OVER
-    assert all(one.signals == [KILL] for one in run.children.values())
-    run.stops = 3
-    run.look()
-    assert run.phase is Phase.OVER
-
-
-def test_stopped_twice_between_two_looks() -> None:
-    run = Run(obedient=False)
-    run.stops = 2
-    run.look()
-    assert run.phase is Phase.OVER
-    assert all(one.signals == [KILL] for one in run.children.values())
 
 
 def test_a_decoder_that_waits_for_its_restart_is_let_go() -> None:
@@ -234,27 +128,6 @@ def test_a_decoder_that_crashes_while_it_stops_is_not_needed_any_more() -> None:
     assert not run.shutdown.abandons(run.x)  # type: ignore[arg-type]
 
 
-def test_who_was_terminated_is_not_started_again() -> None:
-    run = Run()
-    run.stubborn = {"inference"}
-    run.inference.dies_of = ()
-    run.stops = 1
-    run.pass_time(11)
-    assert run.inference.signals[0] == TERM
-    assert run.shutdown.abandons(run.inference)  # type: ignore[arg-type]
-
-
-@pytest.mark.parametrize("failed", [["inference"], ["x", "y"]])
-def test_a_run_that_cannot_go_on_ends(failed: list[str]) -> None:
-    run = Run()
-    run.stubborn = {"decoder:a"}  # hangs in a network read
-    for role in failed:
-        getattr(run, role).state = ProcessState.FATAL
-    run.pass_time(3)
-    assert run.phase is Phase.OVER
-    assert run.a.signals == [KILL]
-
-
 def test_one_sink_of_two_may_fail() -> None:
     run = Run()
     run.x.state = ProcessState.FATAL
@@ -282,6 +155,18 @@ def test_a_stop_while_the_model_loads_does_not_wait_for_it() -> None:
     assert not run.shutdown.cut_short
 
 
+@pytest.mark.parametrize(("published", "cut_short"), [(0, False), (5, True)])
+def test_frames_that_a_model_never_got_to_see_are_told(published: int, cut_short: bool) -> None:
+    run = Run()
+    run.inference.state, run.inference.ready = ProcessState.STARTING, None
+    run.b.heartbeat = Heartbeat(published, {}, "STREAMING")
+    run.stops = 1
+    run.pass_time(1)
+    assert run.phase is Phase.OVER
+    assert run.inference.signals == [KILL]
+    assert run.shutdown.cut_short is cut_short
+
+
 def test_a_successor_that_loads_during_a_stop_is_waited_for() -> None:
     """It takes back what its predecessor left unfinished."""
     run = Run()
@@ -290,16 +175,6 @@ def test_a_successor_that_loads_during_a_stop_is_waited_for() -> None:
     run.pass_time(1)
     assert run.phase is Phase.INFERENCE
     assert run.inference.signals == []
-
-
-def test_work_that_was_given_up_is_told() -> None:
-    run = Run()
-    run.stubborn, run.x.dies_of = {"sink:x"}, (KILL,)
-    run.stops = 1
-    run.pass_time(20)
-    assert run.phase is Phase.OVER
-    assert run.x.signals == [TERM, KILL]
-    assert run.shutdown.cut_short
 
 
 def test_a_decoder_that_waits_for_its_restart_is_given_up_with_notice() -> None:

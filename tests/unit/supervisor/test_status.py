@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pytest
 from support.children import child
 
 from mpipeline.clock import NS_PER_S
@@ -56,6 +57,25 @@ def test_a_stream_that_flows() -> None:
 def test_a_stream_whose_decoder_is_silent_is_stalled() -> None:
     (source,) = status(heartbeat=Heartbeat(1, {}, "STREAMING"), heard_ns=NOW - 3 * NS_PER_S).sources
     assert (source.state, source.reason) == ("STALLED", "stalled")
+
+
+@pytest.mark.parametrize(
+    ("rate", "silence_s", "state"),
+    [
+        (0.0, 1.9, "STREAMING"),
+        (0.0, 2.1, "STALLED"),
+        (25.0, 1.9, "STREAMING"),
+        (25.0, 2.1, "STALLED"),
+        (0.5, 7.9, "STREAMING"),
+        (0.5, 8.1, "STALLED"),
+    ],
+)
+def test_a_stream_of_few_frames_may_be_silent_for_longer(rate: float, silence_s: float, state: str) -> None:
+    ring = RingDescriptor("", "a", 0, 0, FrameFormat(PixelFormat.I420, 64, 48))
+    heard = NOW - int(silence_s * NS_PER_S)
+    beat = Heartbeat(1, {}, "STREAMING")
+    (source,) = status(stream=RingRequest(ring, True, 0, rate), heartbeat=beat, heard_ns=heard).sources
+    assert source.state == state
 
 
 def test_the_last_words_count_more_than_the_last_heartbeat() -> None:

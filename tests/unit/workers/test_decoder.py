@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.decoding import Bench
 
+from mpipeline.clock import NS_PER_S
 from mpipeline.errors import Reason, SourceError
 from mpipeline.messages import StreamState
 from mpipeline.testing.fakes import FakeSource, FakeSourceOptions, level_of
@@ -110,6 +111,14 @@ def test_a_refused_password_is_not_tried_again(bench: Callable[..., Bench]) -> N
     made.run()
     assert (made.loop.state, made.loop.reason) == (StreamState.FAILED, "auth_failed")
     assert len(made.made) == 1
+
+
+def test_a_refused_password_that_may_come_right_is_tried_seldom(bench: Callable[..., Bench]) -> None:
+    made = bench(FakeSourceOptions(live=True, refuses_with=Reason.AUTH_FAILED))
+    before = made.clock.monotonic_ns()
+    made.run(until=lambda: len(made.made) == 3, steps=20_000)
+    assert made.clock.monotonic_ns() - before >= 2 * 15 * NS_PER_S
+    assert made.loop.reason == "auth_failed"
 
 
 def test_stopped_while_it_waits(bench: Callable[..., Bench]) -> None:

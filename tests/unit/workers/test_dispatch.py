@@ -189,3 +189,17 @@ def test_closing_leaves_the_slots_held() -> None:
     lease = bench.publish(1)
     bench.made.close()
     assert lease.released == 0
+
+
+def test_what_is_given_up_at_the_end_is_counted() -> None:
+    bench = Bench(PLAIN, LOSSY)
+    bench.publish(1, every_frame=False)
+    bench.publish(2, every_frame=True)
+    bench.made.give_up_lossy()
+    bench.made.give_up_lossy()
+    counts = {key: n for key, n in bench.recorder.snapshot().items() if "drain" in key}
+    assert counts == {
+        "predictions_dropped{reason=drain,sink=plain}": 1,
+        "predictions_dropped{reason=drain,sink=lossy}": 1,
+    }
+    assert not bench.made.is_idle(lossless_only=True)  # what must arrive still waits

@@ -144,3 +144,16 @@ def test_a_queue_of_nothing_but_ends_drops_nothing() -> None:
     made = outlet(queue=1)
     made.offer(item(0), every_frame=False)
     assert made.offer(item(1, "b"), every_frame=False) is None
+
+
+def test_what_is_not_fetched_by_the_end_is_given_up_unless_it_must_arrive() -> None:
+    wire, made = Wire(), outlet()
+    made.offer(item(1, "file"), every_frame=True)
+    for n in (1, 2, 0):
+        made.offer(item(n), every_frame=False)
+    assert made.give_up_lossy() == 2  # an end is no prediction
+    assert made.give_up_lossy() == 0
+    assert not made.is_idle(lossless_only=True)
+    made.update(status(0, 9))
+    made.send(wire)
+    assert wire.sent == [b"file1"]

@@ -1,0 +1,44 @@
+"""When a source is tried again: pauses, refused passwords, giving up."""
+
+from __future__ import annotations
+
+import random
+
+import pytest
+
+from mpipeline.backoff import Backoff
+from mpipeline.clock import ManualClock
+from mpipeline.workers.attempts import Attempts
+
+LIMIT = 30.0
+
+
+def attempts(seed: int = 1) -> tuple[Attempts, ManualClock]:
+    clock = ManualClock()
+    return Attempts(Backoff(0.5, LIMIT, rng=random.Random(seed)), clock), clock
+
+
+@pytest.mark.parametrize("seed", range(20))
+def test_a_refused_password_is_tried_seldom_from_the_first(seed: int) -> None:
+    made, clock = attempts(seed)
+    for _ in range(3):
+        pause = made.failed(finite=False, progress=False, refused=True)
+        assert pause is not None
+        assert LIMIT / 2 <= pause <= LIMIT
+        assert made.wait_s() == pytest.approx(pause)
+        clock.advance(pause)
+        assert made.wait_s() == pytest.approx(0.0, abs=1e-6)
+
+
+def test_other_failures_start_small_after_a_refused_password() -> None:
+    made, _ = attempts()
+    made.failed(finite=False, progress=False, refused=True)
+    pause = made.failed(finite=False, progress=False)
+    assert pause is not None
+    assert pause <= 0.5
+
+
+def test_a_finite_source_is_given_up_when_its_password_is_refused_again_and_again() -> None:
+    made, _ = attempts()
+    pauses = [made.failed(finite=True, progress=False, refused=True) for _ in range(5)]
+    assert [pause is None for pause in pauses] == [False] * 4 + [True]

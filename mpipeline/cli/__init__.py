@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 import sys
 from collections.abc import Sequence
 
@@ -18,26 +19,30 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Entry of the command; returns the exit code: 0 done, 65 a source failed, 75 try again, 78 configuration."""
     import importlib
 
+    for name in ("stdout", "stderr"):  # closed by a daemon or a cron job
+        if getattr(sys, name) is None:
+            setattr(sys, name, open(os.devnull, "w", encoding="utf-8"))  # noqa: SIM115 - open until the process ends
     given = list(sys.argv[1:] if arguments is None else arguments)
     parser = argparse.ArgumentParser(
         prog="mpipeline",
         description="Runs vision models over many video sources at once.",
         epilog="mpipeline COMMAND --help tells more of each command. Exit codes: 0 done, 65 a source failed for good, "
-        "75 temporary failure, 78 wrong configuration, 1 anything else.",
+        "75 temporary failure, 78 wrong configuration, 2 wrong arguments, 130 interrupted before the start, "
+        "1 anything else.",
     )
     parser.add_argument("--version", action="version", version=f"mpipeline {_version()}")
     subparsers = parser.add_subparsers(dest="command", metavar="COMMAND", required=True)
     chosen = next((word for word in given if not word.startswith("-")), None)
-    for name, (module_name, help_text) in COMMANDS.items():
-        sub = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
-        if name == chosen:
-            module = importlib.import_module(module_name)
-            module.add_arguments(sub)
-            sub.set_defaults(run=module.command)
-    options = parser.parse_args(given)
     from mpipeline.errors import MpipelineError
 
     try:
+        for name, (module_name, help_text) in COMMANDS.items():
+            sub = subparsers.add_parser(name, help=help_text, description=help_text[0].upper() + help_text[1:] + ".")
+            if name == chosen:
+                module = importlib.import_module(module_name)
+                module.add_arguments(sub)
+                sub.set_defaults(run=module.command)
+        options = parser.parse_args(given)
         code: int = options.run(options)
     except MpipelineError as error:
         print(f"mpipeline: {error}", file=sys.stderr)

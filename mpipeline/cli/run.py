@@ -81,7 +81,9 @@ def run_config(config: RunConfig, level: str, *, json: bool, progress: bool) -> 
     """Runs a config with progress on stderr and Ctrl-C handled; returns the exit code."""
     log.configure(json=json, level=level)
     pipeline = Pipeline(config, level)
-    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM)}
+    previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+    if previous[signal.SIGHUP] is signal.SIG_IGN:  # under nohup it stays that way
+        del previous[signal.SIGHUP]
     for number in previous:
         signal.signal(number, lambda *_: pipeline.stop())
     clock = SystemClock()

@@ -29,6 +29,46 @@ def missing_files(document: Document, directory: Path | None = None) -> Iterator
             yield from _missing(document, ("sources", index, "uri"), source["uri"], directory, want_file=False)
 
 
+def overwritten_files(document: Document) -> Iterator[Problem]:
+    """Every sink whose file is one that the run reads, or that another sink writes."""
+    data = document.data if isinstance(document.data, dict) else {}
+    sources = [one for one in _list(data, "sources") if isinstance(one, dict)]
+    found = data.get("model")
+    model: dict[Any, Any] = found if isinstance(found, dict) else {}
+    read = {_identity(one["uri"]): "a source of this run" for one in sources if isinstance(one.get("uri"), str)}
+    if isinstance(model.get("path"), str):
+        read[_identity(model["path"])] = "the model file"
+        read[_identity(os.path.splitext(model["path"])[0] + ".yaml")] = "the model's sidecar file"
+    if document.file is not None:
+        read[_identity(document.file)] = "this config file"
+    names = [str(one.get("name") or Path(str(one.get("uri", ""))).stem) for one in sources]
+    written: dict[str, int] = {}
+    sinks = _list(data, "sinks")
+    for index, sink in enumerate(sinks):
+        if not isinstance(sink, dict) or not isinstance(sink.get("path"), str) or sink in sinks[:index]:
+            continue  # one that is given twice is told of elsewhere
+        for path in dict.fromkeys(sink["path"].replace("{source}", name) for name in names or [""]):
+            identity = _identity(path)
+            taken = read.get(identity, f"what sinks[{written[identity]}] writes" if identity in written else "")
+            if taken:
+                yield Problem(("sinks", index, "path"), f"would overwrite {taken}: {show(path)}")
+                break
+            written[identity] = index
+
+
+def _list(data: dict[Any, Any], key: str) -> list[Any]:
+    found = data.get(key)
+    return found if isinstance(found, list) else []
+
+
+def _identity(path: str) -> str:
+    """The same text for every name of one file."""
+    try:
+        return os.path.realpath(Path(path).expanduser())
+    except (OSError, ValueError, RuntimeError):
+        return path
+
+
 def _is_file(source: dict[Any, Any]) -> bool:
     """Whether the uri is a plain path: it has no scheme, and the kind is the one that reads files of that name."""
     if not source["uri"] or _SCHEME.match(source["uri"]):

@@ -35,6 +35,7 @@ class Document:
     def __init__(self, data: Any, root: Place | None = None) -> None:
         self.data = data
         self.places = Places(root)
+        self.file: str | None = None  # where it was read from
         self.shown: dict[KeyPath, str] = {}
         self.problems: list[Problem] = []
         self._secrets: list[tuple[str, str]] = []

@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 from mpipeline.config import names
-from mpipeline.config.checks import missing_files
+from mpipeline.config.checks import missing_files, overwritten_files
 from mpipeline.config.document import Document, parse, show
 from mpipeline.config.locate import Place, Problem
 from mpipeline.config.overrides import apply_overrides
@@ -27,6 +27,7 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, sinks_required: bo
     thing that is wrong, beginning with file, line, column and key.
     """
     document = parse(_text_of(path), Place(str(path), 1, 1))
+    document.file = str(path)
     if document.data is None and not overrides:
         raise ConfigError(f"{path}:1:1: empty; expected at least 'sources' and 'model'")
     if document.data is not None and not isinstance(document.data, dict):
@@ -72,7 +73,7 @@ def _finished(
     if isinstance(data, dict) and data.get("name") is None:
         data = {**data, "name": name}
     config, problems = validated(RunConfig, data, document.shown, document.scrub)
-    problems += _without(problems, list(missing_files(document, directory)))
+    problems += _without(problems, [*missing_files(document, directory), *overwritten_files(document)])
     if sinks_required and isinstance(data, dict) and data.get("sinks", []) in ([], None):
         message = "missing; expected at least one sink, such as {kind: jsonl, path: predictions.jsonl}"
         problems.append(Problem(("sinks",), message))

@@ -73,9 +73,9 @@ class RingReader:
             return None
         return Lease(Frame(meta, self.descriptor.format, self._planes[slot], to_bgr), ref, ring, self.bit)
 
-    def skip(self, slot: int, sequence: int, mask: int | None = None) -> None:
+    def skip(self, slot: int, sequence: int, mask: int | None = None) -> bool:
         """Declines a frame, for itself or for all readers in the bit `mask`; nothing happens if it has expired."""
-        self._attachment.ring.skip(slot, sequence, 1 << self.bit if mask is None else mask)
+        return self._attachment.ring.skip(slot, sequence, 1 << self.bit if mask is None else mask)
 
     def pending(self) -> list[tuple[FrameRef, FrameMeta]]:
         """All frames that wait for this reader, oldest first."""

@@ -18,6 +18,7 @@ class StreamInfo:
     """What is known once a source is open.
 
     `live`: frames come at their own pace and cannot be read again (a camera), as opposed to a finite file.
+    `ends`: the end of a live source is the end, not a loss after which it is opened again.
     `rate` in Hz and `frame_count` are what the container declares; 0 if unknown, and neither is to be trusted.
     """
 
@@ -27,6 +28,7 @@ class StreamInfo:
     rate: float = 0.0
     frame_count: int = 0
     codec: str = ""
+    ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -74,6 +74,7 @@ class SyntheticSource:
             rate=options.rate,
             frame_count=options.count,
             codec="synthetic",
+            ends=bool(options.count),
         )
 
     def grab(self) -> GrabbedFrame | None:

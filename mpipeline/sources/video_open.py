@@ -11,6 +11,7 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator, model_valida
 
 from mpipeline.clock import NS_PER_S, Clock
 from mpipeline.errors import Reason
+from mpipeline.registry import suggestion
 from mpipeline.sources.video_errors import ffmpeg_error, source_error
 
 if TYPE_CHECKING:
@@ -19,6 +20,7 @@ if TYPE_CHECKING:
 
 _SCHEME = re.compile(r"(?P<scheme>[a-zA-Z][a-zA-Z0-9+.-]*):(?=//|[0-9@])")
 _LIVE_SCHEMES = {"rtsp", "rtsps", "rtmp", "rtmps", "rtp", "udp", "srt", "tcp"}
+_FINITE_SCHEMES = {"file", "http", "https", "hls", "hls+http", "hls+https", "ftp", "mmsh", "mmst"}
 _US_PER_S = 1_000_000
 _CLOSE_GRACE_S = 1.0  # the socket's own time-out stands behind the interrupt that ends a read
 
@@ -38,6 +40,15 @@ class VideoOptions(BaseModel):
     loop: bool = Field(False, description="begin again at the end of a file")
     threads: int = Field(0, ge=0, description="decoder threads; 0 chooses: up to 4 for files, at most 2 for streams")
     options: dict[str, str] = Field(default_factory=dict, description="further FFmpeg options, by FFmpeg's names")
+
+    @field_validator("uri")
+    @classmethod
+    def _known_scheme(cls, uri: str) -> str:
+        match = _SCHEME.match(uri)
+        if match is not None and match["scheme"].lower() not in _LIVE_SCHEMES | _FINITE_SCHEMES:
+            valid = sorted(_LIVE_SCHEMES | _FINITE_SCHEMES)
+            raise ValueError(f"unknown scheme {match['scheme']!r}{suggestion(match['scheme'].lower(), valid)}")
+        return uri
 
     @field_validator("uri")
     @classmethod

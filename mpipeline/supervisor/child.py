@@ -15,6 +15,7 @@ from pathlib import Path
 
 import mpipeline
 from mpipeline.credentials import redact
+from mpipeline.errors import EXIT_FAILED
 from mpipeline.messages import Bye, Heartbeat, Ready
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.supervisor.restart import RestartPolicy
@@ -89,6 +90,11 @@ class Child:
     def is_over(self) -> bool:
         """Whether it has ended and will not be started again."""
         return self.state in (ProcessState.EXITED, ProcessState.FATAL)
+
+    @property
+    def has_refused_to_open(self) -> bool:
+        """Whether it has ended with an error of its own while opening, and was never ready before: it never will be."""
+        return self.ready_ns == 0 and self.exit_code == EXIT_FAILED
 
     def spawn(self, lifeline: int, now_ns: int) -> None:
         """Starts the next incarnation."""
@@ -196,7 +202,7 @@ class Child:
         except (ValueError, KeyError, AttributeError, TypeError, RecursionError):
             if line.strip():
                 self.tail.append(line)
-                logger.debug("%s: %s", self.name, line)
+                logger.info("%s: %s", self.name, line, extra={"event": "worker_output", "worker": self.name})
             return
         number = logging.getLevelName(str(level).upper())
         trace = record.pop("trace", "")

@@ -89,6 +89,8 @@ class Shutdown:
         for child in self._stage():
             if child.state is ProcessState.BACKOFF and self.phase is Phase.DECODERS:
                 self._give_up(child)
+            elif stopping and child.state is ProcessState.BACKOFF:
+                child.due_ns = min(child.due_ns, now)  # what it left unfinished is done now or never
             elif stopping and child.is_alive and child.ready is None and child.incarnation == 1:
                 child.kill()  # it is still loading
                 self.cut_short |= child.plan.role is Role.INFERENCE and self._frames_flow()

@@ -10,13 +10,14 @@ import logging
 import os
 import select
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
 from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_SOURCE_FAILED, EXIT_TEMPORARY, MpipelineError
 from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, RingRequest, Role, StreamState
 from mpipeline.ring.segment import check_capacity, sweep
+from mpipeline.supervisor import descriptors
 from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.membership import Membership
 from mpipeline.supervisor.plan import Plan
@@ -57,6 +58,7 @@ class Supervisor:
         if swept:
             logger.info("removed what dead runs left behind: %s", ", ".join(swept), extra={"event": "swept"})
         check_capacity(self.plan.known_ring_bytes)
+        descriptors.reserve(len(self.plan.workers))
         self._directory = run_directory.RunDirectory(self._root, self.plan.config.name)
         try:
             self._open(self._directory.endpoints)
@@ -132,12 +134,16 @@ class Supervisor:
         self._abandon()
 
     def exit_code(self) -> int:
-        """0 if all went well; else the code of what failed for good, 1 if a stop had to cut short unfinished work."""
+        """0 if all went well; else the code of what failed for good.
+
+        1 if a stop had to cut short unfinished work, or if a model or a sink has failed at every single frame.
+        """
+        useless = any(_only_failures(child.metrics()) for child in self._children.values())
         codes = {child.exit_code for child in self._children.values() if child.state is ProcessState.FATAL}
         for code in (EXIT_CONFIG, EXIT_SOURCE_FAILED):
             if code in codes:
                 return code
-        return EXIT_FAILED if codes or self._shutdown.cut_short else EXIT_DONE
+        return EXIT_FAILED if codes or useless or self._shutdown.cut_short else EXIT_DONE
 
     def status(self) -> RunStatus:
         """The run as it stands, once it was started."""
@@ -207,6 +213,8 @@ class Supervisor:
         if code == EXIT_DONE and not self._has_finished(child):
             code = EXIT_TEMPORARY  # code in it may have ended the process, as by sys.exit(0)
         decision = child.policy.on_exit(code, ran_ns, now)
+        if isinstance(decision, Restart) and child.has_refused_to_open:
+            decision = Fatal("it cannot be opened")
         if isinstance(decision, Restart) and self._shutdown.abandons(child):
             decision = Done()
         if isinstance(decision, Restart):
@@ -269,3 +277,13 @@ def _has_ended(pidfd: int) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(0))
+
+
+def _only_failures(metrics: Mapping[str, float]) -> bool:
+    """Whether a worker had work and none of it succeeded."""
+    counts: dict[str, float] = {}
+    for key, value in metrics.items():
+        name = key.partition("{")[0]
+        counts[name] = counts.get(name, 0.0) + value
+    failed = counts.get("frames_failed", 0.0) + counts.get("sink_errors", 0.0)
+    return failed > 0 and not counts.get("frames_inferred", 0.0) + counts.get("predictions_written", 0.0)

@@ -238,7 +238,7 @@ class DecoderLoop:
 
     def _finish(self) -> None:
         assert self._info is not None
-        if self._info.live:
+        if self._info.live and not self._info.ends:
             self._trouble(SourceError("the stream ended", Reason.END_OF_STREAM))
             return
         self.state = StreamState.ENDED

@@ -184,7 +184,8 @@ class InferenceLoop:
             return
         predictions = self._predict(leases)
         for lease, ring, prediction in zip(leases, rings, predictions, strict=True):
-            self._recorder.add("frames_inferred", source=prediction.frame.source)
+            if prediction.failure is None:
+                self._recorder.add("frames_inferred", source=prediction.frame.source)
             self.dispatch.publish(prediction, lease, ring.every_frame)
             if not ring.every_frame:
                 lease.release()
@@ -229,11 +230,14 @@ class InferenceLoop:
         return Failure("inference_failed", f"{type(error).__name__}: {error}")
 
     def _drop(self, item: Waiting, reason: str) -> None:
-        """Declines a frame for this reader and for every sink that would have wanted its pixels."""
-        self._recorder.add("frames_dropped", reason=reason, source=item.source)
-        if (ring := self._rings.get(item.ref.ring)) is not None:
-            mask = (1 << ring.reader.bit) | ring.skip_mask
-            ring.reader.skip(item.ref.slot, item.ref.sequence, mask)
+        """Declines a frame for this reader and for every sink that would have wanted its pixels.
+
+        A frame whose slot the writer has reused meanwhile was counted there.
+        """
+        ring = self._rings.get(item.ref.ring)
+        mask = (1 << ring.reader.bit) | ring.skip_mask if ring is not None else 0
+        if ring is not None and ring.reader.skip(item.ref.slot, item.ref.sequence, mask):
+            self._recorder.add("frames_dropped", reason=reason, source=item.source)
 
     def _decline(self, ring: str, slot: int, sequence: int, bit: int) -> None:
         if (attached := self._rings.get(ring)) is not None:

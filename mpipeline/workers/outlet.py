@@ -18,6 +18,8 @@ from dataclasses import dataclass
 from mpipeline.frame import FrameRef
 from mpipeline.messages import SinkAdded, SinkStatus
 
+_NEWEST_WITH_PIXELS = 2
+
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
@@ -57,11 +59,11 @@ class Outlet:
             self._lossless.append(delivery)
             return None
         dropped = None
-        if len(self._lossy) >= self.spec.queue and delivery.frame_id:
+        if self._is_full(delivery) and delivery.frame_id:
             policy = self.spec.overflow_every_frame if every_frame else self.spec.overflow_latest
             if policy == "drop_newest":
                 return delivery
-            dropped = self._drop_oldest()
+            dropped = self._drop_oldest(delivery)
         self._lossy.append(delivery)
         return dropped
 
@@ -116,8 +118,17 @@ class Outlet:
         first, second = (self._lossy, self._lossless) if self._lossy_next else (self._lossless, self._lossy)
         return first or second
 
-    def _drop_oldest(self) -> Delivery | None:
-        index = next((i for i, delivery in enumerate(self._lossy) if delivery.frame_id), None)
+    def _is_full(self, delivery: Delivery) -> bool:
+        """Pixels of a live stream are soon reused: of each source only the newest few frames are worth waiting for."""
+        if self.spec.bit >= 0 and sum(one.source == delivery.source for one in self._lossy) >= _NEWEST_WITH_PIXELS:
+            return True
+        return len(self._lossy) >= self.spec.queue
+
+    def _drop_oldest(self, newcomer: Delivery) -> Delivery | None:
+        """The oldest of the newcomer's own source, else of all."""
+        frames = [i for i, delivery in enumerate(self._lossy) if delivery.frame_id]
+        own = [i for i in frames if self._lossy[i].source == newcomer.source]
+        index = next(iter(own or frames), None)
         if index is None:
             return None
         delivery = self._lossy[index]

@@ -95,9 +95,9 @@ class SinkLoop:
             self._summary.add("rejected predictions", str(error), sink=self._name)
             if self._rejected_in_row >= _HOPELESS:
                 raise SinkError(f"{self._rejected_in_row} predictions in a row were rejected, last: {error}") from error
-        finally:
-            if lease is not None:
-                lease.release()
+        # After a SinkError the pixels stay held: the successor of this process recovers them for its own attempt.
+        if lease is not None:
+            lease.release()
 
     def _borrow(self, message: PredictionReady) -> Lease | None:
         if message.ref is None or not self._sink.wants_frames:

@@ -22,6 +22,7 @@ class FakeChild:
     signals: list[int] = field(default_factory=list)
     heartbeat: Heartbeat | None = None
     heard_ns: int = 0
+    due_ns: int = 0
     bye: Bye | None = None
     failure: str = ""
     counters: dict[str, float] = field(default_factory=dict)

@@ -144,9 +144,10 @@ def test_a_sink_that_rejects_everything_has_failed() -> None:
     one.ring.close()
 
 
-def test_an_error_of_the_sink_goes_up_unacknowledged_and_gives_the_slot_back(bench: Bench) -> None:
+def test_an_error_of_the_sink_goes_up_unacknowledged_and_keeps_the_pixels_for_the_successor(bench: Bench) -> None:
     bench.loop._sink.close()
     with pytest.raises(SinkError, match="not open"):
         bench.loop.take(bench.publish(3))
     assert bench.subscription.acknowledged == {"a": 2}
-    assert bench.ring.idle()
+    assert not bench.ring.idle()
+    assert bench.loop._rings[bench.ring.descriptor.segment].recover() == 1

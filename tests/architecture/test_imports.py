@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -14,7 +15,10 @@ PROGRAM = "import sys, json; import {module}; print(json.dumps(sorted({{name.spl
 
 def loaded_by(module: str) -> set[str]:
     program = PROGRAM.format(module=module)
-    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    # Elsewhere than in the source tree, which may lack the compiled module that the installed package has.
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd=Path(__file__).parent, capture_output=True, text=True, check=True
+    )
     return set(json.loads(done.stdout))
 
 

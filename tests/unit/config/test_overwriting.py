@@ -39,7 +39,7 @@ def test_a_file_that_the_run_reads_is_refused(config: Path, path: str, what: str
 
 
 def test_two_sinks_with_one_file_are_refused(config: Path) -> None:
-    config.write_text(BEGINNING + "sinks: [{kind: jsonl, path: a.jsonl}, {kind: video, path: ./a.jsonl}]\n")
+    config.write_text(BEGINNING + "sinks: [{kind: jsonl, path: a.jsonl}, {kind: jsonl, path: ./a.jsonl}]\n")
     with pytest.raises(ConfigError, match=r"sinks\[1\].path: would overwrite what sinks\[0\] writes"):
         load_config(config)
 

@@ -106,7 +106,8 @@ def _check_file(path: Path) -> None:
 def _why_not_loaded(path: Path, reason: str) -> str:
     first = _first_line(reason)
     lowered = reason.lower()
-    if "external data" in lowered or "external_data" in lowered or "external initializer" in lowered:
+    outside = ("external data", "external_data", "external initializer", "no such file")
+    if any(words in lowered for words in outside):
         return f"{path}: a file with the weights, which belongs beside it, is missing or cut off: {first}"
     if "protobuf" in lowered:
         return f"{path}: is not an ONNX file, or is cut off: {first}"

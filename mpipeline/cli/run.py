@@ -19,6 +19,13 @@ from mpipeline.supervisor.status import RunStatus
 
 logger = logging.getLogger("mpipeline.run")
 
+_TROUBLES = {
+    "frames_failed": "frames could not be inferred",
+    "predictions_dropped": "predictions were not sent to a sink that was too slow for a live stream",
+    "frames_missing": "predictions came without pixels, which a live stream had reused",
+    "sink_errors": "predictions were not taken by the sink",
+}
+
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
@@ -109,3 +116,11 @@ def summarise(status: RunStatus, seconds: float) -> None:
         text = "%s: %d frames, %d inferred, dropped: %s, decode errors: %d"
         numbers = (source.frames, source.inferred, dropped, source.decode_errors)
         logger.info(text, source.name, *numbers, extra={k: v for k, v in fields.items() if v})
+    for worker, metrics in status.metrics.items():
+        troubles = {
+            name: int(sum(v for key, v in metrics.items() if key.partition("{")[0] == name)) for name in _TROUBLES
+        }
+        for name, count in troubles.items():
+            if count:
+                fields = {"event": name, "worker": worker, "count": count}
+                logger.warning("%s: %d %s", worker, count, _TROUBLES[name], extra=fields)

@@ -108,3 +108,31 @@ def test_too_little_shared_memory_is_told_before_anything_starts(place: Workplac
     assert "--shm-size" in run.log
     assert "2.0 MiB available" in run.log
     assert run.output == ""
+
+
+def test_a_model_that_fails_at_every_frame_is_not_a_success(place: Workplace) -> None:
+    place.write("broken.py", "class Model:\n    def infer(self, frames):\n        raise ValueError('no')\n")
+    run = place.run({**runs.config(runs.clip("a", 10)), "model": {"target": "broken:Model"}})
+    assert run.wait() == 1, run.log
+    assert run.events("frames_failed", count=10)
+
+
+def test_a_sink_that_refuses_everything_is_not_a_success(place: Workplace) -> None:
+    place.write("refusing.py", "class Sink:\n    def write(self, prediction, frame):\n        raise ValueError('no')\n")
+    sink = {"kind": "python", "target": "refusing:Sink"}
+    run = place.run(runs.config(runs.clip("a", 10), sinks=(runs.JSONL, sink)))
+    assert run.wait() == 1, run.log
+    assert run.events("sink_errors", count=10)
+    assert runs.count_lines(place.folder / "out.jsonl") == 10
+
+
+def test_a_sink_that_cannot_be_opened_is_given_up_at_once(place: Workplace) -> None:
+    place.write(
+        "shut.py", "class Sink:\n    def open(self):\n        raise OSError('shut')\n\n    def write(self, p, f): ...\n"
+    )
+    sink = {"kind": "python", "target": "shut:Sink"}
+    run = place.run(runs.config(runs.clip("a", 10), sinks=(runs.JSONL, sink)))
+    assert run.wait() == 1, run.log
+    assert not run.events("worker_restart")
+    assert "it cannot be opened" in run.log
+    assert runs.count_lines(place.folder / "out.jsonl") == 10

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import sys
 from pathlib import Path
 
 import av
@@ -74,3 +75,15 @@ def test_plain_output_is_for_people_and_quiet_is_quiet(place: Workplace) -> None
     quiet = place.start("run", "run.yaml", "--quiet")
     assert quiet.wait() == 0
     assert quiet.log == quiet.output == ""
+
+
+def test_a_live_stream_with_an_end_ends(place: Workplace) -> None:
+    run = place.run(runs.config(runs.camera("a", count=5)))
+    assert run.wait() == 0, run.log
+
+
+def test_a_run_whose_standard_error_is_closed_works(place: Workplace) -> None:
+    place.write("run.yaml", runs.config(runs.clip("a", 5)))
+    command = place.start_program(["sh", "-c", f"exec {sys.executable} -m mpipeline run run.yaml 2>&-"])
+    assert command.wait() == 0
+    assert runs.count_lines(place.folder / "out.jsonl") == 5

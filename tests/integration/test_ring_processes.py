@@ -49,7 +49,9 @@ def python(program: str, run_id: str) -> subprocess.Popen[str]:
     """Starts `program`; its standard input keeps it alive if it reads that."""
     command = [sys.executable, "-c", PREAMBLE + program, run_id]
     pipe = subprocess.PIPE
-    return subprocess.Popen(command, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
+    # Elsewhere than in the source tree, which may lack the compiled module that the installed package has.
+    folder = Path(__file__).parent
+    return subprocess.Popen(command, cwd=folder, stdin=pipe, stdout=pipe, stderr=pipe, text=True)
 
 
 def finish(process: subprocess.Popen[str], code: int = 0) -> tuple[str, str]:

@@ -32,6 +32,13 @@ class Reason(str, Enum):
     TRUNCATED = "truncated"
     END_OF_STREAM = "end_of_stream"
     STALLED = "stalled"
+    NO_KEY_FRAME = "no_key_frame"
+    WAITING_FOR_TURN = "waiting_for_turn"
+    NO_SPACE = "no_space"
+    WRITE_FAILED = "write_failed"
+    CRASHED = "crashed"
+    MEMORY_LIMIT = "memory_limit"
+    CPU_LIMIT = "cpu_limit"
     FAILED = "failed"
 
     def __str__(self) -> str:
@@ -81,7 +88,17 @@ class BackendError(MpipelineError):
 
 
 class SinkError(MpipelineError):
-    """A sink cannot be opened or written to."""
+    """A sink cannot be opened or written to.
+
+    `retryable`, of an error of `write` or `end`: the same call may succeed later (a full disk, a peer that is away),
+    and nothing of it has been done yet. It is then repeated, with back-off, for as long as it takes. `reason` is the
+    code.
+    """
+
+    def __init__(self, message: str, *, reason: Reason = Reason.WRITE_FAILED, retryable: bool = False) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retryable = retryable
 
 
 class PredictionRejected(SinkError):
@@ -100,6 +117,7 @@ class SharedMemoryFull(RingError):
     """/dev/shm has no room for a ring; the message says how much is needed, how much there is, and the remedy."""
 
     exit_code = EXIT_CONFIG
+    reason = Reason.NO_SPACE
 
 
 class ProtocolError(MpipelineError):

@@ -61,7 +61,10 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Sent by the work loop. `progress` counts finished work; `state`, `reason` and `detail` describe the stream."""
+    """Sent by the work loop. `progress` counts finished work; `state`, `reason` and `detail` describe the stream.
+
+    A sink that cannot write and tries again says RETRYING, and why.
+    """
 
     progress: int
     metrics: Mapping[str, float]
@@ -119,10 +122,13 @@ class RingGranted:
 
     Either way a slot may be reused that nobody holds and no pinned reader waits for: under `every_frame` these are
     frames whose pixels a sink was too slow for that need not have everything.
+
+    `resume_after`: the frames up to this id are done, by a decoder that died or in an interrupted run that is resumed.
     """
 
     descriptor: RingDescriptor
     every_frame: bool
+    resume_after: int = 0
 
 
 @dataclass(frozen=True, slots=True)

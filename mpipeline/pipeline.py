@@ -26,12 +26,15 @@ class Pipeline:
 
     The calling process is the supervisor: it starts the workers, restarts what dies, and owns the shared memory.
     When it ends, however it ends, its workers end too.
+
+    With `resume` it goes on where an earlier run of the same config broke off, killed or not: each sink keeps what it
+    has, and each file begins behind what every sink has that must have all of it. Without, older output is replaced.
     """
 
-    def __init__(self, config: RunConfig, log_level: str = "info") -> None:
+    def __init__(self, config: RunConfig, log_level: str = "info", *, resume: bool = False) -> None:
         self.plan, _ = look_and_plan(config)
         root = config.run_dir if config.run_dir is not None else run_root()
-        self._supervisor = Supervisor(self.plan, Path(root), log_level)
+        self._supervisor = Supervisor(self.plan, Path(root), log_level, resume=resume)
 
     def run(self, watch: Watch | None = None) -> int:
         """Blocks until every source has ended or `stop` was called; returns the exit code (0: everything went well).

@@ -30,12 +30,19 @@ _TROUBLES = {
 def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the command."""
     add_config_arguments(parser)
+    parser.add_argument(
+        "--resume",
+        action="store_true",
+        help="go on where an earlier run of this config broke off (killed, power cut, stopped): sinks keep what they "
+        "have, files begin behind it; without it, older output is replaced",
+    )
     parser.add_argument("--json", action="store_true", help="log JSON lines instead of text")
     parser.add_argument("--quiet", action="store_true", help="no progress, only warnings and errors")
     parser.add_argument("--log-level", choices=["debug", "info", "warning", "error"], help="default: info")
     parser.epilog = (
         "Examples:  mpipeline run cameras.yaml   |   mpipeline run *.mp4 --model people.onnx --save out/   |   "
-        "mpipeline run cameras.yaml --set model.confidence=0.5 --set sources.gate.max_fps=5.   "
+        "mpipeline run cameras.yaml --set model.confidence=0.5 --set sources.gate.max_fps=5   |   "
+        "mpipeline run *.mp4 --model people.onnx --save out/ --resume.   "
         "Ctrl-C once finishes what is in flight, twice ends at once."
     )
 
@@ -81,13 +88,13 @@ def command(arguments: argparse.Namespace) -> int:
     settings = log_settings()
     level = arguments.log_level or ("warning" if arguments.quiet else settings.level)
     json = arguments.json or settings.json
-    return run_config(config, level, json=json, progress=not arguments.quiet)
+    return run_config(config, level, json=json, progress=not arguments.quiet, resume=arguments.resume)
 
 
-def run_config(config: RunConfig, level: str, *, json: bool, progress: bool) -> int:
+def run_config(config: RunConfig, level: str, *, json: bool, progress: bool, resume: bool = False) -> int:
     """Runs a config with progress on stderr and Ctrl-C handled; returns the exit code."""
     log.configure(json=json, level=level)
-    pipeline = Pipeline(config, level)
+    pipeline = Pipeline(config, level, resume=resume)
     previous = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
     if previous[signal.SIGHUP] is signal.SIG_IGN:  # under nohup it stays that way
         del previous[signal.SIGHUP]

@@ -5,14 +5,13 @@ from mpipeline.config.schema import (
     BatchingSpec,
     Delivery,
     ExpectSpec,
-    LimitsSpec,
     ModelSpec,
     Overflow,
-    RestartSpec,
     RunConfig,
     SinkSpec,
     SourceSpec,
 )
+from mpipeline.config.supervision import LimitsSpec, RestartSpec
 
 __all__ = [
     "BatchingSpec",

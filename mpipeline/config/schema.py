@@ -16,6 +16,7 @@ from mpipeline.config import names
 from mpipeline.config.explain import PLAIN
 from mpipeline.config.locate import Problem
 from mpipeline.config.spec import KindSpec, Spec, problem_error
+from mpipeline.config.supervision import LimitsSpec, RestartSpec
 from mpipeline.registry import Group
 
 Delivery = Literal["every_frame", "latest"]
@@ -158,33 +159,6 @@ class BatchingSpec(Spec):
     max_size: Annotated[int, Field(ge=1, le=256)] = 8
     max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
     staleness_ms: Annotated[float, Field(gt=0, le=3_600_000)] = 500.0
-
-
-class RestartSpec(Spec):
-    """When a dead worker is started again. Seconds.
-
-    The pauses grow from `first_delay` to `max_delay`; a worker that ran for `healthy_after` begins anew. More than
-    `max_restarts` within `window` is a crash loop: the worker is given up.
-    """
-
-    first_delay: Annotated[float, Field(gt=0, le=3600)] = 0.5
-    max_delay: Annotated[float, Field(gt=0, le=3600)] = 30.0
-    healthy_after: Annotated[float, Field(gt=0, le=86_400)] = 30.0
-    max_restarts: Annotated[int, Field(ge=0, le=10_000)] = 10
-    window: Annotated[float, Field(gt=0, le=86_400)] = 300.0
-
-    @model_validator(mode="after")
-    def _delays_grow(self) -> RestartSpec:
-        if self.max_delay < self.first_delay:
-            message = f"expected at least first_delay ({self.first_delay:g}), got {self.max_delay:g}"
-            raise problem_error(Problem(("max_delay",), message), self.max_delay)
-        return self
-
-
-class LimitsSpec(Spec):
-    """How long things may take. Seconds: `stop_timeout` is what each stage of an orderly stop gets."""
-
-    stop_timeout: Annotated[float, Field(gt=0, le=3600)] = 10.0
 
 
 class RunConfig(Spec):

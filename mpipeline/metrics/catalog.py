@@ -38,6 +38,7 @@ _METRICS = (
     Metric("inference_seconds", "counter", "Time spent in the backend."),
     # between inference and sinks
     Metric("predictions_sent", "counter", "Predictions sent to a sink.", _SINK),
+    Metric("predictions_outstanding", "gauge", "Deliveries sent to a sink that it has not worked off yet.", _SINK),
     Metric("predictions_dropped", "counter", "Predictions not sent to a sink, by reason.", ("reason", "sink")),
     Metric("predictions_acknowledged", "counter", "Predictions that a sink says are done.", _SINK),
     # sink workers

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
+import math
 import mmap
 import os
 from typing import TypedDict
@@ -127,6 +128,27 @@ class OwnedRing:
     def last_frame_id(self) -> int:
         """The last frame that was published, also if the writer was killed before it could note that."""
         return self._ring.last_frame_id
+
+    def last_published(self) -> tuple[int, float | None]:
+        """The last frame's id and its pts in seconds, None if it has none; exact while nobody writes.
+
+        (`last_frame_id` of the ring before, None) if nothing was published here.
+        """
+        ring = self._ring
+        pts = ring.last_pts
+        return ring.last_frame_id, None if math.isnan(pts) else pts
+
+    def waits_for(self, bit: int) -> bool:
+        """Whether a frame is pending for that reader."""
+        ring = self._ring
+        return any(ring.control(slot)[1] & (1 << bit) for slot in range(ring.slots))
+
+    def has_room(self) -> bool:
+        """Whether the writer would get a slot: one that nobody holds and no pinned reader waits for."""
+        ring = self._ring
+        pinned = ring.pinned
+        words = (ring.control(slot) for slot in range(ring.slots))
+        return any(not held and not pending & pinned for _, pending, held in words)
 
     def statistics(self) -> RingStatistics:
         """Counters, and how the slots are in use."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import json
+import logging
 import re
 from collections.abc import Mapping
 from datetime import datetime, timedelta, timezone
@@ -16,6 +17,8 @@ from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
 from mpipeline.sinks.appending import AppendingFile
 from mpipeline.sinks.paths import OutputPaths, checked_template, file_error
+
+_logger = logging.getLogger(__name__)
 
 _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LINE_START = re.compile(rb'\{"source":("(?:[^"\\]|\\.)*"),"frame_id":(\d+),')
@@ -34,7 +37,8 @@ class JsonlOptions(BaseModel):
 class JsonlSink:
     """Writes each prediction as a line, handed to the kernel before `write` returns: no kill can lose it.
 
-    After a crash the file itself says what was written, so every frame is there exactly once.
+    After a crash the file itself says what was written, so every frame is there exactly once. A file that is renamed
+    or removed meanwhile, as by a log rotation, is noticed within a second, and a new one begun in its place.
     """
 
     Options = JsonlOptions
@@ -44,6 +48,7 @@ class JsonlSink:
         self.name = name
         self._paths = OutputPaths(options.path)
         self._files: dict[Path, AppendingFile] = {}
+        self._begun: set[Path] = set()  # files that this sink has opened: what is in them stays
         self._written: dict[str, int] = {}
 
     def open(self, resume: bool) -> Mapping[str, int]:
@@ -54,13 +59,13 @@ class JsonlSink:
             ours = {source: last for source, last in ids.items() if self._paths.path(source) == path}
             if ours and resume:
                 self._written.update(ours)
-                self._files[path] = AppendingFile(path, keep=end)
+                self._open(path, keep=end)
             elif ours and self._paths.per_source:
                 _remove(path)  # or a crash before this source's first frame would make it look like this run's work
         if not self._paths.per_source:
             path = self._paths.path("")
             if path not in self._files:
-                self._files[path] = AppendingFile(path)
+                self._open(path, keep=0)
         return dict(self._written)
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
@@ -68,13 +73,25 @@ class JsonlSink:
         source, frame_id = prediction.frame.source, prediction.frame.frame_id
         if frame_id <= self._written.get(source, 0):
             return
-        path = self._paths.claim(source) if self._paths.per_source else self._paths.path(source)
-        if path not in self._files:
-            begun = self._paths.per_source and source in self._written  # it has ended, and comes again
-            self._files[path] = AppendingFile(path, keep=path.stat().st_size if begun else 0)
         line = json.dumps(record(prediction), ensure_ascii=False, separators=(",", ":"))
-        self._files[path].append(line.encode() + b"\n")
+        self._file(source).append(line.encode() + b"\n")
         self._written[source] = frame_id
+
+    def _file(self, source: str) -> AppendingFile:
+        """Where the lines of `source` go now."""
+        path = self._paths.claim(source) if self._paths.per_source else self._paths.path(source)
+        file = self._files.get(path)
+        if file is not None and file.has_vanished():
+            text = "%s was moved or removed: going on in a new file"
+            _logger.warning(text, path, extra={"event": "file_vanished", "sink": self.name, "source": source})
+            self._files.pop(path).close()
+            file = None
+        return file if file is not None else self._open(path, keep=None if path in self._begun else 0)
+
+    def _open(self, path: Path, keep: int | None) -> AppendingFile:
+        file = self._files[path] = AppendingFile(path, keep)
+        self._begun.add(path)
+        return file
 
     def end(self, source: str) -> None:
         """Closes the file of `source` if it has one of its own."""

@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator
 from pathlib import Path
 
-from mpipeline.errors import SinkError
+from mpipeline.errors import Reason, SinkError
 
 PLACEHOLDER = "{source}"
 _REMEDIES = {
@@ -21,6 +21,14 @@ _REMEDIES = {
     errno.ENOTDIR: "a part of the path is a file, not a folder: choose another path",
     errno.EEXIST: "a part of the path is a file, not a folder: choose another path",
     errno.ENAMETOOLONG: "choose a shorter path, or a shorter name for the source",
+}
+
+NO_SPACE = frozenset({errno.ENOSPC, errno.EDQUOT})
+# What can pass by itself, or by somebody's help, while the program runs: a disk, a mount, a server that is away.
+TRANSIENT = NO_SPACE | {
+    *(errno.EIO, errno.EROFS, errno.ESTALE, errno.ENXIO, errno.ENODEV, errno.ENOMEM, errno.EMFILE, errno.ENFILE),
+    *(errno.EAGAIN, errno.EBUSY, errno.EPIPE, errno.ETIMEDOUT, errno.ENOTCONN, errno.ECONNREFUSED, errno.ECONNRESET),
+    *(errno.ECONNABORTED, errno.EHOSTDOWN, errno.EHOSTUNREACH, errno.ENETDOWN, errno.ENETUNREACH),
 }
 
 
@@ -40,9 +48,22 @@ def safe_name(source: str) -> str:
 
 
 def file_error(action: str, path: Path, error: OSError) -> SinkError:
-    """The error to raise `from error` when `action` ("write to") failed on `path`."""
-    remedy = _REMEDIES.get(error.errno or 0, "check the path and the disk")
-    return SinkError(f"cannot {action} {path}: {error.strerror or error}; {remedy}")
+    """The error to raise `from error` when `action` ("write to") failed on `path`. It knows whether it can pass.
+
+    A folder that has vanished (ENOENT) can come back; who writes next makes it again.
+    """
+    number = error.errno or 0
+    remedy = _REMEDIES.get(number, "check the path and the disk")
+    return SinkError(
+        f"cannot {action} {path}: {error.strerror or error}; {remedy}",
+        reason=reason_of(number),
+        retryable=number in TRANSIENT or number == errno.ENOENT,
+    )
+
+
+def reason_of(number: int) -> Reason:
+    """The reason code of a failed write by its errno."""
+    return Reason.NO_SPACE if number in NO_SPACE else Reason.WRITE_FAILED
 
 
 class OutputPaths:

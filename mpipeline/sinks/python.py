@@ -16,6 +16,7 @@ from mpipeline.errors import ConfigError, PredictionRejected, SinkError
 from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
 from mpipeline.registry import resolve
+from mpipeline.sinks.paths import TRANSIENT, reason_of
 
 
 class PythonOptions(BaseModel):
@@ -43,6 +44,10 @@ class PythonSink:
     The class's attribute `wants_frames` (True if it has none) says whether `write` gets pixels. An `open` with a
     parameter `resume` gets it, and may return source → last frame id as `Sink.open` does. What user code raises
     becomes a SinkError that names the line; a target that cannot be imported is a ConfigError.
+
+    What `write` raises costs that prediction, which is counted and logged. Not so if it can pass: an OSError that says
+    so (no space, no quota, an I/O error, a connection refused or lost), or `SinkError(…, retryable=True)`. Then `write`
+    is called again with the same prediction, with back-off, for as long as it takes; `end` likewise.
     """
 
     Options = PythonOptions
@@ -73,11 +78,15 @@ class PythonSink:
         return dict(written) if isinstance(written, Mapping) else {}
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
-        """Hands the prediction to the user's object. What it raises costs this prediction: PredictionRejected."""
+        """Hands the prediction to the user's object.
+
+        Raises PredictionRejected: this prediction is lost; or a SinkError that is retryable: nothing is lost yet.
+        """
         try:
             self._user.write(prediction, frame)
         except Exception as error:
-            raise PredictionRejected(self._describe("write", error)) from error
+            found = self._error("write", error)
+            raise found if found.retryable else PredictionRejected(str(found)) from error
 
     def end(self, source: str) -> None:
         """Tells the user's object, if it wants to know."""
@@ -111,7 +120,12 @@ class PythonSink:
             raise self._error(verb, error) from error
 
     def _error(self, verb: str, error: Exception) -> SinkError:
-        return SinkError(self._describe(verb, error))
+        """What the user's object raised as a SinkError that knows whether it can pass."""
+        text = self._describe(verb, error)
+        if isinstance(error, SinkError):
+            return SinkError(text, reason=error.reason, retryable=error.retryable)
+        number = error.errno if isinstance(error, OSError) else None
+        return SinkError(text, reason=reason_of(number or 0), retryable=number in TRANSIENT)
 
     def _describe(self, verb: str, error: Exception) -> str:
         what = traceback.format_exception_only(error)[-1].strip()

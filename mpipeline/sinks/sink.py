@@ -15,7 +15,12 @@ class Sink(Protocol):
     """A sink of one kind, made as `Kind(name, options)` and used by one thread of a process of its own.
 
     `wants_frames` says whether `write` gets pixels; it may depend on the options. When `write` returns, the prediction
-    must survive a crash of this process: only then is the frame acknowledged. Errors are SinkError.
+    must survive a crash of this process: only then is the frame acknowledged. Errors are SinkError; after one that is
+    `retryable` the same `write` or `end` is called again, with back-off, until it succeeds: nothing of the failed call
+    may be left, or it must be left out the second time.
+
+    A sink whose `close` makes its output final may have `abandon()`, called in place of it when the process ends before
+    the run does: everything stays as a crash would leave it, for a successor to go on.
     """
 
     Options: ClassVar[type[BaseModel]]

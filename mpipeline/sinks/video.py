@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -62,6 +63,7 @@ class _Track:
     encoder: Encoder | None = None
     file: AppendingFile | None = None
     last: Moment | None = None
+    unwritten: tuple[bytes, Moment] | None = None  # encoded, but not in the file yet: the encoder cannot go back
 
 
 class VideoSink:
@@ -71,6 +73,8 @@ class VideoSink:
     (`fragments.py`): it can be played at any moment and after any crash, and a resumed sink goes on in the same file,
     each frame exactly once. At its end it is rewritten without encoding as an ordinary MP4; if that is impossible
     (no space), it stays as it is, and that is logged.
+
+    A file that is renamed or removed meanwhile is noticed within a second, and a new one begun in its place.
 
     The first frame fixes the size. After a change of resolution pictures are scaled into it with their proportions
     kept. Odd sizes are rounded up, the last row or column repeated. A prediction without pixels is left out and
@@ -125,8 +129,10 @@ class VideoSink:
             raise SinkError(f"{self._paths.path(meta.source)} is finished: source {meta.source!r} had ended")
         track = self._tracks.get(meta.source)
         if track is None:
-            track = _Track(self._paths.claim(meta.source), Timeline(self._options.rate))
-            self._tracks[meta.source] = track
+            track = self._tracks[meta.source] = _Track(self._paths.claim(meta.source), Timeline(self._options.rate))
+        elif track.file is not None and track.file.has_vanished():
+            track = self._begin_anew(meta.source, track)
+        self._append(meta.source, track)
         if meta.frame_id <= track.last_id:
             return
         if frame is None:
@@ -135,43 +141,75 @@ class VideoSink:
             self._summary.add("frames without pixels", text, source=meta.source, sink=self.name)
             return
         picture = annotate(frame.bgr(), prediction, self._options.labels)
-        encoder, file = self._ready(track, meta, picture.shape)
+        if not track.width:
+            track.width, track.height = (side + side % 2 for side in (picture.shape[1], picture.shape[0]))
+        encoder = self._ready(track, meta)
         moment, duration = track.timeline.place(meta)
         data, key = encoder.encode(fit(picture, track.width, track.height), moment.ticks)
         track.number += 1
-        file.append(fragment(track.number, data, moment.ticks, duration, key) + mark(meta.source, moment))
-        track.last_id, track.last = meta.frame_id, moment
+        data = fragment(track.number, data, moment.ticks, duration, key) + mark(meta.source, moment)
+        track.unwritten = data, moment
+        self._append(meta.source, track)
 
-    def _ready(self, track: _Track, meta: FrameMeta, shape: tuple[int, ...]) -> tuple[Encoder, AppendingFile]:
-        """The encoder and the file of a track, made when the first picture says how big it is."""
-        if not track.width:
-            track.width, track.height = shape[1] + shape[1] % 2, shape[0] + shape[0] % 2
+    def _append(self, source: str, track: _Track) -> None:
+        """Brings the picture that was encoded last into the file, if it is not there yet."""
+        if track.unwritten is None or track.file is None:
+            return
+        data, moment = track.unwritten
+        track.file.append(data)
+        track.last_id, track.last, track.unwritten = moment.frame_id, moment, None
+
+    def _begin_anew(self, source: str, old: _Track) -> _Track:
+        """A track for a new file, beginning with a key frame; what was in the old one is gone with it."""
+        fields = {"event": "file_vanished", "sink": self.name, "source": source}
+        self._logger.warning("%s was moved or removed: going on in a new file", old.path, extra=fields)
+        _release(old)
+        track = _Track(old.path, Timeline(self._options.rate), last_id=old.last_id)
+        self._tracks[source] = track
+        return track
+
+    def _ready(self, track: _Track, meta: FrameMeta) -> Encoder:
+        """The encoder of a track. It and the file are made when the first picture has said how big it is."""
         if track.encoder is None:
             rate = self._options.rate or believable_rate(meta) or DEFAULT_RATE
             track.encoder = Encoder(track.width, track.height, rate, self._options.crf, self._options.preset)
         if track.file is None:
-            track.file = AppendingFile(track.path)
-            track.file.append(track.encoder.head)
-        return track.encoder, track.file
+            file = AppendingFile(track.path)
+            try:
+                file.append(track.encoder.head)
+            except SinkError:
+                file.close()
+                raise
+            track.file = file
+        return track.encoder
 
     def end(self, source: str) -> None:
         """Finishes the file of `source`."""
-        track = self._tracks.pop(source, None)
+        track = self._tracks.get(source)
         if track is None:
             return
-        if track.encoder is not None:
-            track.encoder.close()
-        if track.file is not None:
-            track.file.close()
+        self._append(source, track)
+        del self._tracks[source]
+        _release(track)
         if track.last is None:
             return
         self._finished[source] = track.last_id
         self._rewrite(source, track.path, track.last)
 
     def close(self) -> None:
-        """Finishes all files."""
-        for source in list(self._tracks):
+        """Finishes all files. A picture that cannot be written is left out: nobody was told that it was."""
+        for source, track in list(self._tracks.items()):
+            with suppress(SinkError):
+                self._append(source, track)
+            track.unwritten = None
             self.end(source)
+        self._summary.flush(everything=True)
+
+    def abandon(self) -> None:
+        """Lets the files grow on under a successor: they are left as a crash would leave them."""
+        for track in self._tracks.values():
+            _release(track)
+        self._tracks.clear()
         self._summary.flush(everything=True)
 
     def _rewrite(self, source: str, path: Path, last: Moment) -> None:
@@ -187,6 +225,13 @@ class VideoSink:
             self._logger.warning(
                 text, path, error, extra={"event": "not_rewritten", "sink": self.name, "source": source}
             )
+
+
+def _release(track: _Track) -> None:
+    if track.encoder is not None:
+        track.encoder.close()
+    if track.file is not None:
+        track.file.close()
 
 
 def _unfinished(path: Path) -> Path:

@@ -54,11 +54,21 @@ class Source(Protocol):
     Options: ClassVar[type[BaseModel]]
     decode_errors: int
     """Errors that the decoder or demuxer reported and that were survived, so far."""
+    connects: bool
+    """Whether `open` reaches over the network; known from the options. Only so many sources do so at one moment."""
 
     def __init__(self, name: str, options: Any) -> None: ...
 
     def open(self) -> StreamInfo:
         """Connects and reads until the geometry is known."""
+
+    def seek(self, frame_id: int, pts: float) -> bool:
+        """Right after `open`: goes on behind frame `frame_id`, whose pts in seconds is given.
+
+        True: the next `grab` gives the frame after it, equal in every pixel to that of a reading from the start; only
+        what a decoder puts in place of damaged data may differ, as it may between any two readings.
+        False: that cannot be promised or is not worth it, and nothing has changed: the caller reads forward.
+        """
 
     def grab(self) -> GrabbedFrame | None:
         """Decodes the next frame, in presentation order; None at the end.

@@ -53,6 +53,7 @@ class SyntheticSource:
 
     def __init__(self, name: str, options: SyntheticOptions, clock: Clock | None = None) -> None:
         self.decode_errors = 0
+        self.connects = False
         self._options = options
         self._scene = scene_of(name, options)
         self._clock = clock or SystemClock()
@@ -76,6 +77,15 @@ class SyntheticSource:
             codec="synthetic",
             ends=bool(options.count),
         )
+
+    def seek(self, frame_id: int, pts: float) -> bool:
+        """Counts from there on: any frame can be painted without the ones before it."""
+        options = self._options
+        beyond = bool(options.count) and frame_id > options.count
+        if options.realtime or beyond or frame_id < 1 or pts != (frame_id - 1) / options.rate:
+            return False
+        self._next = frame_id
+        return True
 
     def grab(self) -> GrabbedFrame | None:
         """Counts one frame on; waits until it is due when `realtime`. Nothing is painted yet."""

@@ -18,6 +18,9 @@ from mpipeline.sources.video_round import Round, time_of
 if TYPE_CHECKING:
     import av
 
+_SEEK_FROM = 300  # frames: fewer are decoded again in less time than it takes to open the file anew
+_SEEK_S = 10.0  # how long a seek may read; a worker that shows no progress for much longer counts as hung
+
 
 class VideoSource:
     """Reads one file or stream; see `Source` for the contract.
@@ -25,16 +28,21 @@ class VideoSource:
     Every frame of a file is delivered exactly once and in presentation order, damaged ones with `corrupt` set. `pts`
     is the container's own; raw streams, which carry none, give None. A live stream that its server closes ends like
     a file (`grab` returns None): FFmpeg does not tell an orderly end from a reset connection. A stalled one raises
-    TIMEOUT after `read_timeout` (at most twice that while packets of other streams, such as sound, still arrive).
+    TIMEOUT after `read_timeout` (at most twice that while packets of other streams, such as sound, still arrive), and
+    NO_KEY_FRAME or CORRUPT_DATA if packets come that give no frame, see `FrameWatch`.
     """
 
     Options: ClassVar[type[BaseModel]] = VideoOptions
 
-    def __init__(self, name: str, options: VideoOptions, clock: Clock | None = None) -> None:
+    def __init__(
+        self, name: str, options: VideoOptions, clock: Clock | None = None, *, seek_from: int = _SEEK_FROM
+    ) -> None:
         self.decode_errors = 0
+        self.connects = not options.is_local
         self._name = name
         self._options = options
         self._clock: Clock = clock if clock is not None else SystemClock()
+        self._seek_from = seek_from
         self._copier = PlaneCopier()
         self._round: Round | None = None
         self._first: DecodedFrame | None = None  # decoded by `open`, not yet grabbed
@@ -63,6 +71,28 @@ class VideoSource:
             frame_count=0 if current.live else stream.frames,
             codec=stream.codec_context.codec.canonical_name,
         )
+
+    def seek(self, frame_id: int, pts: float) -> bool:
+        """Goes on behind frame `frame_id` if that spares the decoding of some hundred frames. Raises SourceError.
+
+        Not for live streams; with `loop`, whose frame ids and times are of more than one round; with `start`, where
+        ids begin somewhere in the file; raw streams without times. See `PacketScan` for what else cannot be promised.
+        Damage behind the place is not seen: what the decoder puts there depends on what lay in its memory, and with
+        several threads on their timing, so that two readings from the start differ there as well.
+        """
+        opened, options = self._round, self._options
+        if opened is None or opened.live or options.loop or options.start or frame_id <= self._seek_from:
+            return False
+        self.close()
+        errors = self.decode_errors
+        self._round = Round(self._name, options, self._clock)
+        if self._round.skip_behind(frame_id, pts, least=self._seek_from, seconds=_SEEK_S):
+            self._delivered = frame_id
+            return True
+        self.close()
+        self.open()
+        self.decode_errors = errors
+        return False
 
     def grab(self) -> GrabbedFrame | None:
         """Decodes the next frame; None at the end. Raises SourceError."""

@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 
 _FILE_THREADS = 4
 _STREAM_THREADS = 2
-_GATE_PATIENCE = 300  # frames: some encoders refresh gradually and never mark a key frame
+GATE_PATIENCE: int | None = 300  # frames, where nothing else bounds the wait for a key frame
 _DAMAGED = "damaged"
 _INTRA = 1  # AVPictureType
 _DRAIN_LIMIT = 64  # calls; each takes at least one frame or error out of the decoder
@@ -39,11 +39,20 @@ class DecodedFrame:
 
 
 class KeyFrameGate:
-    """Lets frames pass from the first key frame on; what comes before is grey or smeared."""
+    """Lets frames pass from the first key frame on; what comes before is grey or smeared.
 
-    def __init__(self) -> None:
+    After `patience` frames it opens without one, since some encoders refresh gradually and never mark a key frame; with
+    None it does not. `is_holding_back`: frames came, and none that may be shown.
+    """
+
+    def __init__(self, patience: int | None = GATE_PATIENCE) -> None:
         self._is_open = False
         self._held_back = 0
+        self._patience = patience
+
+    @property
+    def is_holding_back(self) -> bool:
+        return self._held_back > 0 and not self._is_open
 
     def feed(self, packet: Packet[Stream]) -> None:
         """Sees what goes into the decoder: a key frame that an edit list hides comes out as no frame."""
@@ -53,7 +62,8 @@ class KeyFrameGate:
     def passes(self, frame: av.VideoFrame) -> bool:
         """Whether this frame may be shown."""
         if not self._is_open:
-            self._is_open = frame.key_frame or frame.pict_type == _INTRA or self._held_back >= _GATE_PATIENCE
+            is_late = self._patience is not None and self._held_back >= self._patience
+            self._is_open = frame.key_frame or frame.pict_type == _INTRA or is_late
             self._held_back += not self._is_open
         return self._is_open
 
@@ -63,14 +73,25 @@ class FrameDecoder:
 
     `errors` counts the packets whose decoding raised or logged an error. Frames of files are decoded by several
     threads at once; frames of live streams are not, because each such thread delays the picture by one frame.
+    `patience` as of the `KeyFrameGate`.
     """
 
-    def __init__(self, stream: VideoStream, clock: Clock, log: FFmpegLog, *, live: bool, threads: int = 0) -> None:
+    def __init__(
+        self,
+        stream: VideoStream,
+        clock: Clock,
+        log: FFmpegLog,
+        *,
+        live: bool,
+        threads: int = 0,
+        patience: int | None = GATE_PATIENCE,
+    ) -> None:
         self.errors = 0
         self._clock = clock
         self._log = log
         self._logged = log.errors
-        self._gate = KeyFrameGate()
+        self._patience = patience
+        self._gate = KeyFrameGate(patience)
         self._is_suspect = False
         self._ready: deque[DecodedFrame] = deque()
         self._time_base = stream.time_base
@@ -111,6 +132,11 @@ class FrameDecoder:
             self._is_suspect = False
         return frame.is_corrupt or self._is_suspect
 
+    @property
+    def is_holding_back(self) -> bool:
+        """Whether frames came out that may not be shown, for want of a key frame."""
+        return self._gate.is_holding_back
+
     def pop(self) -> DecodedFrame | None:
         """The next finished frame, in presentation order; None if more packets are needed."""
         return self._ready.popleft() if self._ready else None
@@ -124,7 +150,7 @@ class FrameDecoder:
         import av
 
         self._ready.clear()
-        self._gate = KeyFrameGate()
+        self._gate = KeyFrameGate(self._patience)
         if not self._codec.is_open:
             return
         for _ in range(_DRAIN_LIMIT):

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     import av
 
 LogLine = tuple[int, str, str]  # level, part of FFmpeg, text
+_ByClass = tuple[tuple[type[BaseException], ...], Reason]
 
 _LOCAL_REMEDIES: Mapping[Reason, str] = {
     Reason.NOT_FOUND: "there is no such file",
@@ -36,9 +37,12 @@ _NETWORK_REMEDIES: Mapping[Reason, str] = {
     Reason.CODEC_UNSUPPORTED: "no decoder for this codec is installed; set the camera to H.264 or H.265",
     Reason.NO_VIDEO: "it offers no video stream",
     Reason.CORRUPT_DATA: "no frame of it can be decoded",
+    Reason.NO_KEY_FRAME: "no key frame came to begin with; give the camera a shorter key frame interval, "
+    "or raise key_frame_timeout",
     Reason.TRUNCATED: "the transfer ended early",
 }
-_NEVER_RETRIED = {Reason.CODEC_UNSUPPORTED, Reason.NO_VIDEO}
+_NEVER_RETRIED = {Reason.CODEC_UNSUPPORTED, Reason.NO_VIDEO}  # unless a camera may be set up differently meanwhile
+_CAMERA_SCHEMES = ("rtsp", "rtmp", "udp:", "rtp:", "srt:", "tcp:")
 _UNREACHABLE_ERRNOS = {
     errno.ECONNREFUSED,
     errno.ECONNRESET,
@@ -57,26 +61,27 @@ _UNREACHABLE_LOG = re.compile(r"failed to resolve|name or service|no route|refus
 def classify(error: av.FFmpegError, *, local: bool, timed_out: bool) -> Reason:
     """The reason code behind `error`. `timed_out`: the deadline of the call had passed when it was raised.
 
-    FFmpeg answers an expired deadline with whatever its parser makes of the missing data, most often "invalid data",
-    so the clock decides before the code does.
+    FFmpeg answers an expired deadline with whatever its parser makes of the missing data, most often "invalid data" or
+    "operation not permitted", so the clock decides before such a code does; a server's own answer counts more.
     """
     import av
 
-    by_class: tuple[tuple[type[BaseException] | tuple[type[BaseException], ...], Reason], ...] = (
+    answered: tuple[_ByClass, ...] = (
         ((av.HTTPUnauthorizedError, av.HTTPForbiddenError), Reason.AUTH_FAILED),
-        (av.HTTPNotFoundError, Reason.NOT_FOUND),
+        ((av.HTTPNotFoundError,), Reason.NOT_FOUND),
         ((av.HTTPClientError, av.HTTPError), Reason.SERVER_ERROR),
         ((av.TimeoutError, av.ExitError), Reason.TIMEOUT),
+    )
+    by_system: tuple[_ByClass, ...] = (
         ((av.DecoderNotFoundError, av.PatchWelcomeError), Reason.CODEC_UNSUPPORTED),
         ((av.FileNotFoundError, av.NotADirectoryError), Reason.NOT_FOUND),
-        (av.PermissionError, Reason.PERMISSION_DENIED),
+        ((av.PermissionError,), Reason.PERMISSION_DENIED),
         ((av.IsADirectoryError, av.DemuxerNotFoundError, av.ProtocolNotFoundError), Reason.NOT_A_VIDEO),
     )
-    for classes, reason in by_class:
+    late: tuple[_ByClass, ...] = (((av.FFmpegError,), Reason.TIMEOUT),) if timed_out and not local else ()
+    for classes, reason in (*answered, *late, *by_system):
         if isinstance(error, classes):
             return reason
-    if timed_out and not local:
-        return Reason.TIMEOUT
     line = _log_text(cast("LogLine | None", error.log))
     if _TLS_LOG.search(line):
         return Reason.TLS_FAILED
@@ -102,12 +107,13 @@ def ffmpeg_error(
 def source_error(
     name: str, uri: str, reason: Reason, *, doing: str, local: bool, detail: str = "", retryable: bool | None = None
 ) -> SourceError:
-    """A SourceError with a sentence for `reason`; what is wrong with a file stays wrong, a network may recover."""
+    """A SourceError with a sentence for `reason`; what is wrong with a file stays wrong, a camera may recover."""
     remedy = (_LOCAL_REMEDIES if local else _NETWORK_REMEDIES).get(reason, "")
     told = f"{remedy} ({detail})" if remedy and detail else remedy or detail or reason.value
     message = redact(f"source {name!r}: cannot {doing} {uri}: {told}")
     if retryable is None:
-        retryable = not local and reason not in _NEVER_RETRIED
+        is_camera = uri.lower().startswith(_CAMERA_SCHEMES)
+        retryable = not local and (is_camera or reason not in _NEVER_RETRIED)
     return SourceError(message, reason, retryable=retryable)
 
 

@@ -36,6 +36,9 @@ class VideoOptions(BaseModel):
         5.0, gt=0, le=25, description="limit for connecting and reading the stream's description"
     )
     read_timeout: float = Field(5.0, gt=0, le=25, description="a stream that is silent for so long has stalled")
+    key_frame_timeout: float = Field(
+        30.0, ge=0, le=30, description="how long to wait for a stream's first key frame; 0 shows what comes before it"
+    )
     start: float = Field(0.0, ge=0, description="begin so many seconds into a file")
     loop: bool = Field(False, description="begin again at the end of a file")
     threads: int = Field(0, ge=0, description="decoder threads; 0 chooses: up to 4 for files, at most 2 for streams")

@@ -52,7 +52,7 @@ class PacketReader:
         self._clock = clock
         self._packets: Iterator[Packet[Stream]] = container.demux()
         self._end_check = None if live else EndCheck(container, stream, from_start=not options.start)
-        self._last_video_ns = clock.monotonic_ns()
+        self._since_ns = clock.monotonic_ns()  # when the wait for a packet began
 
     def restart(self) -> None:
         """After a seek: reads from the new place."""
@@ -73,6 +73,7 @@ class PacketReader:
         import av
 
         losses = self._log.losses
+        self._since_ns = self._clock.monotonic_ns()
         for _ in range(_ERROR_LIMIT):
             try:
                 packet = self._next()
@@ -90,7 +91,6 @@ class PacketReader:
                     local=self._options.is_local,
                     timed_out=self._silent_for() >= self._options.read_timeout,
                 ) from error
-            self._last_video_ns = self._clock.monotonic_ns()
             self.ended = packet is None
             self.is_damaged = self._log.losses > losses or (packet is not None and packet.is_corrupt)
             self.errors += self.is_damaged
@@ -100,6 +100,7 @@ class PacketReader:
     def _next(self) -> Packet[Stream] | None:
         for packet in self._packets:
             if packet.size == 0:  # stands for a frame that the writer dropped; at the end, for PyAV's flush
+                self._check_silence(None)
                 continue
             if self._end_check is not None:
                 self._end_check.saw(packet)
@@ -113,7 +114,7 @@ class PacketReader:
             raise self._error(Reason.TIMEOUT, f"no video for {self._options.read_timeout:g} s") from cause
 
     def _silent_for(self) -> float:
-        return (self._clock.monotonic_ns() - self._last_video_ns) / NS_PER_S
+        return (self._clock.monotonic_ns() - self._since_ns) / NS_PER_S
 
     def _error(self, reason: Reason, detail: str) -> Exception:
         local = self._options.is_local

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+from collections import deque
 from typing import TYPE_CHECKING, cast
 
 from mpipeline.clock import Clock
 from mpipeline.errors import Reason, SourceError
-from mpipeline.sources.video_decode import DecodedFrame, FrameDecoder
+from mpipeline.sources.video_decode import GATE_PATIENCE, DecodedFrame, FrameDecoder
 from mpipeline.sources.video_errors import ffmpeg_error, source_error
 from mpipeline.sources.video_log import FFmpegLog
-from mpipeline.sources.video_open import VideoOptions, is_live, open_container, pick_stream
+from mpipeline.sources.video_open import Deadline, VideoOptions, is_live, open_container, pick_stream
 from mpipeline.sources.video_packets import PacketReader
+from mpipeline.sources.video_resume import PacketScan
+from mpipeline.sources.video_watch import FrameWatch
 
 if TYPE_CHECKING:
     import av
     from av.container import InputContainer
+    from av.packet import Packet
+    from av.stream import Stream
 
+_INTRA = 1  # AVPictureType
 _HIGHEST_RATE = 1000.0  # Hz; what some containers state beyond it is their clock, not a frame rate
 _FIRST_STEP_BACK_S = 2.0  # seconds; each further step is four times as long
 _FALLBACK_RATE = 25.0  # Hz; only to space the rounds of a loop over a file that states no duration
@@ -38,6 +44,7 @@ class Round:
         self.log = FFmpegLog()
         self._name = name
         self._options = options
+        self._clock = clock
         self._container: InputContainer | None = None
         self._decoder: FrameDecoder | None = None
         self._first_s = 0.0  # pts in seconds of the file's beginning
@@ -46,12 +53,16 @@ class Round:
         self._has_landed = False
         self._begin_s: float | None = None
         self._end_s = 0.0
+        self._watch: FrameWatch | None = None
+        self._replay: deque[Packet[Stream] | None] = deque()  # read already, to be decoded before what is read next
         container = open_container(name, options, clock)
         try:
             self.stream = pick_stream(name, options, container)
             self.live = is_live(options, container)
-            self._decoder = FrameDecoder(self.stream, clock, self.log, live=self.live, threads=options.threads)
+            self._decoder = self._make_decoder(clock)
             self.packets = PacketReader(name, options, container, self.stream, clock, log=self.log, live=self.live)
+            if not options.is_local:
+                self._watch = FrameWatch(clock, options.read_timeout, options.key_frame_timeout, live=self.live)
             if options.start:
                 self._go_to_start(container)
         except BaseException:
@@ -60,20 +71,80 @@ class Round:
         self._container = container
 
     def next(self) -> DecodedFrame | None:
-        """The next frame, None when packets and decoder are exhausted."""
+        """The next frame, None when packets and decoder are exhausted.
+
+        Raises SourceError, of a network stream after a bounded time: what `FrameWatch` allows, and twice `read_timeout`
+        for the packet on the way.
+        """
         if self._decoder is None:
             raise RuntimeError("this round is closed")
+        if self._watch is not None:
+            self._watch.begin()
         while True:
             decoded = self._decoder.pop()
             if decoded is not None:
+                if self._watch is not None:
+                    self._watch.came()
                 if self._is_wanted(decoded.frame):
                     return decoded
-            elif self.packets.ended:
+            elif self.packets.ended and not self._replay:
                 if not self._steps_back():
                     return None
             else:
-                packet = self.packets.read()
-                self._decoder.feed(packet, is_damaged=self.packets.is_damaged)
+                self._feed(self._decoder)
+
+    def _feed(self, decoder: FrameDecoder) -> None:
+        watch = self._watch
+        if watch is not None and (verdict := watch.verdict(held_back=decoder.is_holding_back)) is not None:
+            raise self.error(*verdict)
+        errors = self.errors()
+        packet = self._replay.popleft() if self._replay else self.packets.read()
+        decoder.feed(packet, is_damaged=self.packets.is_damaged)
+        if watch is not None and packet is not None:
+            failed = self.errors() > errors
+            watch.fed(is_key=packet.is_keyframe, failed=failed, damaged=self.packets.is_damaged)
+
+    def _make_decoder(self, clock: Clock) -> FrameDecoder:
+        options, patience = self._options, GATE_PATIENCE
+        if self.live and not options.is_local:  # there a time says how long to wait for a key frame
+            patience = None if options.key_frame_timeout else 0
+        return FrameDecoder(self.stream, clock, self.log, live=self.live, threads=options.threads, patience=patience)
+
+    def skip_behind(self, frame_id: int, pts: float, *, least: int, seconds: float) -> bool:
+        """In a new round: makes `next` give the frame after `frame_id`, whose pts is given in seconds.
+
+        False if that cannot be relied on, is not done within about so many `seconds`, or would spare the decoding of
+        fewer than `least` packets; the round is of no use then. Raises SourceError.
+        """
+        if not self.stream.time_base or self._decoder is None:
+            return False
+        target = round(pts / self.stream.time_base)
+        deadline = Deadline(self._clock, seconds)
+        landing = PacketScan(self.packets, target).run(frame_id, deadline.passed)
+        if landing is None or landing.skipped < least:
+            return False
+        self._replay.extend(landing.packets)
+        if self.packets.ended:
+            self._replay.append(None)
+        return self._comes_out_as(landing.expected)
+
+    def _comes_out_as(self, expected: list[int]) -> bool:
+        """Decodes until the last of the frames with these pts has come out; False unless each came out whole."""
+        awaited = iter(expected)
+        begun = False
+        while (decoded := self.next()) is not None and not self.errors():
+            frame = decoded.frame
+            if not begun and frame.pts != expected[0]:
+                continue
+            if frame.pts != next(awaited) or decoded.is_corrupt:
+                return False
+            # A picture that is marked as a key frame and is none in itself only begins a gradual refresh.
+            if not begun and not (frame.key_frame and frame.pict_type == _INTRA):
+                return False
+            begun = True
+            if frame.pts == expected[-1]:
+                return True
+        return False
 
     def errors(self) -> int:
         """Errors so far of demuxer and decoder."""

@@ -10,17 +10,20 @@ import subprocess
 import sys
 from collections import deque
 from contextlib import suppress
+from dataclasses import dataclass
 from enum import Enum
 from pathlib import Path
 
 import mpipeline
 from mpipeline.credentials import redact
-from mpipeline.errors import EXIT_FAILED
+from mpipeline.errors import EXIT_FAILED, Reason
 from mpipeline.messages import Bye, Heartbeat, Ready
+from mpipeline.metrics.catalog import CATALOG
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.supervisor.restart import RestartPolicy
 
 _TAIL_LINES = 20
+_CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 _READ_BYTES = 1 << 16
 _READS_AT_ONCE = 16
 _WORKERS = Path(mpipeline.__file__).with_name("workers")  # by path: see its __main__
@@ -37,6 +40,19 @@ class ProcessState(str, Enum):
     STOPPING = "STOPPING"
     EXITED = "EXITED"
     FATAL = "FATAL"
+
+
+@dataclass(frozen=True, slots=True)
+class Sentence:
+    """Why the supervisor ends a worker that would go on: a reason code, and a text that follows "it"."""
+
+    reason: Reason
+    text: str
+
+    @property
+    def is_hang(self) -> bool:
+        """Whether what the worker was doing may be to blame for it."""
+        return self.reason is Reason.STALLED
 
 
 class Child:
@@ -56,6 +72,8 @@ class Child:
         self.due_ns = 0  # when a restart is due, in BACKOFF
         self.exit_code: int | None = None
         self.failure = ""
+        self.blamed = False  # whether its last end was its own fault
+        self.sentence: Sentence | None = None  # why this incarnation was ended from outside
         self.pidfd = -1
         self.stderr_fd = -1
         self.tail: deque[str] = deque(maxlen=_TAIL_LINES)
@@ -100,7 +118,7 @@ class Child:
         """Starts the next incarnation."""
         self.incarnation += 1
         self.restarts = self.incarnation - 1
-        self.ready, self.heartbeat, self.bye, self.exit_code = None, None, None, None
+        self.ready, self.heartbeat, self.bye, self.exit_code, self.sentence = None, None, None, None, None
         self.heard_ns = now_ns
         self.state = ProcessState.STARTING
         command = [
@@ -163,9 +181,12 @@ class Child:
         self.pidfd = self.stderr_fd = -1
         self._process = None
         self.exit_code = code
+        hung = self.sentence is not None and self.sentence.is_hang
+        self.blamed = hung or -code in _CRASHES
         if self.heartbeat is not None:
             for key, value in self.heartbeat.metrics.items():
-                self.counters[key] = self.counters.get(key, 0.0) + value
+                if not _is_gauge(key):
+                    self.counters[key] = self.counters.get(key, 0.0) + value
             self.heartbeat = Heartbeat(
                 self.heartbeat.progress, {}, self.heartbeat.state, self.heartbeat.reason, self.heartbeat.detail
             )
@@ -188,10 +209,18 @@ class Child:
         except (ProcessLookupError, PermissionError):
             self._process.send_signal(signal_number)
 
+    def why(self) -> str:
+        """The reason code of its end, empty if there is none."""
+        if self.sentence is not None:
+            return self.sentence.reason.value
+        return self.bye.reason if self.bye is not None else ""
+
     def describe_exit(self) -> str:
         """How it ended, for people: exit code or signal, and the last lines it printed."""
         code = self.exit_code if self.exit_code is not None else 0
         how = f"was killed by {_signal_name(-code)}" if code < 0 else f"ended with exit code {code}"
+        if self.sentence is not None:
+            return redact(f"was ended by the supervisor ({self.sentence.reason}): it {self.sentence.text}")
         words = self.bye.detail if self.bye is not None and self.bye.detail else " | ".join(list(self.tail)[-3:])
         return redact(f"{how}{': ' + words if words else ''}")
 
@@ -207,11 +236,16 @@ class Child:
         number = logging.getLevelName(str(level).upper())
         trace = record.pop("trace", "")
         self.tail.append(str(message))
-        fields = {k: v for k, v in record.items() if k in ("event", "source", "reason", "sink")}
+        fields = {k: v for k, v in record.items() if k in ("event", "source", "reason", "sink", "count")}
         text = f"{message}\n{trace}" if trace else message
         logger.log(
             number if isinstance(number, int) else logging.INFO, "%s", text, extra={"worker": self.name, **fields}
         )
+
+
+def _is_gauge(key: str) -> bool:
+    metric = CATALOG.get(key.partition("{")[0])
+    return metric is not None and metric.kind == "gauge"
 
 
 def _signal_name(number: int) -> str:

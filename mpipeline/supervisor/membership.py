@@ -4,7 +4,9 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
+from typing import Any
 
+from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SourceSpec
 from mpipeline.errors import RunExists, SharedMemoryFull
 from mpipeline.messages import (
@@ -23,16 +25,20 @@ from mpipeline.messages import (
     SinkRemoved,
     SourceEnded,
     Start,
+    StreamState,
 )
+from mpipeline.metrics.recorder import metric_key
 from mpipeline.supervisor.attachments import Attachment, Attachments
 from mpipeline.supervisor.child import Child
 from mpipeline.supervisor.plan import INFERENCE, INFERENCE_BIT, Plan, is_every_frame, slots_for
+from mpipeline.supervisor.resuming import Resumption
 from mpipeline.supervisor.rings import Reader, Rings
 from mpipeline.transport.run_directory import Endpoints
 
 logger = logging.getLogger("mpipeline.supervisor")
 
 _LISTENER_QUEUE = 64
+_TRY_AGAIN_NS = 2 * NS_PER_S
 _MOST_OLDER_RINGS = 2  # of one source, besides the present one
 
 Send = Callable[[str, Message], object]
@@ -41,7 +47,16 @@ Send = Callable[[str, Message], object]
 class Membership:
     """Answers the workers. Every ring is made here, and every reader hears of it before its first frame."""
 
-    def __init__(self, plan: Plan, children: dict[str, Child], endpoints: Endpoints, run_id: str, send: Send) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        children: dict[str, Child],
+        endpoints: Endpoints,
+        run_id: str,
+        send: Send,
+        *,
+        resume: bool = False,
+    ) -> None:
         self.streams: dict[str, RingRequest] = {}  # source → what its decoder has told of it
         self.attachments = Attachments(reserved_bits=1 + len(plan.sinks))
         self._plan = plan
@@ -51,7 +66,10 @@ class Membership:
         self._rings = Rings(run_id)
         self._rings.add_reader(Reader(INFERENCE, INFERENCE_BIT, pins_every_frame=True))
         self._requests: dict[str, RingRequest] = {}  # decoder → the request that waits
+        self._postponed: dict[str, int] = {}  # decoder → when a request is looked at again that could not be granted
+        self._without_memory: set[str] = set()  # decoders of live sources whose ring had no room in /dev/shm
         self._sinks: dict[str, SinkAdded] = {}  # worker → as inference knows it, once it has been ready
+        self._resumption = Resumption(plan.sinks, lambda worker: children[worker].is_over, enabled=resume)
 
     # --- handshake ----------------------------------------------------------------------------------------------
 
@@ -66,15 +84,21 @@ class Membership:
         elif child is None or child.identity != identity:
             self._send(identity, Refused(f"{identity} is not part of this run"))
         else:
-            spec = {
-                **child.plan.spec,
-                "frames": self._endpoints.frames,
-                "predictions": self._endpoints.predictions,
-                "resume": child.name in self._sinks,  # only one that was ready has begun to write
-            }
-            if child.plan.role is Role.DECODER:
-                spec["resume_after"] = self._rings.last_frame_id(_source(child))
-            self._send(identity, Start(spec))
+            self._send(identity, Start({**child.plan.spec, **self._spec_of(child)}))
+
+    def _spec_of(self, child: Child) -> dict[str, Any]:
+        """What START tells besides the worker's part of the config."""
+        spec: dict[str, Any] = {"frames": self._endpoints.frames, "predictions": self._endpoints.predictions}
+        if child.plan.role is Role.SINK:  # only one that was ready has begun to write
+            spec["resume"] = self._resumption.enabled or child.name in self._sinks
+        elif child.plan.role is Role.INFERENCE:
+            spec["journal"] = self._endpoints.journal
+            spec["blamed"] = child.blamed
+        else:
+            spec["resume_after"], spec["resume_pts"] = self._rings.last_published(_source(child))
+            limits = self._plan.config.limits
+            spec["permits"] = {"folder": str(self._endpoints.folder), "count": limits.connects}
+        return spec
 
     def welcome(self, child: Child, ready: Ready) -> None:
         """A worker can work: it hears of everything that is there already."""
@@ -96,6 +120,7 @@ class Membership:
                 self._rings.add_reader(Reader(child.name, sink.bit, pins_every_frame=every == "block"))
                 self._introduce_rings(child.identity)
             self._sinks[child.name] = added
+            self._resumption.note(child.name, ready.facts.get("written") or {})
             self._tell_inference(added)
 
     def farewell(self, child: Child) -> None:
@@ -121,6 +146,23 @@ class Membership:
         """A decoder knows its geometry."""
         self.streams[_source(child)] = message
         self._requests[child.name] = message
+        self._without_memory.discard(child.name)
+
+    def lacks_memory(self, child: Child) -> bool:
+        """Whether the decoder of a live source got no ring, because /dev/shm is full just now."""
+        return child.name in self._without_memory
+
+    def owes(self, child: Child) -> str:
+        """What a worker ought to be doing just now, in words that follow "although"; empty if it may rest."""
+        if child.plan.role is Role.INFERENCE:
+            return "frames wait for it" if self._rings.wait_for(INFERENCE_BIT) else ""
+        if child.plan.role is Role.SINK:
+            inference = self._children[INFERENCE].heartbeat
+            key = metric_key("predictions_outstanding", {"sink": str(child.plan.spec["sink"]["name"])})
+            return "predictions wait for it" if inference is not None and inference.metrics.get(key, 0) > 0 else ""
+        streaming = child.heartbeat is not None and child.heartbeat.state == StreamState.STREAMING.value
+        has_room = child.name not in self._requests and self._rings.has_room(_source(child))
+        return "its stream is open and there is room for a frame" if streaming and has_room else ""
 
     def serve(self, now_ns: int) -> None:
         """Grants the requests whose time has come, and removes rings that have fallen silent."""
@@ -130,9 +172,9 @@ class Membership:
             for decoder in self._workers(Role.DECODER):
                 self._send(decoder.identity, RingRetired(segment))
         for name, message in list(self._requests.items()):
-            if self._may_grant(self._children[name], message):
+            if self._postponed.get(name, 0) <= now_ns and self._may_grant(self._children[name], message):
                 del self._requests[name]
-                self._grant(self._children[name], message)
+                self._grant(self._children[name], message, now_ns)
 
     def close(self) -> None:
         """Dismisses attached programs and removes all rings."""
@@ -142,34 +184,41 @@ class Membership:
         self._rings.close()
 
     def _may_grant(self, child: Child, message: RingRequest) -> bool:
-        """Under `every_frame` each sink that must have every frame is there first; a live stream waits for none.
+        """Under `every_frame` each sink that must have every frame is there first; a new live stream waits for none.
 
         A source has a bounded number of rings: while older ones are still read, a further change of size waits.
         """
         if self._rings.older(_source(child)) >= _MOST_OLDER_RINGS:
             return False
-        if not is_every_frame(self._spec(child), message.live):
-            return True
-        must = [sink.worker for sink in self._plan.sinks if sink.overflow(every_frame=True) == "block"]
+        must = self._resumption.waits_for(is_every_frame(self._spec(child), message.live))
         return all(worker in self._sinks or self._children[worker].is_over for worker in must)
 
     def _spec(self, child: Child) -> SourceSpec:
         return next(spec for spec in self._plan.config.sources if spec.name == _source(child))
 
-    def _grant(self, child: Child, message: RingRequest) -> None:
+    def _grant(self, child: Child, message: RingRequest, now_ns: int) -> None:
         source = self._spec(child)
         every_frame = is_every_frame(source, message.live)
         slots = slots_for(self._plan.config, source, every_frame)
         format = message.descriptor.format
+        done = max(message.last_frame_id, self._resumption.begin(source.name, message.live, every_frame))
         try:
-            descriptor, fresh = self._rings.grant(source.name, format, slots, every_frame, message.last_frame_id)
+            descriptor, fresh = self._rings.grant(source.name, format, slots, every_frame, done)
         except SharedMemoryFull as error:
+            if message.live:
+                self._without_memory.add(child.name)
             self._send(child.identity, Refused(str(error)))
+            return
+        except OSError as error:  # too many open files, say
+            self._requests[child.name], self._postponed[child.name] = message, now_ns + _TRY_AGAIN_NS
+            fields = {"event": "ring_postponed", "source": source.name}
+            logger.error("cannot make the ring of %s just now: %s", source.name, error.strerror, extra=fields)
             return
         if fresh:
             for identity in self._pixel_readers():
                 self._send(identity, RingAttached(descriptor, every_frame, self._skip_mask()))
-        self._send(child.identity, RingGranted(descriptor, every_frame))
+        done = self._rings.last_frame_id(source.name)
+        self._send(child.identity, RingGranted(descriptor, every_frame, resume_after=done))
 
     def _introduce_rings(self, identity: str) -> None:
         for descriptor, every_frame in self._rings.descriptors():
@@ -197,8 +246,11 @@ class Membership:
         except RunExists as error:
             self._send(identity, Refused(str(error)))
             return
-        except OSError:
+        except ProcessLookupError:
             self._send(identity, Refused(f"no process {hello.pid} can be seen here: attach from the same machine"))
+            return
+        except OSError as error:
+            self._send(identity, Refused(f"process {hello.pid} cannot be watched: {error.strerror}"))
             return
         self._send(identity, Start({"predictions": self._endpoints.predictions, "bit": attachment.bit}))
         if attachment.bit >= 0:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 
 from mpipeline.backoff import Backoff
 from mpipeline.clock import NS_PER_S
-from mpipeline.config.schema import RestartSpec
+from mpipeline.config.supervision import RestartSpec
 from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED
 
 
@@ -44,6 +44,10 @@ class RestartPolicy:
         self._spec = spec
         self._backoff = backoff if backoff is not None else Backoff(spec.first_delay, spec.max_delay)
         self._restarts: deque[int] = deque()
+
+    def postpone(self, *, long: bool = False) -> Restart:
+        """It could not even begin, because the machine lacks something: no fault of its own, so no crash loop."""
+        return Restart(self._backoff.longest() if long else self._backoff.next())
 
     def on_exit(self, code: int, ran_ns: int, now_ns: int) -> Decision:
         """`code` as `Popen.returncode`: negative for a signal. `ran_ns`: how long it had been ready to work."""

@@ -81,10 +81,29 @@ class Rings:
         known = self._sources.get(source)
         return max(ring.last_frame_id for ring in known.all()) if known is not None else 0
 
+    def last_published(self, source: str) -> tuple[int, float | None]:
+        """The last frame of this source, and its pts if it is still known; (0, None) if none was published.
+
+        A new ring begins with the id of the one before, and does not know that frame's pts.
+        """
+        known = self._sources.get(source)
+        last = [ring.last_published() for ring in known.all()] if known is not None else []
+        newest = max((frame_id for frame_id, _ in last), default=0)
+        return newest, next((pts for frame_id, pts in last if frame_id == newest and pts is not None), None)
+
     def older(self, source: str) -> int:
         """How many rings of earlier resolutions this source still has."""
         known = self._sources.get(source)
         return len(known.older) if known is not None else 0
+
+    def wait_for(self, bit: int) -> bool:
+        """Whether a frame of any source is pending for that reader."""
+        return any(ring.waits_for(bit) for rings in self._sources.values() for ring in rings.all())
+
+    def has_room(self, source: str) -> bool:
+        """Whether the decoder of this source has a ring and would get a slot in it."""
+        known = self._sources.get(source)
+        return known is not None and known.present.has_room()
 
     def add_reader(self, reader: Reader) -> None:
         """From now on frames are pending for this reader too, in all rings."""

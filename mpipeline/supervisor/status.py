@@ -43,7 +43,10 @@ class SourceStatus:
 
 @dataclass(frozen=True, slots=True)
 class WorkerStatus:
-    """One process."""
+    """One process. `memory_mb`: memory of its own, rings left out, in MB; `cpu`: share of one core, lately.
+
+    Both are 0 before the first look, and where there is no /proc to look into.
+    """
 
     name: str
     role: str
@@ -52,6 +55,8 @@ class WorkerStatus:
     restarts: int
     progress: int
     failure: str = ""
+    memory_mb: float = 0.0
+    cpu: float = 0.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,8 +83,10 @@ def describe(
     streams: Mapping[str, RingRequest],
     attached: Sequence[Attachment],
     now_ns: int,
+    usage: Mapping[str, tuple[float, float]] | None = None,
 ) -> RunStatus:
-    """The status of a run from what its supervisor knows."""
+    """The status of a run from what its supervisor knows. `usage`: worker → memory in MB and share of one core."""
+    used = usage or {}
     metrics = {child.name: child.metrics() for child in children.values()}
     counts = _counts(metrics.values())
     sources = tuple(
@@ -95,6 +102,7 @@ def describe(
             child.restarts,
             child.heartbeat.progress if child.heartbeat is not None else 0,
             child.failure,
+            *used.get(child.name, (0.0, 0.0)),
         )
         for child in children.values()
     )

@@ -6,19 +6,21 @@ thread.
 
 from __future__ import annotations
 
+import errno
 import logging
 import os
 import select
 import uuid
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
 
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
-from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_FAILED, EXIT_SOURCE_FAILED, EXIT_TEMPORARY, MpipelineError
+from mpipeline.errors import EXIT_DONE, EXIT_FAILED, EXIT_TEMPORARY, MpipelineError
 from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, RingRequest, Role, StreamState
 from mpipeline.ring.segment import check_capacity, sweep
-from mpipeline.supervisor import descriptors
+from mpipeline.supervisor import descriptors, outcome
 from mpipeline.supervisor.child import Child, ProcessState
+from mpipeline.supervisor.guard import Guard
 from mpipeline.supervisor.membership import Membership
 from mpipeline.supervisor.plan import Plan
 from mpipeline.supervisor.restart import Done, Fatal, Restart, RestartPolicy
@@ -30,17 +32,17 @@ logger = logging.getLogger("mpipeline.supervisor")
 
 _TICK_S = 0.1
 _WATCH_NS = NS_PER_S // 4
-_LOAD_LIMIT_NS = 900 * NS_PER_S  # a first load, an engine build, or finishing a long recording is not a hang
-# A worker that is silent for longer hangs. A decoder's calls have deadlines of at most half of this; one batch of a
-# large model on a CPU takes its time; a sink that needs longer for one prediction will never keep up.
-_SILENCE_LIMIT_NS = {Role.DECODER: 60 * NS_PER_S, Role.INFERENCE: 180 * NS_PER_S, Role.SINK: 60 * NS_PER_S}
+_SHORTAGES = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of processes, open files or memory
 
 
 class Supervisor:
     """Runs one plan: `start()`, then `step()` until it returns False, then `close()`; or all of it by `run()`."""
 
-    def __init__(self, plan: Plan, root: Path, log_level: str = "info", clock: Clock | None = None) -> None:
+    def __init__(
+        self, plan: Plan, root: Path, log_level: str = "info", clock: Clock | None = None, *, resume: bool = False
+    ) -> None:
         self.plan = plan
+        self._resume = resume
         self._root = root
         self._log_level = log_level
         self._clock = clock if clock is not None else SystemClock()
@@ -71,10 +73,15 @@ class Supervisor:
         self._control = channel.Router(self._context, endpoints.control)
         self._poller = channel.Poller()
         self._poller.add(self._control)
-        self._members = Membership(self.plan, self._children, endpoints, uuid.uuid4().hex[:12], self._control.send)
+        run_id = uuid.uuid4().hex[:12]
+        self._members = Membership(
+            self.plan, self._children, endpoints, run_id, self._control.send, resume=self._resume
+        )
         limits = self.plan.config.limits
         self._shutdown = Shutdown(limits.stop_timeout, self._children, self._drain, self._members.farewell)
-        self._lifeline = os.pipe()  # no worker gets the write end: it closes when this process ends, however it ends
+        self._guard = Guard(self.plan.config.supervision, self._members.owes)
+        # No worker gets the write end: it closes when this process ends, however it ends.
+        self._lifeline = descriptors.pipe()
         now = self._clock.monotonic_ns()
         for worker in self.plan.workers:
             child = Child(worker, RestartPolicy(self.plan.config.supervision), endpoints.control, self._log_level)
@@ -134,16 +141,8 @@ class Supervisor:
         self._abandon()
 
     def exit_code(self) -> int:
-        """0 if all went well; else the code of what failed for good.
-
-        1 if a stop had to cut short unfinished work, or if a model or a sink has failed at every single frame.
-        """
-        useless = any(_only_failures(child.metrics()) for child in self._children.values())
-        codes = {child.exit_code for child in self._children.values() if child.state is ProcessState.FATAL}
-        for code in (EXIT_CONFIG, EXIT_SOURCE_FAILED):
-            if code in codes:
-                return code
-        return EXIT_FAILED if codes or useless or self._shutdown.cut_short else EXIT_DONE
+        """0 if all went well; see `outcome.exit_code`."""
+        return outcome.exit_code(self._children.values(), self._shutdown.cut_short)
 
     def status(self) -> RunStatus:
         """The run as it stands, once it was started."""
@@ -151,7 +150,8 @@ class Supervisor:
             raise MpipelineError("a run has a status once it was started")
         phase = self._shutdown.phase.value
         now, attached = self._clock.monotonic_ns(), self._members.attachments.present()
-        return describe(self.plan, phase, self._children, self._members.streams, attached, now)
+        usage = {child.name: self._guard.usage.of(child.pid) for child in self._children.values()}
+        return describe(self.plan, phase, self._children, self._members.streams, attached, now, usage)
 
     def _end_children(self) -> None:
         for child in self._children.values():
@@ -168,15 +168,28 @@ class Supervisor:
         try:
             child.spawn(self._lifeline[0], now)
         except OSError as error:
-            logger.error("cannot start %s: %s", child.name, error, extra={"event": "spawn_failed"})
-            self._decide(child, EXIT_FAILED, 0, now)
+            self._could_not_spawn(child, error, now)
             return
         self._poller.add(child.pidfd)
         self._poller.add(child.stderr_fd)
         self._talking.add(child.name)
 
+    def _could_not_spawn(self, child: Child, error: OSError, now: int) -> None:
+        """What the machine lacks just now, it may have later; a worker that has been at work is tried for ever."""
+        fields = {"event": "spawn_failed", "worker": child.name}
+        lacks = error.errno in _SHORTAGES
+        if not lacks or not child.ready_ns:
+            logger.error("cannot start %s: %s", child.name, error.strerror, extra=fields)
+            child.tail.append(f"it could not be started: {error.strerror}")
+            self._decide(child, EXIT_TEMPORARY if lacks else EXIT_FAILED, 0, now)
+            return
+        delay_s = child.policy.postpone().delay_s
+        child.state, child.due_ns = ProcessState.BACKOFF, now + int(delay_s * NS_PER_S)
+        child.failure = f"could not be started: {error.strerror}"
+        logger.error("%s %s; trying again in %.1f s", child.name, child.failure, delay_s, extra=fields)
+
     def _attend(self, child: Child, now: int) -> None:
-        """Looks after one worker: its log, its end, its silence, its restart."""
+        """Looks after one worker: its log, its end, its health, its restart."""
         if not child.is_alive:
             if child.state is ProcessState.BACKOFF and now >= child.due_ns:
                 self._spawn(child, now)
@@ -187,13 +200,7 @@ class Supervisor:
             self._bury(child, now)
             return
         at_work = child.ready is not None and not self._shutdown.has_asked(child)
-        limit = _SILENCE_LIMIT_NS[child.plan.role] if at_work else _LOAD_LIMIT_NS
-        if now - child.heard_ns > limit:
-            silence = (now - child.heard_ns) // NS_PER_S
-            fields = {"event": "worker_stalled", "worker": child.name}
-            logger.error("%s has not been heard of for %d s: killing it", child.name, silence, extra=fields)
-            child.heard_ns = now
-            child.kill()
+        self._guard.look(child, at_work, now)
 
     def _hush(self, child: Child) -> None:
         """Its standard error is closed: it must not wake the poller any more."""
@@ -204,6 +211,7 @@ class Supervisor:
     def _bury(self, child: Child, now: int) -> None:
         self._poller.remove(child.pidfd)
         self._hush(child)
+        self._guard.forget(child)
         self._listen()  # its last words may still be in the socket
         ran = now - child.ready_ns if child.ready is not None else 0
         self._decide(child, child.reap(), ran, now)
@@ -213,16 +221,23 @@ class Supervisor:
         if code == EXIT_DONE and not self._has_finished(child):
             code = EXIT_TEMPORARY  # code in it may have ended the process, as by sys.exit(0)
         decision = child.policy.on_exit(code, ran_ns, now)
+        if isinstance(decision, Fatal) and self._members.lacks_memory(child):
+            decision = child.policy.postpone(long=True)  # other sources may end, or shrink
         if isinstance(decision, Restart) and child.has_refused_to_open:
             decision = Fatal("it cannot be opened")
         if isinstance(decision, Restart) and self._shutdown.abandons(child):
             decision = Done()
+        told_to_finish = child.plan.role is Role.SINK and self._shutdown.has_asked(child)
+        if isinstance(decision, Restart) and told_to_finish and code == EXIT_FAILED:
+            decision = Fatal("it could not finish its work")  # inference is over: nobody would send it again
         if isinstance(decision, Restart):
             child.state = ProcessState.BACKOFF
             child.due_ns = now + int(decision.delay_s * NS_PER_S)
             child.failure = child.describe_exit()
             self._members.interrupted(child)
             fields = {"event": "worker_restart", "worker": child.name}
+            if reason := child.why():
+                fields["reason"] = reason
             text = "%s %s; starting it again in %.1f s"
             logger.warning(text, child.name, child.failure, decision.delay_s, extra=fields)
             return
@@ -277,13 +292,3 @@ def _has_ended(pidfd: int) -> bool:
     poll = select.poll()
     poll.register(pidfd, select.POLLIN)
     return bool(poll.poll(0))
-
-
-def _only_failures(metrics: Mapping[str, float]) -> bool:
-    """Whether a worker had work and none of it succeeded."""
-    counts: dict[str, float] = {}
-    for key, value in metrics.items():
-        name = key.partition("{")[0]
-        counts[name] = counts.get(name, 0.0) + value
-    failed = counts.get("frames_failed", 0.0) + counts.get("sink_errors", 0.0)
-    return failed > 0 and not counts.get("frames_inferred", 0.0) + counts.get("predictions_written", 0.0)

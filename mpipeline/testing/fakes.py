@@ -40,7 +40,9 @@ def seen(level: int, width: int, height: int) -> Detections:
 class FakeSourceOptions(BaseModel):
     """`frames` is how many there are until the end, or until the error that `fails_with` names.
 
-    `sizes`: frame number → (width, height) from that frame on. `refuses_with`: `open` raises at once.
+    `sizes`: frame number → (width, height) from that frame on. `refuses_with`: `open` raises at once. `seeks`: whether
+    `seek` does. `connects`: whether it needs a permit. `pts_jumps`: frame number → seconds added to the pts from that
+    frame on.
     """
 
     model_config = ConfigDict(frozen=True, extra="forbid")
@@ -55,6 +57,9 @@ class FakeSourceOptions(BaseModel):
     fails_with: Reason | None = None
     refuses_with: Reason | None = None
     retryable: bool = True
+    seeks: bool = True
+    connects: bool = False
+    pts_jumps: Mapping[int, float] = {}
 
 
 class FakeSource:
@@ -64,7 +69,9 @@ class FakeSource:
 
     def __init__(self, name: str, options: FakeSourceOptions, clock: Clock | None = None) -> None:
         self.decode_errors = 0
+        self.connects = options.connects
         self.closed = False
+        self.sought: tuple[int, float] | None = None
         self._name = name
         self._options = options
         self._clock = clock if clock is not None else SystemClock()
@@ -77,6 +84,15 @@ class FakeSource:
             raise self._error(options.refuses_with)
         return StreamInfo(options.live, options.width, options.height, options.rate, options.frames, "fake")
 
+    def seek(self, frame_id: int, pts: float) -> bool:
+        """Goes on behind that frame if it is one of the file's; noted in `sought`."""
+        options = self._options
+        can = options.seeks and not options.live and 1 <= frame_id <= options.frames
+        if not can or pts != self._pts(frame_id):
+            return False
+        self._number, self.sought = frame_id, (frame_id, pts)
+        return True
+
     def grab(self) -> GrabbedFrame | None:
         """The next frame; behind the last one the end, or the error."""
         options = self._options
@@ -85,7 +101,7 @@ class FakeSource:
                 raise self._error(options.fails_with)
             return None
         self._number += 1
-        pts = (self._number - 1) / options.rate if options.has_pts else None
+        pts = self._pts(self._number)
         return GrabbedFrame(self._format(), pts, self._clock.monotonic_ns(), self._clock.wall_ns(), key_frame=True)
 
     def retrieve(self, planes: tuple[Pixels, ...]) -> None:
@@ -96,6 +112,12 @@ class FakeSource:
     def close(self) -> None:
         """Notes it in `closed`."""
         self.closed = True
+
+    def _pts(self, number: int) -> float | None:
+        if not self._options.has_pts:
+            return None
+        jumped = sum(seconds for first, seconds in self._options.pts_jumps.items() if first <= number)
+        return (number - 1) / self._options.rate + jumped
 
     def _format(self) -> FrameFormat:
         size = (self._options.width, self._options.height)

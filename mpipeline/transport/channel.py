@@ -7,14 +7,19 @@ rings, predictions behind credits; the high-water marks are only a last bound on
 
 from __future__ import annotations
 
+import logging
 import os
 from typing import Any
 
 import zmq
 
-from mpipeline.errors import ProtocolError
+from mpipeline.clock import SystemClock
+from mpipeline.errors import MpipelineError, ProtocolError
+from mpipeline.log import Summariser
 from mpipeline.messages import Message
 from mpipeline.transport import codec
+
+logger = logging.getLogger("mpipeline.transport")
 
 _HIGH_WATER = 4096
 
@@ -36,6 +41,12 @@ class Channel:
             self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
             self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.rejected = 0
+        self._summary = Summariser(logger, SystemClock())
+
+    def reject(self, error: Exception) -> None:
+        """Counts a message that is none of ours, and says so, once a second at most."""
+        self.rejected += 1
+        self._summary.add("foreign messages", f"a message that is not understood was passed over: {error}")
 
     def close(self, linger_ms: int | None = None) -> None:
         """Closes the socket; what was sent is still delivered for half a second at most."""
@@ -66,8 +77,8 @@ class Peer(Channel):
                 return None
             try:
                 return codec.decode(data)
-            except ProtocolError:
-                self.rejected += 1
+            except ProtocolError as error:
+                self.reject(error)
 
 
 class Router(Channel):
@@ -97,11 +108,11 @@ class Router(Channel):
             except zmq.Again:
                 return None
             try:
-                if len(parts) == 2:
-                    return parts[0].decode(), codec.decode(parts[1])
-            except (ProtocolError, UnicodeDecodeError):
-                pass
-            self.rejected += 1
+                if len(parts) != 2:
+                    raise ProtocolError(f"{len(parts)} parts, expected 2")
+                return parts[0].decode(), codec.decode(parts[1])
+            except (ProtocolError, UnicodeDecodeError) as error:
+                self.reject(error)
 
 
 class Poller:
@@ -157,5 +168,10 @@ def bind_frames(ctx: zmq.Context[Any], endpoint: str) -> Peer:
 
 
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
-    socket.bind(endpoint)
-    os.chmod(endpoint.removeprefix("ipc://"), 0o600)
+    path = endpoint.removeprefix("ipc://")
+    try:
+        socket.bind(endpoint)
+        os.chmod(path, 0o600)
+    except (zmq.ZMQError, OSError) as error:
+        text = f"cannot make the socket {path}: {error.strerror}; make room there, or set MPIPELINE_RUN_ROOT to another"
+        raise MpipelineError(f"{text} folder") from error

@@ -7,6 +7,7 @@ without a tag. Missing trailing fields take their defaults, so that a field can 
 from __future__ import annotations
 
 import dataclasses
+import math
 import types
 from collections.abc import Callable, Mapping
 from enum import Enum
@@ -16,30 +17,43 @@ import msgpack
 
 from mpipeline.errors import ProtocolError
 from mpipeline.messages import TAGS, Message
+from mpipeline.transport import bounds
+from mpipeline.transport.structure import check_structure
 
 MAX_MESSAGE_BYTES = 4 << 20  # a prediction of 300 boxes takes about 8 kB, a START a few kB
 _MAX_STRING = 2 << 20  # the boxes of 100 000 detections, the most that a config may ask for
 _MAX_ITEMS = 1 << 16
 _MAX_DEPTH = 16
+_SHORT = 2048  # bytes: all that can be announced in so many takes a few megabytes at most
+_PLAIN = (type(None), bool, int, float, str, bytes)
 
 _TAG_OF = {struct: tag for tag, struct in TAGS.items()}
 
 Check = Callable[[Any], Any]
+Refusal = Callable[[Any], str]  # says what is wrong with a value, nothing if it will do
+Place = tuple[str, str]  # struct and field
 
 
 def encode(message: Message) -> bytes:
-    """The message as bytes."""
-    packed: bytes = msgpack.packb([_TAG_OF[type(message)], *_fields(message)], use_bin_type=True)
+    """The message as bytes.
+
+    Sentences for people are cut to what the other side takes; what is not text (half of a surrogate pair, as in a file
+    name that is not UTF-8) becomes '?'.
+    """
+    body = [_TAG_OF[type(message)], *_fields(message)]
+    packed: bytes = msgpack.packb(body, use_bin_type=True, unicode_errors="replace")
     return packed
 
 
 def decode(data: bytes | memoryview) -> Message:
-    """The message in `data`.
+    """The message in `data`, all of it of the declared types and within bounds.
 
     Raises ProtocolError if it is not exactly one message of ours.
     """
     if len(data) > MAX_MESSAGE_BYTES:
         raise ProtocolError(f"a message of {len(data)} bytes is over the limit of {MAX_MESSAGE_BYTES}")
+    if len(data) > _SHORT:
+        check_structure(data)
     try:
         body = msgpack.unpackb(
             data,
@@ -49,6 +63,8 @@ def decode(data: bytes | memoryview) -> Message:
             max_array_len=min(_MAX_ITEMS, len(data)),  # memory is taken for as many as are announced
             max_map_len=min(_MAX_ITEMS, len(data)),
             max_ext_len=0,
+            ext_hook=_no_extension,
+            object_pairs_hook=_without_repetition,
         )
     except (ValueError, TypeError, RecursionError, msgpack.UnpackException) as error:
         raise ProtocolError(f"not a message: {error}") from error
@@ -58,11 +74,25 @@ def decode(data: bytes | memoryview) -> Message:
     return message
 
 
+def _no_extension(code: int, data: bytes) -> Any:
+    raise ValueError(f"extension type {code}")
+
+
+def _without_repetition(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
+    mapping = dict(pairs)
+    if len(mapping) != len(pairs):
+        raise ValueError("a mapping has a key twice")
+    return mapping
+
+
 def _fields(value: Any) -> list[Any]:
-    return [_plain(getattr(value, name)) for name in value.__dataclass_fields__]
+    struct = type(value).__name__
+    return [_plain(getattr(value, name), (struct, name)) for name in value.__dataclass_fields__]
 
 
-def _plain(value: Any) -> Any:
+def _plain(value: Any, place: Place) -> Any:
+    if type(value) is str and len(value) > bounds.MOST_TEXT and place in bounds.SENTENCES:
+        return value[: bounds.MOST_TEXT - 1] + "…"
     if isinstance(value, Enum):
         return value.value
     if dataclasses.is_dataclass(value):
@@ -74,7 +104,7 @@ def _struct_check(struct: Any) -> Check:
     """A function that turns a list of field values into the struct, or raises ProtocolError."""
     hints = get_type_hints(struct)
     fields = dataclasses.fields(struct)
-    checks = [_check(hints[field.name]) for field in fields]
+    checks = [_check(hints[field.name], (struct.__name__, field.name)) for field in fields]
     required = sum(1 for f in fields if f.default is dataclasses.MISSING and f.default_factory is dataclasses.MISSING)
 
     def check(values: Any) -> Any:
@@ -94,42 +124,63 @@ def _struct_check(struct: Any) -> Check:
     return check
 
 
-def _check(annotation: Any) -> Check:
+def _check(annotation: Any, place: Place) -> Check:
     """A function that validates a value against a type annotation and converts enums and nested structs."""
     if annotation in (int, float, str, bytes, bool):
-        return _scalar(annotation)
+        return _scalar(annotation, place)
     if annotation is Any:
-        return _bounded
+        return _free_form
     if dataclasses.is_dataclass(annotation):
         return _struct_check(annotation)
     if isinstance(annotation, type) and issubclass(annotation, Enum):
         return _enumeration(annotation)
     origin, arguments = get_origin(annotation), get_args(annotation)
     if origin in (Union, types.UnionType):
-        inner = _check(next(a for a in arguments if a is not type(None)))
+        inner = _check(next(a for a in arguments if a is not type(None)), place)
         return lambda value: None if value is None else inner(value)
     if origin is Mapping:
-        return _mapping(_check(arguments[0]), _check(arguments[1]))
+        return _mapping(_check(arguments[0], place), _check(arguments[1], place))
     raise TypeError(f"no rule for {annotation!r} in a message")
 
 
-def _scalar(kind: type) -> Check:
+def _scalar(kind: type, place: Place) -> Check:
+    refuse = _REFUSALS[kind](place) if kind in _REFUSALS else None
+
     def check(value: Any) -> Any:
-        if type(value) is kind:
-            return value
         if kind is float and type(value) is int:
-            return float(value)
-        raise ProtocolError(f"expected {kind.__name__}, got {type(value).__name__}")
+            value = float(value)
+        if type(value) is not kind:
+            raise ProtocolError(f"expected {kind.__name__}, got {type(value).__name__}")
+        if refuse is not None and (reason := refuse(value)):
+            raise ProtocolError(reason)
+        return value
 
     return check
 
 
+def _refuse_whole(place: Place) -> Refusal:
+    low, high = bounds.WHOLE.get(place, (0, bounds.MOST_WHOLE))
+    return lambda value: "" if low <= value <= high else f"expected {low} to {high}, got {value}"
+
+
+def _refuse_text(place: Place) -> Refusal:
+    most = bounds.TEXT.get(place, bounds.MOST_TEXT)
+    return lambda text: "" if len(text) <= most else f"{len(text)} characters are over the limit of {most}"
+
+
+def _refuse_float(place: Place) -> Refusal:
+    any_float = place in bounds.ANY_FLOAT
+    return lambda value: "" if any_float or math.isfinite(value) else f"expected a finite number, got {value}"
+
+
 def _enumeration(kind: type[Enum]) -> Check:
+    members = {member.value: member for member in kind}
+    plain = int if issubclass(kind, int) else str
+
     def check(value: Any) -> Any:
-        try:
-            return kind(value)
-        except ValueError:
-            raise ProtocolError(f"not a {kind.__name__}") from None
+        if type(value) is not plain or value not in members:
+            raise ProtocolError(f"not a {kind.__name__}")
+        return members[value]
 
     return check
 
@@ -143,18 +194,22 @@ def _mapping(key_check: Check, value_check: Check) -> Check:
     return check
 
 
-def _bounded(value: Any, depth: int = _MAX_DEPTH) -> Any:
-    """Free-form data of a spec: anything that msgpack knows, up to a depth."""
+def _free_form(value: Any, depth: int = _MAX_DEPTH) -> Any:
+    """Data of a spec: what a config can hold, up to a depth."""
     if depth == 0:
         raise ProtocolError("nested too deeply")
-    if isinstance(value, dict):
+    if type(value) is dict:
         for key, item in value.items():
-            _bounded(key, depth - 1)
-            _bounded(item, depth - 1)
-    elif isinstance(value, list):
+            if type(key) not in (str, int):
+                raise ProtocolError(f"expected a key that is a text or a whole number, got {type(key).__name__}")
+            _free_form(item, depth - 1)
+    elif type(value) is list:
         for item in value:
-            _bounded(item, depth - 1)
+            _free_form(item, depth - 1)
+    elif type(value) not in _PLAIN:
+        raise ProtocolError(f"expected plain data, got {type(value).__name__}")
     return value
 
 
+_REFUSALS = {int: _refuse_whole, str: _refuse_text, float: _refuse_float}
 _CHECKS = {tag: _struct_check(struct) for tag, struct in TAGS.items()}

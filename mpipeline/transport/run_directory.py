@@ -10,6 +10,7 @@ import fcntl
 import os
 import shutil
 import stat
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -43,6 +44,11 @@ class Endpoints:
         """Inference ⇄ sinks."""
         return f"ipc://{self.folder}/predictions.sock"
 
+    @property
+    def journal(self) -> str:
+        """The file in which inference notes what it is about to do, for a successor."""
+        return str(self.folder / "inference.journal")
+
 
 class RunDirectory:
     """A run's own folder, held by a lock until `close` or the end of the process."""
@@ -68,7 +74,8 @@ class RunDirectory:
         """Removes the folder and gives the name free; harmless when repeated."""
         if self._lock >= 0:
             shutil.rmtree(self.folder, ignore_errors=True)
-            self.folder.with_name(f"{self.name}.lock").unlink(missing_ok=True)
+            with suppress(OSError):  # in a folder that can no longer be written, it stays; nobody holds it
+                self.folder.with_name(f"{self.name}.lock").unlink()
             os.close(self._lock)
             self._lock = -1
 
@@ -112,9 +119,10 @@ def sweep(root: Path) -> list[str]:
         lock = _lock(path)
         if lock >= 0:
             shutil.rmtree(path.with_suffix(""), ignore_errors=True)
-            path.unlink(missing_ok=True)
+            with suppress(OSError):
+                path.unlink()
+                swept.append(path.stem)
             os.close(lock)
-            swept.append(path.stem)
     return swept
 
 
@@ -149,7 +157,8 @@ def _lock(path: Path, patience_s: float = 0.0) -> int:
         try:
             descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
         except OSError as error:
-            raise ConfigError(f"cannot lock {path}: {error.strerror}") from error
+            remedy = "set MPIPELINE_RUN_ROOT to a folder of yours with space"
+            raise ConfigError(f"cannot lock {path}: {error.strerror}; {remedy}") from error
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except OSError:

@@ -10,9 +10,13 @@ _FINITE_ATTEMPTS = 5  # tries in a row, without a new frame, after which a finit
 
 
 class Attempts:
-    """Counts attempts to connect. A live source is tried for ever, a finite one as long as it brings new frames."""
+    """Counts attempts to connect. A live source is tried for ever, a finite one as long as it brings new frames.
+
+    `is_failing`: the last attempt failed, or its stream broke before it had flowed steadily.
+    """
 
     def __init__(self, backoff: Backoff, clock: Clock) -> None:
+        self.is_failing = False
         self._backoff = backoff
         self._clock = clock
         self._next_ns = 0
@@ -24,22 +28,23 @@ class Attempts:
         return max(0.0, (self._next_ns - self._clock.monotonic_ns()) / NS_PER_S)
 
     def connected(self) -> None:
-        """An attempt has succeeded."""
+        """An attempt has succeeded: the first frame has come."""
         self._connected_ns = self._clock.monotonic_ns()
 
-    def failed(self, *, finite: bool, progress: bool, refused: bool = False) -> float | None:
+    def failed(self, *, finite: bool, progress: bool, seldom: bool = False) -> float | None:
         """An attempt has failed, or the stream broke. The pause in seconds before the next one, None to give up.
 
-        `progress`: there were new frames since the last failure. `refused`: the password was; cameras lock an account
-        after a few tries, so these come seldom from the first.
+        `progress`: there were new frames since the last failure. `seldom`: trying often does harm or no good, so the
+        longest pauses are taken from the first.
         """
         self._fruitless = 1 if progress else self._fruitless + 1
         if finite and self._fruitless >= _FINITE_ATTEMPTS:
             return None
         now = self._clock.monotonic_ns()
-        if self._connected_ns and now - self._connected_ns > _STEADY_NS:
+        self.is_failing = not (self._connected_ns and now - self._connected_ns > _STEADY_NS)
+        if not self.is_failing:
             self._backoff.reset()
         self._connected_ns = 0
-        pause = self._backoff.longest() if refused else self._backoff.next()
+        pause = self._backoff.longest() if seldom else self._backoff.next()
         self._next_ns = now + int(pause * NS_PER_S)
         return pause

@@ -9,8 +9,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable
-from dataclasses import dataclass, replace
-from typing import Protocol
+from dataclasses import dataclass
 
 from mpipeline.backoff import Backoff
 from mpipeline.clock import Clock
@@ -19,42 +18,33 @@ from mpipeline.frame import FrameFormat, FrameMeta, FrameRef
 from mpipeline.log import Summariser
 from mpipeline.messages import FrameReady, StreamState
 from mpipeline.metrics.recorder import Recorder
-from mpipeline.ring.writer import RingWriter
 from mpipeline.sources.source import GrabbedFrame, Source, StreamInfo
 from mpipeline.workers.attempts import Attempts
+from mpipeline.workers.connector import Connector
+from mpipeline.workers.numbering import Numbering
 from mpipeline.workers.pace import Pace
+from mpipeline.workers.permits import Permits
+from mpipeline.workers.ring_switch import RingSupply, RingSwitch
+from mpipeline.workers.tally import Tally
 
 logger = logging.getLogger("mpipeline.decoder")
 
+# A locked account or a camera that must be set up differently: asking often does harm, or no good.
+_SELDOM = (Reason.AUTH_FAILED, Reason.NO_VIDEO, Reason.CODEC_UNSUPPORTED)
 _RESERVE_S = 0.1  # how long one step waits for a free slot
-_PAUSE_S = 0.1  # how long one step sleeps of a back-off
-
-
-@dataclass(frozen=True, slots=True)
-class GrantedRing:
-    """Where to write, and whether a frame waits for a slot (`every_frame`) or is dropped if there is none."""
-
-    writer: RingWriter
-    every_frame: bool
-
-
-class RingSupply(Protocol):
-    """Where a decoder gets its rings: the supervisor makes them, since it alone owns shared memory."""
-
-    def request(self, format: FrameFormat, info: StreamInfo, last_frame_id: int) -> GrantedRing | None:
-        """A ring for frames of this format; blocks until it is granted. None: stop."""
 
 
 @dataclass(frozen=True, slots=True)
 class DecoderOptions:
     """What the loop needs to know of the source's config.
 
-    `resume_after`: frame id that was published before a crash.
+    `resume_after`: frame id that was published before a crash; `resume_pts`: the pts of that frame, if known.
     """
 
     name: str
     max_fps: float | None = None
     resume_after: int = 0
+    resume_pts: float | None = None
     restarted: bool = False
 
 
@@ -70,38 +60,39 @@ class DecoderLoop:
         clock: Clock,
         recorder: Recorder,
         backoff: Backoff | None = None,
+        permits: Permits | None = None,
     ) -> None:
         self.options = options
         self.state = StreamState.CONNECTING
         self.reason = ""
         self.detail = ""
         self.progress = 0
-        self.last_frame_id = options.resume_after
-        self._open_source = open_source
-        self._rings = rings
+        self._rings = RingSwitch(options.name, rings)
         self._announce = announce
-        self._clock = clock
-        self._recorder = recorder
         self._attempts = Attempts(backoff if backoff is not None else Backoff(), clock)
+        self._connector = Connector(open_source, self._attempts, clock, permits)
+        # Which frames `max_fps` takes depends on those before: then a source is read from its start.
+        self._numbering = Numbering(
+            options.resume_after, options.resume_pts, restarted=options.restarted, may_seek=not options.max_fps
+        )
+        self._pace = Pace(options.max_fps)
+        self._tally = Tally(recorder, options.name)
         self._summary = Summariser(logger, clock)
         self._source: Source | None = None
         self._info: StreamInfo | None = None
-        self._writer: RingWriter | None = None
-        self._waits = True
-        self._writers: list[RingWriter] = []  # of earlier resolutions, until they are retired
-        self._format: FrameFormat | None = None
         self._grabbed: GrabbedFrame | None = None
-        self._frame_id = 0  # of the frame that was grabbed last
-        self._pace = Pace(options.max_fps)
-        self._counted_errors = 0
-        self._counted_expired = 0
+
+    @property
+    def last_frame_id(self) -> int:
+        """The last frame that was published or dropped, here or by a predecessor."""
+        return self._numbering.done
 
     def step(self) -> bool:
         """Does the next bit of work; False when the source has ended or failed for good."""
         if self.state in (StreamState.ENDED, StreamState.FAILED):
             return False
         self._summary.flush()
-        if self.state in (StreamState.CONNECTING, StreamState.RECONNECTING):
+        if self._source is None:
             self._connect()
             return True
         try:
@@ -121,39 +112,29 @@ class DecoderLoop:
 
     def retire(self, segment: str) -> None:
         """Detaches from a ring of an earlier resolution."""
-        for writer in [w for w in self._writers if w.descriptor.segment == segment]:
-            writer.close()
-            self._writers.remove(writer)
+        self._rings.retire(segment)
 
     def close(self) -> None:
         """Closes source and rings."""
         self._close_source()
-        for writer in [*self._writers, *([self._writer] if self._writer else [])]:
-            writer.close()
-        self._writers, self._writer = [], None
+        self._rings.close()
 
     # --- connecting ---------------------------------------------------------------------------------------------
 
     def _connect(self) -> None:
-        if pause := self._attempts.wait_s():
-            self._clock.sleep(min(_PAUSE_S, pause))
-            return
-        self._source = self._open_source()
-        self._counted_errors = 0
         try:
-            self._info = self._source.open()
+            connected = self._connector.connect(self._numbering.opened)
         except SourceError as error:
+            self._source = self._connector.take_back()
             self._trouble(error)
             return
-        self._attempts.connected()
-        if self._info.live:
-            # A crash lost at least the frame that was being written: its id stays free, so that the gap shows.
-            lost = 1 if self.options.restarted and self._frame_id == 0 and self.last_frame_id else 0
-            self._frame_id = self.last_frame_id + lost
-        else:
-            self._frame_id = 0
+        if connected is None:
+            if self._connector.waits_for_turn:
+                self.reason = Reason.WAITING_FOR_TURN.value
+                self.detail = "as many sources as may connect at the same moment are doing so"
+            return
+        self._source, self._info = connected
         self._pace.restart()
-        self.state, self.reason, self.detail = StreamState.STREAMING, "", ""
         size, live = f"{self._info.width}x{self._info.height}", " (live)" if self._info.live else ""
         fields = {"event": "stream_opened", "source": self.options.name}
         logger.info("%s: %s %s%s", self.options.name, size, self._info.codec, live, extra=fields)
@@ -165,74 +146,80 @@ class DecoderLoop:
         assert self._source is not None
         assert self._info is not None
         grabbed = self._source.grab()
-        self._count_errors()
+        self._tally.errors_of(self._source)
         if grabbed is None:
             return False
-        self._frame_id += 1
-        if not self._info.live and self._frame_id <= self.options.resume_after:
-            self._pace.accepts(grabbed, self._frame_id, self._info)
+        if self.state is not StreamState.STREAMING:  # a connection over which no frame comes is none
+            self.state, self.reason, self.detail = StreamState.STREAMING, "", ""
+            self._attempts.connected()
+        is_new = self._numbering.next_is_new()
+        is_wanted = self._pace.accepts(grabbed, self._numbering.current, self._info)
+        if not is_new:
             return True
-        self._count("frames_decoded")
-        if not self._pace.accepts(grabbed, self._frame_id, self._info):
-            self.last_frame_id = self._frame_id
-            self._drop("max_fps")
-            return True
-        self._grabbed = grabbed
+        self._tally.count("frames_decoded")
+        if is_wanted:
+            self._grabbed = grabbed
+        else:
+            self._drop(grabbed, "max_fps")
         return True
 
     def _deliver(self, grabbed: GrabbedFrame) -> None:
         """Writes the grabbed frame into a slot and announces it; keeps it for the next step if it has to wait."""
         assert self._source is not None
         assert self._info is not None
-        if grabbed.format != self._format or self._writer is None:
-            self._change_ring(grabbed.format, self._info)
-        writer = self._writer
+        if not self._rings.fits(grabbed.format) and not self._change_ring(grabbed.format, self._info):
+            self._grabbed = None
+            return
+        writer = self._rings.writer
         if writer is None:
             self.stop()
             return
-        slot = writer.reserve(_RESERVE_S if self._waits else 0.0)
+        slot = writer.reserve(_RESERVE_S if self._rings.waits else 0.0)
         if slot is None:
-            if not self._waits:
-                self._grabbed = None
-                self.last_frame_id = self._frame_id
-                self._drop("ring_full")
+            if not self._rings.waits:
+                self._drop(grabbed, "ring_full")
             return
         try:
             self._source.retrieve(writer.planes(slot))
         except BaseException:
             writer.cancel(slot)
             raise
-        meta = FrameMeta(
+        frame_id = self._numbering.current
+        sequence = writer.publish(slot, self._meta(grabbed, frame_id, self._info.rate))
+        self._announce(FrameReady(FrameRef(writer.descriptor.segment, slot, sequence), frame_id, grabbed.captured_ns))
+        self._grabbed = None
+        self._numbering.finish(grabbed.pts)
+        self.progress += 1
+        self._tally.count("frames_published")
+        if not self._rings.waits:  # else only pixels were given up, for a sink that need not have them
+            self._tally.expired_in(writer)
+
+    def _meta(self, grabbed: GrabbedFrame, frame_id: int, rate: float) -> FrameMeta:
+        return FrameMeta(
             source=self.options.name,
-            frame_id=self._frame_id,
+            frame_id=frame_id,
             pts=grabbed.pts,
             captured_ns=grabbed.captured_ns,
             wall_ns=grabbed.wall_ns,
             width=grabbed.format.width,
             height=grabbed.format.height,
-            rate=self._info.rate,
+            rate=rate,
             key_frame=grabbed.key_frame,
             corrupt=grabbed.corrupt,
         )
-        sequence = writer.publish(slot, meta)
-        self._announce(
-            FrameReady(FrameRef(writer.descriptor.segment, slot, sequence), self._frame_id, grabbed.captured_ns)
-        )
-        self._grabbed = None
-        self.last_frame_id = self._frame_id
-        self.progress += 1
-        self._count("frames_published")
-        self._count_expired(writer)
 
-    def _change_ring(self, format: FrameFormat, info: StreamInfo) -> None:
-        if self._writer is not None:
-            self._writers.append(self._writer)
-            fields = {"event": "resolution_changed", "source": self.options.name}
-            logger.info("%s: frames are %dx%d now", self.options.name, format.width, format.height, extra=fields)
-        granted = self._rings.request(format, info, self.last_frame_id)
-        self._writer, self._waits = (granted.writer, granted.every_frame) if granted is not None else (None, True)
-        self._format = format
-        self._counted_expired = self._writer.expired if self._writer is not None else 0
+    def _drop(self, grabbed: GrabbedFrame, reason: str) -> None:
+        self._grabbed = None
+        self._numbering.finish(grabbed.pts)
+        self._tally.dropped(reason)
+
+    def _change_ring(self, format: FrameFormat, info: StreamInfo) -> bool:
+        """Asks for a ring; False if the supervisor knows that the grabbed frame is done already."""
+        granted = self._rings.change(format, info, self.last_frame_id)
+        if granted is None:
+            return True
+        self._tally.begin_ring(granted.writer)
+        return self._numbering.granted(granted.resume_after)
 
     # --- ends and trouble ---------------------------------------------------------------------------------------
 
@@ -246,11 +233,12 @@ class DecoderLoop:
 
     def _trouble(self, error: SourceError) -> None:
         """Decides between another attempt and the end."""
-        self._count_errors()
+        if self._source is not None:
+            self._tally.errors_of(self._source)
         self._close_source()
         self._grabbed = None
         self.reason, self.detail = error.reason.value, str(error)
-        pause = self._next_pause(error.reason is Reason.AUTH_FAILED) if error.retryable else None
+        pause = self._next_pause(error.reason in _SELDOM) if error.retryable else None
         fields = {"source": self.options.name, "reason": self.reason}
         if pause is None:
             self.state = StreamState.FAILED
@@ -259,39 +247,18 @@ class DecoderLoop:
         if self.state is not StreamState.CONNECTING:
             self.state = StreamState.RECONNECTING
         if self._info is None:
-            self._recorder.add("connect_failures", reason=self.reason, source=self.options.name)
+            self._tally.connect_failed(self.reason)
         else:
-            self._count("reconnects")
+            self._tally.count("reconnects")
         text = f"{self.options.name}: {error}; next try in {pause:.1f} s"
         self._summary.add("reconnects", text, source=self.options.name, reason=self.reason)
 
-    def _next_pause(self, refused: bool) -> float | None:
+    def _next_pause(self, seldom: bool) -> float | None:
         """Seconds until the next attempt, None if there is none. A finite source goes on where it broke off."""
         finite = self._info is not None and not self._info.live
-        progress = self.last_frame_id > self.options.resume_after
-        if finite:
-            self.options = replace(self.options, resume_after=self.last_frame_id)
-        return self._attempts.failed(finite=finite, progress=progress, refused=refused)
+        return self._attempts.failed(finite=finite, progress=self._numbering.has_advanced(), seldom=seldom)
 
     def _close_source(self) -> None:
-        if self._source is not None:
-            self._source.close()
-            self._source = None
-
-    def _count_errors(self) -> None:
-        if self._source is not None and (fresh := self._source.decode_errors - self._counted_errors) > 0:
-            self._counted_errors += fresh
-            self._count("decode_errors", fresh)
-
-    def _count_expired(self, writer: RingWriter) -> None:
-        if self._waits:
-            return  # only pixels were given up, for a sink that need not have them: inference had the frame
-        if (fresh := writer.expired - self._counted_expired) > 0:
-            self._counted_expired += fresh
-            self._drop("expired", fresh)
-
-    def _drop(self, reason: str, n: int = 1) -> None:
-        self._recorder.add("frames_dropped", n, reason=reason, source=self.options.name)
-
-    def _count(self, metric: str, n: int = 1) -> None:
-        self._recorder.add(metric, n, source=self.options.name)
+        source, self._source = self._source or self._connector.take_back(), None
+        if source is not None:
+            source.close()

@@ -25,7 +25,9 @@ from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.writer import RingWriter
 from mpipeline.sources.source import StreamInfo
 from mpipeline.transport import channel
-from mpipeline.workers.decoder import DecoderLoop, DecoderOptions, GrantedRing
+from mpipeline.workers.decoder import DecoderLoop, DecoderOptions
+from mpipeline.workers.permits import Permits
+from mpipeline.workers.ring_switch import GrantedRing
 from mpipeline.workers.runtime import WorkerContext
 
 _GRANT_S = 3600.0  # the supervisor waits for sinks that must have every frame, and these may take long to open
@@ -43,6 +45,7 @@ class DecoderWorker:
             self._source.name,
             self._source.max_fps,
             resume_after=spec["resume_after"],
+            resume_pts=spec.get("resume_pts"),
             restarted=context.incarnation > 1,
         )
         self._loop = DecoderLoop(
@@ -52,6 +55,7 @@ class DecoderWorker:
             announce=self._frames.send,
             clock=context.clock,
             recorder=context.recorder,
+            permits=Permits.from_spec(spec.get("permits")),
         )
 
     @property
@@ -91,7 +95,8 @@ class DecoderWorker:
             poller.wait(0.2)
             message = context.control.receive()
             if isinstance(message, RingGranted):
-                return GrantedRing(RingWriter(message.descriptor, reuse=True), message.every_frame)
+                writer = RingWriter(message.descriptor, reuse=True)
+                return GrantedRing(writer, message.every_frame, message.resume_after)
             if isinstance(message, Refused):
                 raise SharedMemoryFull(message.message)
             if message is not None:

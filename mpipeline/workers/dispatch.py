@@ -77,9 +77,11 @@ class Dispatch:
                 self._recorder.add("predictions_acknowledged", sink=status.sink)
                 self._ledger.settle(delivery.source, delivery.frame_id, status.sink)
         elif identity != outlet.identity or now_ns - self._opened_ns.get(status.sink, 0) > _OPENING_NS:
-            self._sessions += 1
-            # Unlike any session of a predecessor of this process: the clock is part of the number.
-            outlet.open_session((now_ns << 8) + (self._sessions & 0xFF), identity)
+            # A sink that waits for its disk does not listen: it is told of the same session again, not of a new one.
+            if identity != outlet.identity or not outlet.is_untouched:
+                self._sessions += 1
+                # Unlike any session of a predecessor of this process: the clock is part of the number.
+                outlet.open_session((now_ns << 8) + (self._sessions & 0xFF), identity)
             self._opened_ns[status.sink] = now_ns
             self._deliver(identity, codec.encode(SessionOpened(outlet.session)))
 
@@ -88,6 +90,11 @@ class Dispatch:
         for name, outlet in self._outlets.items():
             if count := outlet.send(self._deliver):
                 self._recorder.add("predictions_sent", count, sink=name)
+            self._recorder.set("predictions_outstanding", outlet.outstanding, sink=name)
+
+    def oldest_owed(self, source: str) -> int | None:
+        """The first frame of `source` that still waits for an acknowledgement."""
+        return self._ledger.oldest(source)
 
     def is_idle(self, lossless_only: bool) -> bool:
         """Whether every sink has what it must have, or, unless `lossless_only`, all that waits for it."""

@@ -6,25 +6,20 @@ frames whose message was lost, or whose reader died, are found by walking the ri
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from mpipeline.batching import Batcher, Waiting
 from mpipeline.clock import NS_PER_S, Clock
-from mpipeline.errors import BackendError
-from mpipeline.log import Summariser
 from mpipeline.messages import FrameReady, SinkAdded, SinkStatus, SourceEnded
 from mpipeline.metrics.recorder import Recorder
-from mpipeline.prediction import Failure, Prediction
 from mpipeline.ring.reader import Lease, RingReader
 from mpipeline.workers.dispatch import Dispatch
+from mpipeline.workers.journal import Journal
 from mpipeline.workers.predictor import Predictor
-
-logger = logging.getLogger("mpipeline.inference")
+from mpipeline.workers.trials import Trials
 
 _WALK_NS = NS_PER_S  # how often the rings are walked although no message asked for it
-_HOPELESS = 30  # failed frames in a row, none good between them, after which the worker gives up
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,19 +41,18 @@ class InferenceLoop:
         deliver: Callable[[str, bytes], bool],
         clock: Clock,
         recorder: Recorder,
+        journal: Journal | None = None,
     ) -> None:
         self.progress = 0
         self.dispatch = Dispatch(deliver, recorder, self._decline)
-        self._predictor = predictor
+        self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder)
         self._batcher = batcher
         self._clock = clock
         self._recorder = recorder
-        self._summary = Summariser(logger, clock)
         self._rings: dict[str, AttachedRing] = {}
         self._offered: dict[str, int] = {}  # source → highest frame id that was offered to the batcher
         self._ended: dict[str, SourceEnded] = {}
         self._next_walk_ns = 0
-        self._failures_in_row = 0
 
     # --- what the supervisor says -------------------------------------------------------------------------------
 
@@ -111,7 +105,7 @@ class InferenceLoop:
 
     def step(self) -> bool:
         """Infers one batch if one is due; says whether there was one."""
-        self._summary.flush()
+        self._trials.flush()
         now = self._clock.monotonic_ns()
         if now >= self._next_walk_ns:
             self._next_walk_ns = now + _WALK_NS
@@ -125,6 +119,9 @@ class InferenceLoop:
                 self._infer(batch.items)
         if self._ended:
             self._pass_on_ends()
+        if self._trials.has_suspects:
+            for source in self._offered:
+                self._trials.settle(source, self.dispatch.oldest_owed(source))
         self.dispatch.send()
         return batch is not None
 
@@ -149,7 +146,7 @@ class InferenceLoop:
         for ring in self._rings.values():
             ring.reader.close()
         self._rings.clear()
-        self._predictor.close()
+        self._trials.close()
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -182,52 +179,14 @@ class InferenceLoop:
             rings.append(ring)
         if not leases:
             return
-        predictions = self._predict(leases)
-        for lease, ring, prediction in zip(leases, rings, predictions, strict=True):
+        for lease, ring, prediction in zip(leases, rings, self._trials.predict(leases), strict=True):
             if prediction.failure is None:
                 self._recorder.add("frames_inferred", source=prediction.frame.source)
             self.dispatch.publish(prediction, lease, ring.every_frame)
             if not ring.every_frame:
                 lease.release()
-        self.progress += len(leases)
+            self.progress += 1
         self._recorder.add("batches")
-
-    def _predict(self, leases: Sequence[Lease]) -> list[Prediction]:
-        """Infers together; if that fails, one by one, so that a poisonous frame costs only itself."""
-        metas = [lease.frame.meta for lease in leases]
-        started = self._clock.monotonic_ns()
-        try:
-            found = self._predictor.predict([lease.frame for lease in leases])
-            predictions = [Prediction(meta, detections) for meta, detections in zip(metas, found, strict=True)]
-        except Exception as error:  # noqa: BLE001 - engines raise what they like; it becomes an explicit failure
-            if len(leases) == 1:
-                return [Prediction(metas[0], None, self._failure(metas[0].source, error))]
-            logger.warning("a batch of %d failed, going on frame by frame: %s", len(leases), error)
-            return self._predict_singly(leases)
-        self._failures_in_row = 0
-        self._recorder.add("inference_seconds", (self._clock.monotonic_ns() - started) / NS_PER_S)
-        return predictions
-
-    def _predict_singly(self, leases: Sequence[Lease]) -> list[Prediction]:
-        predictions = []
-        for lease in leases:
-            meta = lease.frame.meta
-            try:
-                [detections] = self._predictor.predict([lease.frame])
-            except Exception as error:  # noqa: BLE001 - as above
-                predictions.append(Prediction(meta, None, self._failure(meta.source, error)))
-            else:
-                self._failures_in_row = 0
-                predictions.append(Prediction(meta, detections))
-        return predictions
-
-    def _failure(self, source: str, error: Exception) -> Failure:
-        self._failures_in_row += 1
-        self._recorder.add("frames_failed", reason="inference_failed", source=source)
-        self._summary.add("failed frames", f"{source}: {type(error).__name__}: {error}", source=source)
-        if self._failures_in_row >= _HOPELESS:
-            raise BackendError(f"{self._failures_in_row} frames in a row failed, last: {error}") from error
-        return Failure("inference_failed", f"{type(error).__name__}: {error}")
 
     def _drop(self, item: Waiting, reason: str) -> None:
         """Declines a frame for this reader and for every sink that would have wanted its pixels.

@@ -31,6 +31,7 @@ from mpipeline.models.sidecar import read_sidecar
 from mpipeline.ring.reader import RingReader
 from mpipeline.transport import channel
 from mpipeline.workers.inference import AttachedRing, InferenceLoop
+from mpipeline.workers.journal import Journal
 from mpipeline.workers.predictor import FramePredictor, Predictor, TensorPredictor
 from mpipeline.workers.runtime import WorkerContext
 
@@ -48,6 +49,8 @@ class InferenceWorker:
         self._model = ModelSpec.from_mapping(spec["model"])
         self._batching = BatchingSpec.model_validate(spec["batching"])
         self._bit: int = spec["bit"]
+        # Before the model is loaded: a crash of the load itself must not be laid at the door of a frame.
+        self._journal = Journal(spec.get("journal"), blamed=bool(spec.get("blamed")))
         self._frames = channel.bind_frames(context.zmq_context, spec["frames"])
         self._sinks = channel.Router(context.zmq_context, spec["predictions"])
         self._poller = channel.Poller()
@@ -71,7 +74,7 @@ class InferenceWorker:
             int(self._batching.staleness_ms * NS_PER_MS),
         )
         self._loop = InferenceLoop(
-            predictor, batcher, self._sinks.send_encoded, self._context.clock, self._context.recorder
+            predictor, batcher, self._sinks.send_encoded, self._context.clock, self._context.recorder, self._journal
         )
         return facts
 
@@ -120,6 +123,7 @@ class InferenceWorker:
         """Closes engine, rings and sockets."""
         if self._loop is not None:
             self._loop.close()
+        self._journal.close()
         self._frames.close()
         self._sinks.close()
 

@@ -16,6 +16,10 @@ class Ledger:
     def __len__(self) -> int:
         return len(self._owed)
 
+    def oldest(self, source: str) -> int | None:
+        """The lowest frame id of `source` that is owed."""
+        return min((frame_id for name, frame_id in self._owed if name == source), default=None)
+
     def keep(self, source: str, frame_id: int, lease: Lease, sinks: Iterable[str]) -> None:
         """Holds the lease until each of `sinks` has acknowledged; gives it back at once if there are none."""
         owing = set(sinks)

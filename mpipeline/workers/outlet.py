@@ -49,6 +49,11 @@ class Outlet:
         self._capacity = 0
         self._lossy_next = False
 
+    @property
+    def outstanding(self) -> int:
+        """Deliveries of this session that were sent and that the sink has not worked off, as far as it has told."""
+        return self._sent - self._processed
+
     def is_lossless(self, every_frame: bool) -> bool:
         """Whether frames of such a source must reach this sink."""
         return every_frame and self.spec.overflow_every_frame == "block"
@@ -73,6 +78,11 @@ class Outlet:
         self._sent = self._processed = self._capacity = 0
         self._lossless.extendleft(reversed(self._unacknowledged))
         self._unacknowledged.clear()
+
+    @property
+    def is_untouched(self) -> bool:
+        """Whether nothing was sent yet in the present session."""
+        return self.session != 0 and self._sent == 0
 
     def update(self, status: SinkStatus) -> list[Delivery]:
         """Takes credit and acknowledgements; returns the lossless deliveries that are now done."""

@@ -24,6 +24,8 @@ from mpipeline.transport import channel, run_directory
 
 HEARTBEAT_NS = NS_PER_S // 4
 _HANDSHAKE_S = 30.0
+_BURIAL_NS = 5 * NS_PER_S  # how long a dead supervisor may take to be gone
+_BURIAL_POLL_S = 0.01
 
 logger = logging.getLogger("mpipeline.worker")
 
@@ -89,10 +91,10 @@ class Runtime:
             zmq_context, self.control_endpoint, f"{self.name}#{self.incarnation}.{os.getpid()}"
         )
         context = WorkerContext(self.name, self.incarnation, control, zmq_context)
-        self._listen_to_signals(context)
-        self._watch_lifeline()
         code = EXIT_TEMPORARY
         try:
+            self._listen_to_signals(context)
+            self._watch_lifeline()
             code = self._work(kind, context)
         except MpipelineError as error:
             logger.error("%s", error, extra={"event": "worker_failed", "worker": self.name})
@@ -158,8 +160,14 @@ class Runtime:
             threading.Thread(target=self._end_with_supervisor, args=(self.lifeline,), daemon=True).start()
 
     def _end_with_supervisor(self, lifeline: int) -> None:
+        parent = os.getppid()
         while os.read(lifeline, 1):
             pass
+        # Its pipe closes a moment before its locks are given free, and what is locked is not swept.
+        clock = SystemClock()
+        deadline = clock.monotonic_ns() + _BURIAL_NS
+        while os.getppid() == parent and clock.monotonic_ns() < deadline:
+            clock.sleep(_BURIAL_POLL_S)
         # The supervisor is gone, so nobody else will clean up; every worker tries, doing it twice is harmless.
         sweep()
         run_directory.sweep(run_directory.root_of(self.control_endpoint))

@@ -12,6 +12,7 @@ from mpipeline.messages import PredictionReady, SourceEnded
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.ring.reader import Lease, RingReader
 from mpipeline.sinks.sink import Sink
+from mpipeline.workers.retrying import Retrying
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
 
@@ -25,6 +26,7 @@ class SinkLoop:
 
     def __init__(self, name: str, sink: Sink, subscription: Subscription, clock: Clock, recorder: Recorder) -> None:
         self.progress = 0
+        self.retrying = Retrying(name, clock)
         self._name = name
         self._sink = sink
         self._subscription = subscription
@@ -32,6 +34,7 @@ class SinkLoop:
         self._summary = Summariser(logger, clock)
         self._rings: dict[str, RingReader] = {}
         self._rejected_in_row = 0
+        self._unfinished: tuple[PredictionReady | SourceEnded, Lease | None] | None = None
 
     def attach(self, reader: RingReader) -> None:
         """Pixels of this ring may be asked for; what a predecessor was reading is pending again.
@@ -59,45 +62,70 @@ class SinkLoop:
             reader.close()
 
     def take(self, message: PredictionReady | SourceEnded) -> None:
-        """Works off one delivery. SinkError goes up: the sink cannot go on."""
+        """Works off one delivery, or begins to: `retrying` says whether it must be tried again before the next one.
+
+        SinkError goes up: the sink cannot go on.
+        """
         self._summary.flush()
-        if isinstance(message, SourceEnded):
-            self._sink.end(message.source)
-            self._subscription.done(message.source, 0)
-            return
-        if self._subscription.is_duplicate(message):
+        if isinstance(message, PredictionReady) and self._subscription.is_duplicate(message):
             self._count("predictions_duplicate")
             self._skip(message)
-        else:
-            self._write(message)
-        self._subscription.done(message.frame.source, message.frame.frame_id)
+            self._subscription.done(message.frame.source, message.frame.frame_id)
+            return
+        lease = self._borrow(message) if isinstance(message, PredictionReady) else None
+        self._unfinished = message, lease
+        self.attempt()
 
-    def close(self) -> None:
-        """Closes the sink, then the rings."""
+    def attempt(self, last: bool = False) -> None:
+        """Tries the present delivery. A failure that can pass leaves it for another attempt, unless this is the `last`.
+
+        After a SinkError the pixels stay held: for the next attempt, or for the successor of this process to recover.
+        """
+        assert self._unfinished is not None
+        message, lease = self._unfinished
         try:
-            self._sink.close()
+            if isinstance(message, SourceEnded):
+                self._sink.end(message.source)
+            else:
+                self._write(message, lease.frame if lease is not None else None)
+        except SinkError as error:
+            if not error.retryable or last:
+                raise
+            self._count("sink_errors")
+            self.retrying.failed(error)
+            return
+        self._unfinished = None
+        self.retrying.succeeded()
+        if lease is not None:
+            lease.release()
+        if isinstance(message, SourceEnded):
+            self._subscription.done(message.source, 0)
+        else:
+            self._subscription.done(message.frame.source, message.frame.frame_id)
+
+    def close(self, finished: bool = True) -> None:
+        """Closes the sink, then the rings. Unless it has `finished`, a successor will go on with what is written."""
+        try:
+            abandon = None if finished else getattr(self._sink, "abandon", None)
+            (abandon or self._sink.close)()
         finally:
             for reader in self._rings.values():
                 reader.close()
             self._rings.clear()
 
-    def _write(self, message: PredictionReady) -> None:
-        lease = self._borrow(message)
-        frame: Frame | None = lease.frame if lease is not None else None
+    def _write(self, message: PredictionReady, frame: Frame | None) -> None:
         try:
             self._sink.write(from_wire(message), frame)
-            self.progress += 1
-            self._rejected_in_row = 0
-            self._count("predictions_written")
         except PredictionRejected as error:
             self._rejected_in_row += 1
             self._count("sink_errors")
             self._summary.add("rejected predictions", str(error), sink=self._name)
             if self._rejected_in_row >= _HOPELESS:
                 raise SinkError(f"{self._rejected_in_row} predictions in a row were rejected, last: {error}") from error
-        # After a SinkError the pixels stay held: the successor of this process recovers them for its own attempt.
-        if lease is not None:
-            lease.release()
+            return
+        self.progress += 1
+        self._rejected_in_row = 0
+        self._count("predictions_written")
 
     def _borrow(self, message: PredictionReady) -> Lease | None:
         if message.ref is None or not self._sink.wants_frames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import uuid
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
@@ -33,7 +34,8 @@ class SinkWorker:
         self._bit: int = spec["bit"]
         kind = registry.load("sinks", self._spec.kind)
         self._sink = kind(self._spec.name, self._spec.options)
-        identity = f"{context.name}#{context.incarnation}"
+        # Nobody else has this name by accident: the socket would give him what is meant for this sink.
+        identity = f"{context.name}#{context.incarnation}.{uuid.uuid4().hex}"
         self._peer = channel.connect_predictions(context.zmq_context, spec["predictions"], identity)
         self._poller = channel.Poller()
         self._poller.add(self._peer)
@@ -44,6 +46,7 @@ class SinkWorker:
         self._subscription = Subscription(self._spec.name, context.incarnation, credit, self._peer.send)
         self._loop = SinkLoop(self._spec.name, self._sink, self._subscription, context.clock, context.recorder)
         self._draining = False
+        self._finished = False
         self.exit_code = EXIT_DONE
 
     @property
@@ -52,24 +55,51 @@ class SinkWorker:
         return self._loop.progress
 
     def open(self) -> Mapping[str, Any]:
-        """Opens the sink; what it already has is never written again."""
-        self._subscription.acknowledged.update(self._sink.open(self._resume))
-        return {"wants_frames": bool(self._sink.wants_frames)}
+        """Opens the sink; what it already has is never written again. Fact `written`: source → last frame id."""
+        written = {source: int(frame_id) for source, frame_id in self._sink.open(self._resume).items()}
+        self._subscription.acknowledged.update(written)
+        return {"wants_frames": bool(self._sink.wants_frames), "written": written}
 
     def step(self) -> bool:
         """Works off what the socket has; waits if there is nothing."""
+        if self._loop.retrying.is_active:
+            self._retry()
+            return True
         readable = self._poller.wait(_LONGEST_WAIT_S)
         now = self._context.clock.monotonic_ns()
         if self._peer.socket in readable:
-            while self._context.clock.monotonic_ns() - now < _TURN_NS and (message := self._peer.receive()) is not None:
-                if (delivery := self._subscription.receive(message)) is not None:
-                    self._await_ring(delivery)
-                    self._loop.take(delivery)
-                    self._subscription.report(self._context.clock.monotonic_ns())
+            self._work_off(until_ns=now + _TURN_NS)
             self._subscription.report(now, idle=True)
             return True
         self._subscription.report(now, idle=True)
-        return not self._draining
+        self._finished = self._draining
+        return not self._finished
+
+    def _work_off(self, until_ns: int) -> None:
+        clock = self._context.clock
+        while clock.monotonic_ns() < until_ns and (message := self._peer.receive()) is not None:
+            if (delivery := self._subscription.receive(message)) is not None:
+                self._await_ring(delivery)
+                self._loop.take(delivery)
+                if self._loop.retrying.is_active:
+                    return
+                self._subscription.report(clock.monotonic_ns())
+
+    def _retry(self) -> None:
+        """Waits for the next attempt or makes it.
+
+        What arrives meanwhile stays in the socket, bounded by the credit. Once the run ends there is one attempt more:
+        nobody will be here to see a later one succeed.
+        """
+        if self._draining:
+            self._loop.attempt(last=True)
+            return
+        wait_s = self._loop.retrying.wait_s()
+        if wait_s > 0:
+            self._control_poller.wait(min(wait_s, _LONGEST_WAIT_S))
+        else:
+            self._loop.attempt()
+        self._subscription.report(self._context.clock.monotonic_ns())
 
     def _await_ring(self, delivery: Message) -> None:
         """The word that a ring exists comes on another socket than the first prediction of it, and may come later."""
@@ -92,8 +122,8 @@ class SinkWorker:
             self._draining = True
 
     def state(self) -> tuple[str, str, str]:
-        """A sink has no stream state."""
-        return "", "", ""
+        """RETRYING with the reason, while the sink cannot write."""
+        return self._loop.retrying.state()
 
     def goodbye(self) -> Bye:
         """Nothing more to say."""
@@ -102,6 +132,6 @@ class SinkWorker:
     def close(self) -> None:
         """Closes sink, rings and socket."""
         try:
-            self._loop.close()
+            self._loop.close(self._finished)
         finally:
             self._peer.close()

@@ -10,7 +10,6 @@
 
 #include <array>
 #include <optional>
-#include <string>
 #include <tuple>
 #include <utility>
 #include <vector>
@@ -31,35 +30,13 @@ using Scores = nb::ndarray<const float, nb::ndim<1>, nb::c_contig, nb::device::c
 using Strided = nb::ndarray<const float, nb::ndim<1>, nb::device::cpu>;
 using Ids = nb::ndarray<const std::int32_t, nb::ndim<1>, nb::c_contig, nb::device::cpu>;
 
-std::string shape_text(const PlaneArray& plane) {
-    return "(" + std::to_string(plane.shape(0)) + ", " + std::to_string(plane.shape(1)) + ")";
-}
-
 pixels::Picture picture(int format, int width, int height, int matrix, bool full_range,
                         const std::vector<PlaneArray>& planes) {
-    if (format < 1 || format > 4) throw nb::value_error("unknown pixel format");
-    if (matrix < 0 || matrix > 2) throw nb::value_error("unknown colour matrix");
-    if (width < 1 || height < 1 || width > 65535 || height > 65535)
-        throw nb::value_error("width and height are 1 to 65535");
-    pixels::Picture result{static_cast<pixels::Format>(format), width,      height,
-                           static_cast<pixels::Matrix>(matrix), full_range, {}};
-    if (static_cast<int>(planes.size()) != pixels::plane_count(result.format)) {
-        throw nb::value_error("the number of planes does not fit the pixel format");
+    std::vector<pixels::PlaneShape> shapes;
+    for (const PlaneArray& plane : planes) {
+        shapes.push_back({plane.data(), plane.shape(0), plane.shape(1), plane.stride(0), plane.stride(1)});
     }
-    for (std::size_t p = 0; p < planes.size(); ++p) {
-        const int rows = pixels::plane_rows(result, static_cast<int>(p));
-        const int bytes = pixels::plane_row_bytes(result, static_cast<int>(p));
-        const bool contiguous = planes[p].shape(1) < 2 || planes[p].stride(1) == 1;
-        if (planes[p].shape(0) != static_cast<std::size_t>(rows) ||
-            planes[p].shape(1) != static_cast<std::size_t>(bytes) || !contiguous) {
-            const std::string text = "plane " + std::to_string(p) + " has shape " + shape_text(planes[p]) +
-                                     ", expected (" + std::to_string(rows) + ", " + std::to_string(bytes) +
-                                     ") with bytes of a row side by side";
-            throw nb::value_error(text.c_str());
-        }
-        result.planes[p] = {planes[p].data(), planes[p].stride(0)};
-    }
-    return result;
+    return pixels::checked_picture(format, width, height, matrix, full_range, shapes);
 }
 
 template <typename T>

@@ -73,6 +73,7 @@ Candidates select_candidates(const ScoreTable& table, float threshold) {
         best_classes(table, begin, count, best, class_id);
         for (std::ptrdiff_t a = 0; a < count; ++a) {
             float score = best[a];
+            if (score == kLowest) continue;  // no class has won; a negative objectness must not make it infinite
             if (table.objectness) score *= table.objectness[(begin + a) * table.objectness_stride];
             if (score > threshold) {
                 found.anchor.push_back(begin + a);

@@ -7,20 +7,11 @@
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define MPIPELINE_AVX2 1
+#include <cpuid.h>
 #include <immintrin.h>
 #endif
 
 namespace mpipeline::pixels {
-
-int plane_count(Format format) { return format == Format::i420 ? 3 : format == Format::nv12 ? 2 : 1; }
-
-int plane_row_bytes(const Picture& picture, int plane) {
-    if (picture.format == Format::bgr24) return 3 * picture.width;
-    if (plane == 0) return picture.width;
-    return half_up(picture.width) * (picture.format == Format::nv12 ? 2 : 1);
-}
-
-int plane_rows(const Picture& picture, int plane) { return plane == 0 ? picture.height : half_up(picture.height); }
 
 YuvToRgb yuv_to_rgb(Matrix matrix, bool full_range) {
     double kr = 0.299, kb = 0.114;
@@ -35,7 +26,9 @@ YuvToRgb yuv_to_rgb(Matrix matrix, bool full_range) {
 
 bool has_avx2() {
 #ifdef MPIPELINE_AVX2
-    return __builtin_cpu_supports("avx2") && __builtin_cpu_supports("f16c");
+    // clang's __builtin_cpu_supports does not know F16C; AVX2 includes that the system saves the wide registers.
+    unsigned a = 0, b = 0, c = 0, d = 0;
+    return __builtin_cpu_supports("avx2") && __get_cpuid(1, &a, &b, &c, &d) != 0 && (c & bit_F16C) != 0;
 #else
     return false;
 #endif

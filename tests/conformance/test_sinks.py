@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import errno
+import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -117,3 +120,55 @@ def test_builtin_kinds_have_a_file_per_source_or_say_why_not(kind: str, tmp_path
     write(sink, "yard/east", 1)
     sink.close()
     assert len(list(tmp_path.iterdir())) == 1
+
+
+@pytest.mark.parametrize("kind", ["jsonl", "video"])
+@pytest.mark.parametrize("code", [errno.ENOSPC, errno.EIO])
+def test_after_writes_that_failed_every_frame_is_there_once(
+    kind: str, code: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Every third write of the kernel is cut short and the one after it fails; the same call is made until it works."""
+    write_all, calls = os.write, 0
+
+    def failing(descriptor: int, data: bytes) -> int:
+        nonlocal calls
+        calls += 1
+        if calls % 3 == 0:
+            return write_all(descriptor, data[: len(data) // 2])
+        if calls > 3 and calls % 3 == 1:
+            raise OSError(code, os.strerror(code))
+        return write_all(descriptor, data)
+
+    monkeypatch.setattr("mpipeline.sinks.appending.os.write", failing)
+    sink = make(kind, tmp_path)
+    sink.open(resume=False)
+    failures = 0
+    for source, frame_id in [(source, n) for n in range(1, 13) for source in "ab"]:
+        while True:
+            try:
+                write(sink, source, frame_id)
+                break
+            except SinkError as error:
+                if not error.retryable:
+                    raise
+                failures += 1
+    assert failures > 5
+    survivor = make(kind, tmp_path)  # as if it had been killed now: each has all, and none twice
+    assert dict(survivor.open(resume=True)) == {"a": 12, "b": 12}
+    survivor.close()
+    for source in "ab":
+        assert COUNTS[kind](tmp_path / f"{source}.{SUFFIX[kind]}") == 12
+
+
+def _pictures(path: Path) -> int:
+    import av
+
+    with av.open(str(path)) as container:
+        return sum(1 for _ in container.decode(video=0))
+
+
+COUNTS: dict[str, Callable[[Path], int]] = {
+    "jsonl": lambda path: len([json.loads(line) for line in path.read_text().splitlines()]),
+    "video": _pictures,
+}
+SUFFIX = {"jsonl": "jsonl", "video": "mp4"}

@@ -53,6 +53,33 @@ def read_all(source: Source) -> tuple[StreamInfo, list[GrabbedFrame]]:
         source.close()
 
 
+def eager(kind: str, count: int) -> Source:
+    """The same, and it seeks however little is won."""
+    source = make(kind, count)
+    if hasattr(source, "_seek_from"):
+        source._seek_from = 1
+    return source
+
+
+def pictures(source: Source, *, is_open: bool = False) -> list[tuple[GrabbedFrame, bytes]]:
+    """Reads to the end and closes; every frame with its pixels."""
+    if not is_open:
+        source.open()
+    found = []
+    while (grabbed := source.grab()) is not None:
+        payload, planes = memory(grabbed.format)
+        source.retrieve(planes)
+        found.append((grabbed, payload.tobytes()))
+    source.close()
+    return found
+
+
+def told(one: tuple[GrabbedFrame, bytes]) -> tuple[Any, ...]:
+    """All of it but the clocks."""
+    grabbed, payload = one
+    return grabbed.format, grabbed.pts, grabbed.key_frame, grabbed.corrupt, payload
+
+
 def test_every_built_in_kind_takes_part() -> None:
     from mpipeline.sources import KINDS
 
@@ -174,6 +201,30 @@ class TestEveryKind:
         source.grab()
         source.close()
         source.close()
+
+    def test_connects_says_whether_it_reaches_over_the_network(self, kind: str) -> None:
+        assert make(kind).connects is False
+
+    def test_after_a_seek_all_is_as_without(self, kind: str) -> None:
+        everything = pictures(make(kind, 40))
+        for frame_id in (1, 25, 40):
+            source = eager(kind, 40)
+            pts = everything[frame_id - 1][0].pts
+            assert pts is not None
+            source.open()
+            sought = source.seek(frame_id, pts)
+            rest = pictures(source, is_open=True)
+
+            assert [told(one) for one in rest] == [told(one) for one in everything[frame_id if sought else 0 :]]
+            assert source.decode_errors == 0
+
+    def test_a_seek_to_what_is_not_there_changes_nothing(self, kind: str) -> None:
+        everything = pictures(make(kind, 40))
+        for frame_id, pts in ((30, 0.0), (41, 1e6), (10**9, 1e9), (0, 0.0)):
+            source = eager(kind, 40)
+            source.open()
+            assert source.seek(frame_id, pts) is False
+            assert [told(one) for one in pictures(source, is_open=True)] == [told(one) for one in everything]
 
     def test_no_errors_are_counted_where_there_are_none(self, kind: str) -> None:
         source = make(kind)

@@ -6,7 +6,7 @@ import signal
 from dataclasses import dataclass, field
 
 from mpipeline.messages import Bye, Heartbeat, Ready, Role
-from mpipeline.supervisor.child import ProcessState
+from mpipeline.supervisor.child import ProcessState, Sentence
 from mpipeline.supervisor.plan import WorkerPlan
 
 
@@ -24,6 +24,8 @@ class FakeChild:
     heard_ns: int = 0
     due_ns: int = 0
     bye: Bye | None = None
+    blamed: bool = False
+    sentence: Sentence | None = None
     failure: str = ""
     counters: dict[str, float] = field(default_factory=dict)
 

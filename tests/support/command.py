@@ -85,11 +85,14 @@ class Command:
     def worker(self, name: str, other_than: int = 0) -> psutil.Process:
         """The worker of that name or role; waits until there is one, and not the one with that process id."""
 
-        def found() -> list[psutil.Process]:
-            return [process for process in self.workers(name) if process.pid != other_than]
+        found: list[psutil.Process] = []
 
-        self.wait_until(found, f"a process of {name}")
-        return found()[0]
+        def look() -> bool:
+            found[:] = [process for process in self.workers(name) if process.pid != other_than]
+            return bool(found)
+
+        self.wait_until(look, f"a process of {name}")
+        return found[0]
 
     def kill_worker(self, name: str) -> int:
         """SIGKILL to the worker of that name or role; returns the process id that it had."""

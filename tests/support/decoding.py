@@ -18,13 +18,23 @@ from mpipeline.ring.segment import OwnedRing, create_ring
 from mpipeline.ring.writer import RingWriter
 from mpipeline.sources.source import StreamInfo
 from mpipeline.testing.fakes import FakeSource, FakeSourceOptions
-from mpipeline.workers.decoder import DecoderLoop, DecoderOptions, GrantedRing
+from mpipeline.workers.decoder import DecoderLoop, DecoderOptions
+from mpipeline.workers.permits import Permits
+from mpipeline.workers.ring_switch import GrantedRing
 
 
 class Bench:
     """A decoder loop, the rings that it is granted, and a reader that works them off (unless told not to)."""
 
-    def __init__(self, *sources: FakeSourceOptions, slots: int = 4, reading: bool = True, **options: Any) -> None:
+    def __init__(
+        self,
+        *sources: FakeSourceOptions,
+        slots: int = 4,
+        reading: bool = True,
+        done: int = 0,
+        permits: Permits | None = None,
+        **options: Any,
+    ) -> None:
         self.clock = ManualClock()
         self.recorder = Recorder()
         self.hints: list[FrameReady] = []
@@ -36,13 +46,14 @@ class Bench:
         self.reading = reading
         self._script = list(sources)
         self._slots = slots
+        self._done = done  # what the supervisor knows to be done when it grants a ring
         self._run = uuid.uuid4().hex[:12]
         self.options = DecoderOptions("cam", **options)
         self.pauses: list[float] = []
         rng = random.Random(1)
         rng.uniform = lambda _, bound: self.pauses.append(bound) or bound  # type: ignore[method-assign,func-returns-value]
         self.loop = DecoderLoop(
-            self.options, self._open, self, self.hints.append, self.clock, self.recorder, Backoff(rng=rng)
+            self.options, self._open, self, self.hints.append, self.clock, self.recorder, Backoff(rng=rng), permits
         )
 
     def _open(self) -> FakeSource:
@@ -57,7 +68,7 @@ class Bench:
         ring.add_reader(0, pinned=not info.live)
         self.rings.append(ring)
         self.readers.append(RingReader(ring.descriptor, 0))
-        return GrantedRing(RingWriter(ring.descriptor, reuse=True), not info.live)
+        return GrantedRing(RingWriter(ring.descriptor, reuse=True), not info.live, self._done)
 
     def drain(self) -> None:
         for reader in self.readers:

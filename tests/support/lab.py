@@ -188,12 +188,7 @@ class Lab:
             return
         part = self.sinks[name]
         queue = self.wires.deliveries[self.children[f"sink:{name}"].identity]
-        for _ in range(min(most, len(queue))):
-            delivery = part.subscription.receive(codec.decode(queue.popleft()))
-            if delivery is not None:
-                part.loop.take(delivery)
-                part.subscription.report(self.clock.monotonic_ns())
-        part.subscription.report(self.clock.monotonic_ns(), idle=not queue)
+        part.work_off(queue, most, self.clock.monotonic_ns())
 
     # --- decoders ----------------------------------------------------------------------------------------------------
 

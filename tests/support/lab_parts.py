@@ -63,6 +63,7 @@ class Child:
     ready: Ready | None = None
     is_alive: bool = True
     is_over: bool = False
+    blamed: bool = False
 
     @property
     def name(self) -> str:
@@ -135,6 +136,19 @@ class SinkPart:
     loop: SinkLoop
     subscription: Subscription
     bit: int
+
+    def work_off(self, queue: deque[bytes], most: int, now: int) -> None:
+        """Works off up to `most` deliveries, reports if it is time; while it cannot write it only tries again."""
+        if self.loop.retrying.is_active and self.loop.retrying.wait_s() == 0.0:
+            self.loop.attempt()
+        for _ in range(min(most, len(queue))):
+            if self.loop.retrying.is_active:
+                break
+            delivery = self.subscription.receive(codec.decode(queue.popleft()))
+            if delivery is not None:
+                self.loop.take(delivery)
+                self.subscription.report(now)
+        self.subscription.report(now, idle=not queue)
 
 
 class Wires:

@@ -27,12 +27,13 @@ CONFIG: dict[str, Any] = {
 class Bench:
     """A membership with children that are not ready yet; `overflow` is that of the sink y."""
 
-    def __init__(self, overflow: str = "auto") -> None:
+    def __init__(self, overflow: str = "auto", *, resume: bool = False) -> None:
         sinks = [*CONFIG["sinks"][:1], {**CONFIG["sinks"][1], "overflow": overflow}]
         plan = make_plan(RunConfig.from_mapping({**CONFIG, "sinks": sinks}))
         self.children: Any = {w.name: FakeChild(w, ready=None) for w in plan.workers}
         self.sent: list[tuple[str, Any]] = []
-        self.made = Membership(plan, self.children, Endpoints(Path("/run")), uuid.uuid4().hex[:12], self._send)
+        run_id = uuid.uuid4().hex[:12]
+        self.made = Membership(plan, self.children, Endpoints(Path("/run")), run_id, self._send, resume=resume)
 
     def _send(self, identity: str, message: Any) -> bool:
         self.sent.append((identity, message))

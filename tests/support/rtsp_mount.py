@@ -10,7 +10,10 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Protocol
 
-from support.rtsp_clip import AccessUnit, Clip
+from support.rtsp_clip import PAYLOAD_LIMIT, AccessUnit, Clip
+from support.rtsp_sound import DESCRIPTION as SOUND_DESCRIPTION
+from support.rtsp_sound import INTERVAL_S as SOUND_INTERVAL_S
+from support.rtsp_sound import Silence
 
 RTP_CLOCK = 90_000  # Hz
 _NTP_EPOCH = 2_208_988_800  # seconds from 1900 to 1970
@@ -28,12 +31,18 @@ class Receiver(Protocol):
 
     def rtcp(self, packet: bytes) -> None: ...
 
+    def sound(self, packet: bytes) -> None: ...
+
 
 class Mount:
     """Plays its files in a loop in real time. The public attributes are the faults; set them while it runs.
 
     `loss` and `corrupt` are shares of RTP packets lost or with one bit turned over; `delay` (seconds) holds every
     picture back; `speed` is a clock factor; `status` is the answer to DESCRIBE (0: normal, -1: none at all).
+    `hang` names a request that is never answered ("*": any). `offers` are the tracks of the session description and
+    `sends` those that flow, of "video" and "audio". Without `keys`, key frames and parameter sets are left out.
+    `flood` is how many packets of random bytes come with each picture. `trickle`, if not 0, is how many bytes a
+    second go to each client over TCP.
     """
 
     def __init__(self, name: str, files: Sequence[str | Path], seed: int = 1) -> None:
@@ -41,6 +50,12 @@ class Mount:
         self.loss = self.corrupt = self.delay = 0.0
         self.speed = 1.0
         self.status = 0
+        self.hang = ""
+        self.offers: frozenset[str] = frozenset({"video"})
+        self.sends: frozenset[str] = frozenset({"video", "audio"})
+        self.keys = True
+        self.flood = 0
+        self.trickle = 0.0
         self.clients: set[Receiver] = set()
         self.frames = self.packets = self.bytes = self.dropped = 0
         self._clips = [Clip(file) for file in files]
@@ -53,15 +68,20 @@ class Mount:
         self._reported = 0.0
 
     def description(self) -> bytes:
-        """The session description of what plays first."""
-        return self._clips[0].description()
+        """The session description of what plays to a client that comes now."""
+        clip = self._next_clip if self._next_clip is not None else self._clips[0]
+        session, mark, video = clip.description().partition(b"m=video")
+        tracks = (mark + video if "video" in self.offers else b"") + (
+            SOUND_DESCRIPTION if "audio" in self.offers else b""
+        )
+        return session + tracks
 
     def stall(self, seconds: float) -> None:
         """Sends nothing for so long; connections stay open. 0 ends a stall."""
         self._stalled_until = time.monotonic() + seconds
 
     def switch(self, file: str | Path) -> None:
-        """Plays another file from its next key frame on: another resolution, the same codec."""
+        """Plays another file from its next key frame on; if its codec is another, clients have to come anew."""
         self._next_clip = Clip(file)
 
     def jump(self, seconds: float) -> None:
@@ -75,6 +95,18 @@ class Mount:
 
     async def run(self) -> None:
         """Plays until cancelled."""
+        await asyncio.gather(self._play(), self._play_sound())
+
+    async def _play_sound(self) -> None:
+        track = Silence(self.ssrc + 1)
+        while True:
+            await asyncio.sleep(SOUND_INTERVAL_S)
+            if {"audio"} <= self.offers & self.sends and self._stalled_until <= time.monotonic():
+                packet = track.packet()
+                for client in tuple(self.clients):
+                    client.sound(packet)
+
+    async def _play(self) -> None:
         played, index = 0.0, 0  # seconds of media, clip
         origin = time.monotonic()
         while True:
@@ -102,6 +134,8 @@ class Mount:
         return origin + late if late > _LATE_LIMIT_S else origin  # never races to catch up
 
     def _send(self, unit: AccessUnit, played: float) -> None:
+        if "video" not in self.sends or (unit.is_key and not self.keys):
+            return
         self.frames += 1
         stamp = int(self._time_offset + (played + unit.pts) * RTP_CLOCK) & 0xFFFFFFFF
         for number, payload in enumerate(unit.payloads):
@@ -116,6 +150,12 @@ class Mount:
                 client.rtp(packet, starts_key=unit.is_key and number == 0)
             self.packets += 1
             self.bytes += len(packet)
+        for _ in range(self.flood):
+            self._sequence = (self._sequence + 1) & 0xFFFF
+            header = struct.pack("!BBHII", 0x80, 96, self._sequence, stamp, self.ssrc)
+            junk = header + self._rng.randbytes(self._rng.randrange(1, PAYLOAD_LIMIT))
+            for client in tuple(self.clients):
+                client.rtp(junk, starts_key=False)
         self._report(stamp)
 
     def _damaged(self, payload: bytes) -> bytes:

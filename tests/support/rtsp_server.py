@@ -16,12 +16,25 @@ means all. The answer is the cameras' statistics.
     stats                          clients, frames, packets, bytes, drops
     drop                           RST on all its connections
     close                          an orderly FIN instead
-    stall      seconds=5           send nothing, connections stay open
+    stall      seconds=5           send nothing, connections stay open, new ones are answered up to PLAY (0 ends it)
     set        loss=.05 corrupt=.01 delay=.2 speed=2
-    switch     file=b.mp4          another file from its next key frame on
+    switch     file=b.mp4          another file from its next key frame on; with `drop` also another codec
     jump       seconds=-30         RTP time stamps jump
     status     code=404            answer DESCRIBE so (0 normal, -1 never)
+    hang       request=PLAY        never answer this request ("*": none at all, "": normal)
+    tracks     offers=video,audio sends=audio     what is described, and what of it flows (both video: normal)
+    keys       on=0                leave out key frames and parameter sets (on=1 normal)
+    flood      packets=20          packets of random bytes after each picture (0 normal)
+    trickle    bytes=100           so many bytes a second over TCP (0 normal)
+
+and of the whole server, whatever the camera:
+
     refuse     on=1                accept, then close at once (on=0 normal)
+    mute       on=1                accept, and never answer (on=0 normal)
+    password   value=other         from now on only this one is right
+
+`stop`, and `start` with the port that it had, are a server that is away for a while; `support.rtsp_program` runs one as
+a process that can be stopped and killed.
 """
 
 from __future__ import annotations
@@ -138,8 +151,10 @@ class RtspServer:
             for connection in tuple(self._connections):
                 if connection.mount in mounts:
                     connection.end(reset=command == "drop")
-        elif command == "refuse":
-            self.access.refuse = arguments.get("on", "1") == "1"
+        elif command in ("refuse", "mute"):
+            setattr(self.access, command, arguments.get("on", "1") == "1")
+        elif command == "password":
+            self.access.password = arguments["value"]
         else:
             for mount in mounts:
                 _command(mount, command, arguments)
@@ -150,7 +165,9 @@ class RtspServer:
             address = urllib.parse.urlsplit((await reader.readline()).split()[1].decode())
             while (await reader.readline()).strip():
                 pass
-            answer = await self._run(address.path.strip("/"), dict(urllib.parse.parse_qsl(address.query)))
+            answer = await self._run(
+                address.path.strip("/"), dict(urllib.parse.parse_qsl(address.query, keep_blank_values=True))
+            )
             status, body = "200 OK", json.dumps(answer).encode()
         except (ValueError, KeyError, IndexError, OSError) as error:
             status, body = "400 Bad Request", repr(error).encode()
@@ -168,6 +185,16 @@ def _command(mount: Mount, command: str, arguments: dict[str, str]) -> None:
         mount.jump(float(arguments["seconds"]))
     elif command == "status":
         mount.status = int(arguments["code"])
+    elif command == "hang":
+        mount.hang = arguments["request"]
+    elif command == "tracks":
+        mount.offers, mount.sends = (frozenset(arguments[key].split(",")) for key in ("offers", "sends"))
+    elif command == "keys":
+        mount.keys = arguments["on"] == "1"
+    elif command == "flood":
+        mount.flood = int(arguments["packets"])
+    elif command == "trickle":
+        mount.trickle = float(arguments["bytes"])
     elif command == "set":
         for fault in ("loss", "corrupt", "delay", "speed"):
             if fault in arguments:

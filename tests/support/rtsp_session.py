@@ -13,6 +13,7 @@ import urllib.parse
 from dataclasses import dataclass, field
 
 from support.rtsp_mount import NEVER_ANSWER, Mount
+from support.rtsp_sound import TRACK as SOUND_TRACK
 
 _PHRASES = {
     200: "OK",
@@ -23,18 +24,23 @@ _PHRASES = {
     503: "Service Unavailable",
 }
 _METHODS = "OPTIONS, DESCRIBE, SETUP, PLAY, PAUSE, TEARDOWN, GET_PARAMETER, SET_PARAMETER"
+_DRIP_S = 0.05
 _BUFFER_LIMIT = 4 << 20  # bytes waiting for a slow reader; beyond it the reader goes on at the next key frame
 
 
 @dataclass
 class Access:
-    """What the server asks of its clients. No `user`: nothing. `scheme` is "basic" or "digest"."""
+    """What the server asks of its clients. No `user`: nothing. `scheme` is "basic" or "digest".
+
+    `refuse`: connections are closed at once. `mute`: nothing is ever answered.
+    """
 
     user: str = ""
     password: str = ""
     scheme: str = "digest"
     udp: bool = True
     refuse: bool = False
+    mute: bool = False
     mounts: dict[str, Mount] = field(default_factory=dict)
 
 
@@ -56,7 +62,9 @@ class Session(asyncio.Protocol):
         self._access = access
         self._connections = connections
         self._received = b""
-        self._channel = 0
+        self._channel: int | None = None
+        self._sound_channel: int | None = None
+        self._backlog = bytearray()  # what waits while bytes only trickle
         self._udp: _UdpWay | None = None
         self._at_key = False
         self._id = os.urandom(4).hex()
@@ -90,15 +98,17 @@ class Session(asyncio.Protocol):
             self._transport.close()
 
     def rtp(self, packet: bytes, *, starts_key: bool) -> None:
-        """Sends one RTP packet, from the first key frame on."""
-        self._at_key = self._at_key or starts_key
+        """Sends one RTP packet of the video, from the first key frame on, if there are any."""
+        assert self.mount is not None
+        self._at_key = self._at_key or starts_key or not self.mount.keys
         if not self._at_key or self._transport.is_closing():
             return
         if self._udp is not None:
             _send(self._udp.rtp, packet, self._udp.rtp_target)
-        elif self._transport.get_write_buffer_size() > _BUFFER_LIMIT:
+        elif self._channel is None:
+            return
+        elif self._transport.get_write_buffer_size() + len(self._backlog) > _BUFFER_LIMIT:
             self._at_key = False
-            assert self.mount is not None
             self.mount.dropped += 1
         else:
             self._interleaved(self._channel, packet)
@@ -109,8 +119,16 @@ class Session(asyncio.Protocol):
             return
         if self._udp is not None:
             _send(self._udp.rtcp, packet, self._udp.rtcp_target)
-        else:
+        elif self._channel is not None:
             self._interleaved(self._channel + 1, packet)
+
+    def sound(self, packet: bytes) -> None:
+        """Sends one RTP packet of sound over TCP; where nobody asked for it, behind the channels of the video."""
+        channel = self._sound_channel
+        if channel is None and self._channel is not None:
+            channel = self._channel + 2
+        if channel is not None and self._udp is None and not self._transport.is_closing():
+            self._interleaved(channel, packet)
 
     def data_received(self, data: bytes) -> None:
         self._received += data
@@ -134,7 +152,10 @@ class Session(asyncio.Protocol):
                 self._reply(headers, 400)
 
     def _answer(self, method: str, url: str, headers: dict[str, str]) -> None:
-        mount = self._access.mounts.get(urllib.parse.urlsplit(url).path.strip("/").split("/")[0])
+        name, _, track = urllib.parse.urlsplit(url).path.strip("/").partition("/")
+        mount = self._access.mounts.get(name)
+        if self._access.mute or (mount is not None and mount.hang in (method, "*")):
+            return
         if method == "OPTIONS":
             self._reply(headers, 200, {"Public": _METHODS})
         elif not self._is_authorised(method, headers):
@@ -146,10 +167,11 @@ class Session(asyncio.Protocol):
         elif method == "DESCRIBE":
             self._describe(mount, url, headers)
         elif method == "SETUP":
-            self._set_up(mount, headers)
+            self._set_up(mount, track, headers)
         elif method == "PLAY":
             self._reply(headers, 200, {"Session": self._id, "Range": "npt=now-"})
             self._at_key = False
+            self.mount = mount  # nothing was set up where no track is wanted; as many cameras do, it plays all the same
             mount.clients.add(self)
         elif method == "TEARDOWN":
             self._reply(headers, 200, {"Session": self._id})
@@ -167,14 +189,18 @@ class Session(asyncio.Protocol):
         else:
             self._reply(headers, 200, {"Content-Base": url.rstrip("/") + "/"}, mount.description())
 
-    def _set_up(self, mount: Mount, headers: dict[str, str]) -> None:
+    def _set_up(self, mount: Mount, track: str, headers: dict[str, str]) -> None:
         wanted = headers.get("transport", "")
         ports = re.search(r"client_port=(\d+)-(\d+)", wanted)
         if "interleaved" in wanted or "RTP/AVP/TCP" in wanted:
-            channel = re.search(r"interleaved=(\d+)", wanted)
-            self._channel = int(channel[1]) if channel else 0
-            way = f"RTP/AVP/TCP;unicast;interleaved={self._channel}-{self._channel + 1}"
-        elif self._access.udp and ports:
+            given = re.search(r"interleaved=(\d+)", wanted)
+            channel = int(given[1]) if given else 0
+            if track == SOUND_TRACK:
+                self._sound_channel = channel
+            else:
+                self._channel = channel
+            way = f"RTP/AVP/TCP;unicast;interleaved={channel}-{channel + 1}"
+        elif self._access.udp and ports and track != SOUND_TRACK:
             host = self._transport.get_extra_info("peername")[0]
             self._udp = _UdpWay(_udp_socket(), _udp_socket(), (host, int(ports[1])), (host, int(ports[2])))
             own = f"{self._udp.rtp.getsockname()[1]}-{self._udp.rtcp.getsockname()[1]}"
@@ -208,7 +234,25 @@ class Session(asyncio.Protocol):
         self._transport.write(head.encode() + b"\r\n" + body)
 
     def _interleaved(self, channel: int, packet: bytes) -> None:
-        self._transport.write(b"$" + bytes([channel]) + struct.pack("!H", len(packet)) + packet)
+        framed = b"$" + bytes([channel]) + struct.pack("!H", len(packet)) + packet
+        if self.mount is not None and (self.mount.trickle or self._backlog):
+            if not self._backlog:
+                asyncio.get_running_loop().call_later(_DRIP_S, self._drip)
+            self._backlog += framed
+        else:
+            self._transport.write(framed)
+
+    def _drip(self) -> None:
+        """Lets a few bytes of the backlog go; all of it once the trickle has ended."""
+        assert self.mount is not None
+        if self._transport.is_closing():
+            self._backlog.clear()
+            return
+        length = max(1, int(self.mount.trickle * _DRIP_S)) if self.mount.trickle else len(self._backlog)
+        self._transport.write(bytes(self._backlog[:length]))
+        del self._backlog[:length]
+        if self._backlog:
+            asyncio.get_running_loop().call_later(_DRIP_S, self._drip)
 
 
 def _md5(text: str) -> str:

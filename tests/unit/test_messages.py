@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Mapping
-from enum import Enum
-from typing import Any, Union, get_args, get_origin, get_type_hints
+from typing import Union, get_args, get_origin
 
 import msgpack
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from support.message_values import instances_of
 
 from mpipeline import messages
 from mpipeline.messages import TAGS, Message
@@ -37,42 +36,6 @@ GIVEN = {
     41: "SinkStatus",
     42: "PredictionReady",
 }
-
-TEXT = st.text(max_size=20)
-INTS = st.integers(-(2**63), 2**64 - 1)
-PLAIN = st.recursive(
-    st.none() | st.booleans() | INTS | st.floats(allow_nan=False) | TEXT | st.binary(max_size=20),
-    lambda inner: st.lists(inner, max_size=3) | st.dictionaries(TEXT, inner, max_size=3),
-    max_leaves=8,
-)
-SCALARS: dict[Any, st.SearchStrategy[Any]] = {
-    int: INTS,
-    float: st.floats(allow_nan=False),
-    str: TEXT,
-    bytes: st.binary(max_size=64),
-    bool: st.booleans(),
-    Any: PLAIN,
-}
-
-
-def values_of(annotation: Any) -> st.SearchStrategy[Any]:
-    """Values that a field of this annotation may have."""
-    if annotation in SCALARS:
-        return SCALARS[annotation]
-    if dataclasses.is_dataclass(annotation):
-        return instances_of(annotation)
-    if isinstance(annotation, type) and issubclass(annotation, Enum):
-        return st.sampled_from(list(annotation))
-    arguments = get_args(annotation)
-    if get_origin(annotation) is Mapping:
-        return st.dictionaries(values_of(arguments[0]), values_of(arguments[1]), max_size=4)
-    present = [one for one in arguments if one is not type(None)]
-    return st.none() | values_of(present[0])
-
-
-def instances_of(struct: Any) -> st.SearchStrategy[Any]:
-    hints = get_type_hints(struct)
-    return st.builds(struct, **{field.name: values_of(hints[field.name]) for field in dataclasses.fields(struct)})
 
 
 @pytest.mark.parametrize("struct", TAGS.values(), ids=lambda struct: struct.__name__)

@@ -3,6 +3,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <span>
 
 namespace mpipeline::pixels {
 
@@ -31,6 +32,22 @@ constexpr bool is_420(Format format) { return format == Format::i420 || format =
 int plane_count(Format format);
 int plane_row_bytes(const Picture& picture, int plane);
 int plane_rows(const Picture& picture, int plane);
+
+// A plane as somebody hands it over, of whatever shape.
+struct PlaneShape {
+    const std::uint8_t* data = nullptr;
+    std::size_t rows = 0;
+    std::size_t row_bytes = 0;
+    std::ptrdiff_t stride = 0;  // bytes from one row to the next
+    std::ptrdiff_t step = 1;  // bytes from one byte of a row to the next: 1 in anything that is taken
+};
+
+inline constexpr int kMostPixels = 65535;  // wide or high
+
+// The picture that these numbers and planes are. They may come from anywhere: throws std::invalid_argument unless
+// format, matrix and size are possible and each plane has exactly the rows and bytes that they call for.
+Picture checked_picture(int format, int width, int height, int matrix, bool full_range,
+                        std::span<const PlaneShape> planes);
 
 // R = y_gain (Y - y_offset) + red_v (V - 128), and so on; all in levels 0..255 (ITU-T H.273, non-constant luminance).
 struct YuvToRgb {

@@ -42,8 +42,8 @@ class StandIn:
     made: list[StandIn] = []
     act: Callable[[StandIn], int] = staticmethod(lambda _: 0)
 
-    def __init__(self, config: RunConfig, log_level: str) -> None:
-        self.config, self.log_level = config, log_level
+    def __init__(self, config: RunConfig, log_level: str, *, resume: bool = False) -> None:
+        self.config, self.log_level, self.resume = config, log_level, resume
         self.stops = 0
         StandIn.made.append(self)
 
@@ -98,6 +98,12 @@ def test_the_runs_code_is_the_commands(config: str, stand_in: type[StandIn]) -> 
     assert main(["run", config, "--quiet"]) == 65
     assert stand_in.made[0].watch is None
     assert stand_in.made[0].log_level == "warning"
+    assert not stand_in.made[0].resume
+
+
+def test_a_run_is_resumed_if_asked_to(config: str, stand_in: type[StandIn]) -> None:
+    assert main(["run", config, "--resume"]) == 0
+    assert stand_in.made[0].resume
 
 
 def test_signals_stop_the_run_and_are_given_back(config: str, stand_in: type[StandIn]) -> None:

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from mpipeline import registry
-from mpipeline.config import load_config, schema
+from mpipeline.config import load_config, schema, supervision
 from mpipeline.config.environment import LOG_JSON, LOG_LEVEL, RUN_ROOT
 from mpipeline.config.spec import KindSpec, Spec
 
@@ -23,8 +23,9 @@ SECTIONS = {
     schema.ModelSpec: "model",
     schema.SinkSpec: "sinks",
     schema.BatchingSpec: "batching",
-    schema.RestartSpec: "supervision",
-    schema.LimitsSpec: "limits",
+    supervision.RestartSpec: "supervision",
+    supervision.PerRoleSpec: "supervision",
+    supervision.LimitsSpec: "limits",
 }
 
 
@@ -75,7 +76,8 @@ def test_every_key_is_documented_with_its_default(spec: type[Spec]) -> None:
 
 
 def test_every_spec_has_a_section() -> None:
-    specs = {kind for kind in vars(schema).values() if isinstance(kind, type) and issubclass(kind, Spec)}
+    known = [*vars(schema).values(), *vars(supervision).values()]
+    specs = {kind for kind in known if isinstance(kind, type) and issubclass(kind, Spec)}
     assert specs - {Spec, KindSpec} == set(SECTIONS)
 
 

@@ -208,7 +208,11 @@ WRONG: list[tuple[str, str, list[tuple[str, str, str]]]] = [
         GOOD + "supervision: {first_delay: 5, max_delay: 1}\n",
         [("6:31", "supervision.max_delay", "expected at least first_delay (5), got 1")],
     ),
-    ("part is a list", GOOD + "limits: [1]\n", [("6:1", "limits", "a mapping with the keys stop_timeout, got a list")]),
+    (
+        "part is a list",
+        GOOD + "limits: [1]\n",
+        [("6:1", "limits", "a mapping with the keys stop_timeout, connects, got a list")],
+    ),
     ("run name", GOOD + "name: My Run\n", [("6:1", "name", "small letters")]),
     (
         "missing variable",

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -155,3 +157,44 @@ def test_cut_anywhere_and_resumed_every_line_is_there_once(tmp_path_factory: Any
         second.write(each, None)
     second.close()
     assert path.read_bytes() == whole
+
+
+def test_goes_on_in_a_new_file_when_its_own_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "logs" / "out.jsonl"
+    made = sink(path)
+    made.write(prediction(meta("a", 1)), None)
+    made.write(prediction(meta("b", 1)), None)
+    path.rename(tmp_path / "out.jsonl.1")
+    monkeypatch.setattr("mpipeline.sinks.appending._LOOK_NS", 0)
+    made._files[path]._next_look_ns = 0
+    made.write(prediction(meta("a", 2)), None)
+    made.write(prediction(meta("c", 1)), None)
+    assert ids(tmp_path / "out.jsonl.1") == [("a", 1), ("b", 1)]
+    assert ids(path) == [("a", 2), ("c", 1)]
+    shutil.rmtree(path.parent)
+    made.write(prediction(meta("a", 3)), None)
+    path.write_text('{"from": "another"}\n')
+    made.write(prediction(meta("a", 4)), None)
+    path.unlink()
+    made.write(prediction(meta("a", 5)), None)
+    assert ids(path) == [("a", 5)]
+
+
+def test_a_new_file_that_cannot_be_made_is_tried_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "logs" / "out.jsonl"
+    made = sink(path)
+    made.write(prediction(meta("a", 1)), None)
+    shutil.rmtree(path.parent)
+    made._files[path]._next_look_ns = 0
+
+    def full(*_: Any) -> int:
+        raise OSError(errno.ENOSPC, "No space left on device")
+
+    with monkeypatch.context() as patched:
+        patched.setattr("mpipeline.sinks.appending.os.open", full)
+        for _ in range(2):
+            with pytest.raises(SinkError, match="No space") as caught:
+                made.write(prediction(meta("a", 2)), None)
+            assert caught.value.retryable
+    made.write(prediction(meta("a", 2)), None)
+    assert ids(path) == [("a", 2)]

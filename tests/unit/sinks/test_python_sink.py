@@ -11,7 +11,7 @@ import pytest
 from pydantic import ValidationError
 from support.predictions import failure, meta, picture, prediction
 
-from mpipeline.errors import ConfigError, SinkError
+from mpipeline.errors import ConfigError, PredictionRejected, Reason, SinkError
 from mpipeline.sinks.python import PythonOptions, PythonSink
 
 Maker = Callable[..., PythonSink]
@@ -138,3 +138,45 @@ def test_a_call_into_a_library_is_told_by_the_users_line(made: Maker) -> None:
 def test_targets_of_another_form_are_refused(target: str) -> None:
     with pytest.raises(ValidationError, match="module:Class"):
         PythonOptions(target=target)
+
+
+RAISING = """
+import errno
+from mpipeline.errors import Reason, SinkError
+class Mine:
+    def write(self, prediction, frame):
+        raise {error}
+    def end(self, source):
+        raise {error}
+"""
+
+
+@pytest.mark.parametrize(
+    ("error", "reason"),
+    [
+        ('OSError(errno.ENOSPC, "full")', Reason.NO_SPACE),
+        ('OSError(errno.EIO, "broken")', Reason.WRITE_FAILED),
+        ('ConnectionRefusedError(errno.ECONNREFUSED, "refused")', Reason.WRITE_FAILED),
+        ('BrokenPipeError(errno.EPIPE, "gone")', Reason.WRITE_FAILED),
+        ('SinkError("later", retryable=True)', Reason.WRITE_FAILED),
+        ('SinkError("later", retryable=True, reason=Reason.TIMEOUT)', Reason.TIMEOUT),
+    ],
+)
+def test_what_can_pass_is_to_be_tried_again(made: Maker, error: str, reason: Reason) -> None:
+    sink = made(RAISING.format(error=error))
+    sink.open(resume=False)
+    for call in (lambda: sink.write(failure(meta()), None), lambda: sink.end("gate")):
+        with pytest.raises(SinkError, match=r"user_\d+\.py:\d") as caught:
+            call()
+        assert not isinstance(caught.value, PredictionRejected)
+        assert caught.value.retryable
+        assert caught.value.reason is reason
+
+
+@pytest.mark.parametrize("error", ['SinkError("no")', 'OSError("no number")', 'open("/does/not/exist")', "KeyError(1)"])
+def test_what_cannot_pass_costs_the_prediction(made: Maker, error: str) -> None:
+    sink = made(RAISING.format(error=error))
+    sink.open(resume=False)
+    with pytest.raises(PredictionRejected) as caught:
+        sink.write(failure(meta()), None)
+    assert not caught.value.retryable

@@ -5,43 +5,19 @@ from __future__ import annotations
 import logging
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import av
 import numpy as np
 import pytest
 from pydantic import ValidationError
+from support.films import decode, frame_ids, sink, write
 from support.predictions import failure, meta, picture, prediction
 
 from mpipeline.errors import SinkError
-from mpipeline.frame import Frame, FrameMeta, Pixels
+from mpipeline.frame import Frame
 from mpipeline.sinks.encoder import Encoder
 from mpipeline.sinks.fragments import find_remains
 from mpipeline.sinks.video import VideoOptions, VideoSink
-
-
-def sink(path: Path, *, resume: bool = False, **options: Any) -> VideoSink:
-    made = VideoSink("annotated", VideoOptions(path=str(path), preset="ultrafast", **options))
-    made.open(resume)
-    return made
-
-
-def write(made: VideoSink, *frames: FrameMeta) -> None:
-    for frame in frames:
-        made.write(prediction(frame), picture(frame))
-
-
-def decode(path: Path) -> list[tuple[float, Pixels]]:
-    """(time, picture) of each frame; errors of the decoder are errors."""
-    with av.open(str(path)) as container:
-        stream = container.streams.video[0]
-        stream.codec_context.options = {"err_detect": "explode"}
-        return [(float(frame.time), frame.to_ndarray(format="bgr24")) for frame in container.decode(stream)]
-
-
-def frame_ids(path: Path) -> list[int]:
-    """Which of `support.predictions.picture` each frame shows."""
-    return [round(float(image[8:-8, 8:-8].mean()) / 10) for _, image in decode(path)]
 
 
 def test_every_frame_is_there_with_its_time(tmp_path: Path) -> None:

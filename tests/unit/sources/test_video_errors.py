@@ -83,10 +83,12 @@ def test_messages_name_source_address_and_remedy_but_no_credentials() -> None:
 
 
 @pytest.mark.parametrize("reason", list(Reason))
-def test_files_are_never_retried_and_streams_nearly_always(reason: Reason) -> None:
+def test_files_are_never_retried_cameras_always_and_web_addresses_nearly_always(reason: Reason) -> None:
     local = source_error("a", "a.mp4", reason, doing="open", local=True)
-    remote = source_error("a", ADDRESS, reason, doing="open", local=False)
+    camera = source_error("a", ADDRESS, reason, doing="open", local=False)
+    web = source_error("a", "https://host/a.mp4", reason, doing="open", local=False)
 
     assert not local.retryable
-    assert remote.retryable is (reason not in (Reason.CODEC_UNSUPPORTED, Reason.NO_VIDEO))
+    assert camera.retryable
+    assert web.retryable is (reason not in (Reason.CODEC_UNSUPPORTED, Reason.NO_VIDEO))
     assert str(local).startswith("source 'a': cannot open a.mp4: ")

@@ -5,14 +5,16 @@ from __future__ import annotations
 import json
 import logging
 import os
+import signal
 from collections.abc import Iterator
 from typing import Any
 
 import pytest
 
 from mpipeline.config.schema import RestartSpec
+from mpipeline.errors import Reason
 from mpipeline.messages import Bye, Heartbeat, Role
-from mpipeline.supervisor.child import Child, ProcessState
+from mpipeline.supervisor.child import Child, ProcessState, Sentence
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.supervisor.restart import RestartPolicy
 
@@ -192,3 +194,43 @@ def test_tells_when_stderr_is_closed(bench: Bench) -> None:
     os.close(bench.writing)
     assert not bench.child.read_stderr()
     bench.child.reap()
+
+
+@pytest.mark.parametrize(
+    ("code", "sentence", "blamed"),
+    [
+        (-signal.SIGSEGV, None, True),
+        (-signal.SIGBUS, None, True),
+        (-signal.SIGABRT, None, True),
+        (-signal.SIGKILL, None, False),
+        (-signal.SIGTERM, None, False),
+        (75, None, False),
+        (0, None, False),
+        (-signal.SIGKILL, Sentence(Reason.STALLED, "has not been heard of for 60 s"), True),
+        (75, Sentence(Reason.MEMORY_LIMIT, "used 900 MB"), False),
+        (-signal.SIGKILL, Sentence(Reason.CPU_LIMIT, "used 3 cores"), False),
+    ],
+)
+def test_whose_fault_an_end_was(bench: Bench, code: int, sentence: Sentence | None, blamed: bool) -> None:
+    """From outside come SIGKILL and SIGTERM, of the kernel that needs memory or of an operator."""
+    bench.start(code)
+    bench.child.sentence = sentence
+    bench.end()
+    assert bench.child.blamed is blamed
+    if sentence is not None:
+        assert bench.child.describe_exit() == f"was ended by the supervisor ({sentence.reason}): it {sentence.text}"
+
+
+def test_the_blame_of_one_end_does_not_last(bench: Bench) -> None:
+    bench.start(-signal.SIGSEGV)
+    bench.end()
+    bench.start(-signal.SIGKILL)
+    bench.end()
+    assert not bench.child.blamed
+
+
+def test_gauges_end_with_their_incarnation(bench: Bench) -> None:
+    bench.start()
+    bench.child.heartbeat = Heartbeat(1, {"predictions_outstanding{sink=x}": 3, "predictions_sent{sink=x}": 5})
+    bench.end()
+    assert bench.child.metrics() == {"predictions_sent{sink=x}": 5}

@@ -22,7 +22,7 @@ def attempts(seed: int = 1) -> tuple[Attempts, ManualClock]:
 def test_a_refused_password_is_tried_seldom_from_the_first(seed: int) -> None:
     made, clock = attempts(seed)
     for _ in range(3):
-        pause = made.failed(finite=False, progress=False, refused=True)
+        pause = made.failed(finite=False, progress=False, seldom=True)
         assert pause is not None
         assert LIMIT / 2 <= pause <= LIMIT
         assert made.wait_s() == pytest.approx(pause)
@@ -32,7 +32,7 @@ def test_a_refused_password_is_tried_seldom_from_the_first(seed: int) -> None:
 
 def test_other_failures_start_small_after_a_refused_password() -> None:
     made, _ = attempts()
-    made.failed(finite=False, progress=False, refused=True)
+    made.failed(finite=False, progress=False, seldom=True)
     pause = made.failed(finite=False, progress=False)
     assert pause is not None
     assert pause <= 0.5
@@ -40,5 +40,5 @@ def test_other_failures_start_small_after_a_refused_password() -> None:
 
 def test_a_finite_source_is_given_up_when_its_password_is_refused_again_and_again() -> None:
     made, _ = attempts()
-    pauses = [made.failed(finite=True, progress=False, refused=True) for _ in range(5)]
+    pauses = [made.failed(finite=True, progress=False, seldom=True) for _ in range(5)]
     assert [pause is None for pause in pauses] == [False] * 4 + [True]

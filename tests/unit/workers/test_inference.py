@@ -2,109 +2,17 @@
 
 from __future__ import annotations
 
-import uuid
-from collections.abc import Iterator, Sequence
-from typing import Any
+from collections.abc import Iterator
 
 import pytest
+from support.inference_bench import Bench
 
-from mpipeline.batching import Batcher
-from mpipeline.clock import NS_PER_MS, ManualClock
 from mpipeline.errors import BackendError
-from mpipeline.frame import Frame, FrameFormat, FrameMeta, FrameRef, PixelFormat
-from mpipeline.messages import FrameReady, PredictionReady, SessionOpened, SinkAdded, SinkStatus, SourceEnded
-from mpipeline.metrics.recorder import Recorder
-from mpipeline.prediction import Detections
+from mpipeline.frame import FrameRef
+from mpipeline.messages import FrameReady, SourceEnded
 from mpipeline.ring.reader import RingReader
-from mpipeline.ring.segment import create_ring
-from mpipeline.ring.writer import RingWriter
-from mpipeline.testing.fakes import level_of, seen
-from mpipeline.transport import codec
-from mpipeline.workers.inference import AttachedRing, InferenceLoop
-
-FORMAT = FrameFormat(PixelFormat.GRAY8, 16, 16)
-
-
-class Predictor:
-    """Fails for poisonous levels; counts calls."""
-
-    max_batch = 8
-
-    def __init__(self) -> None:
-        self.poison: set[int] = set()
-        self.broken = False
-        self.short = False
-        self.calls: list[int] = []
-
-    def predict(self, frames: Sequence[Frame]) -> list[Detections]:
-        self.calls.append(len(frames))
-        levels = [int(frame.planes[0][0, 0]) for frame in frames]
-        if self.broken or self.poison.intersection(levels):
-            raise RuntimeError("poison")
-        return [seen(level, 16, 16) for level in levels][1 if self.short else 0 :]
-
-    def close(self) -> None:
-        pass
-
-
-class Bench:
-    """One ring, one sink that takes everything, an inference loop."""
-
-    def __init__(self, every_frame: bool, slots: int = 8, bit: int = -1) -> None:
-        self.clock = ManualClock()
-        self.recorder = Recorder()
-        self.predictor = Predictor()
-        self.sent: list[Any] = []
-        self.ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FORMAT, slots)
-        self.ring.add_reader(0, pinned=every_frame)
-        self.ring.add_reader(1, pinned=False)
-        self.writer = RingWriter(self.ring.descriptor, reuse=True)
-        batcher = Batcher(8, 0, 500 * NS_PER_MS)
-        self.loop = InferenceLoop(self.predictor, batcher, self._deliver, self.clock, self.recorder)
-        self.loop.add_sink(SinkAdded("s", bit, "block", "drop_oldest", 4))
-        self.loop.attach(AttachedRing(RingReader(self.ring.descriptor, 0), every_frame, 0x7FFE))
-        self.session = 0
-        self.acknowledged = 0
-
-    def _deliver(self, identity: str, data: bytes) -> bool:
-        message = codec.decode(data)
-        if isinstance(message, SessionOpened):
-            self.session = message.session
-        else:
-            self.sent.append(message)
-        return True
-
-    def publish(self, frame_id: int, hint: bool = True) -> FrameReady:
-        slot = self.writer.reserve(0.0)
-        assert slot is not None
-        self.writer.planes(slot)[0][:] = level_of(frame_id)
-        now = self.clock.monotonic_ns()
-        sequence = self.writer.publish(slot, FrameMeta("a", frame_id, None, now, now, 16, 16))
-        ready = FrameReady(FrameRef(self.ring.descriptor.segment, slot, sequence), frame_id, now)
-        if hint:
-            self.loop.hint(ready)
-        return ready
-
-    def report(self) -> None:
-        """The sink has done all that it was sent."""
-        self.loop.status("x", SinkStatus("s", 1, 0, 0, 0))
-        ids = [m.frame.frame_id for m in self.sent if isinstance(m, PredictionReady)]
-        self.loop.status("x", SinkStatus("s", 1, self.session, len(self.sent), 100, {"a": max(ids, default=0)}))
-
-    def counted(self, metric: str) -> float:
-        return sum(v for k, v in self.recorder.snapshot().items() if k.partition("{")[0] == metric)
-
-    def reasons(self) -> dict[str, float]:
-        snapshot = self.recorder.snapshot().items()
-        return {k.partition("reason=")[2].partition(",")[0]: v for k, v in snapshot if k.startswith("frames_dropped")}
-
-    def predictions(self) -> list[PredictionReady]:
-        return [m for m in self.sent if isinstance(m, PredictionReady)]
-
-    def close(self) -> None:
-        self.loop.close()
-        self.writer.close()
-        self.ring.close()
+from mpipeline.testing.fakes import level_of
+from mpipeline.workers.inference import AttachedRing
 
 
 @pytest.fixture

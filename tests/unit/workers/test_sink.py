@@ -10,8 +10,8 @@ import pytest
 from support.predictions import meta, prediction
 
 from mpipeline.clock import ManualClock
-from mpipeline.errors import SinkError
-from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
+from mpipeline.errors import Reason, SinkError
+from mpipeline.frame import Frame, FrameFormat, FrameMeta, FrameRef, PixelFormat
 from mpipeline.messages import PredictionReady, SinkStatus, SourceEnded
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.prediction import Prediction
@@ -34,6 +34,8 @@ class Bench:
     recorder: Recorder
     ring: OwnedRing
     writer: RingWriter
+    sink: Full
+    clock: ManualClock
 
     def publish(self, frame_id: int) -> PredictionReady:
         slot = self.writer.reserve(0.0)
@@ -47,18 +49,39 @@ class Bench:
         return FrameRef(self.ring.descriptor.segment, slot, sequence)
 
 
+class Full(FakeSink):
+    """Has no room for the frame ids in `full`, and for the end of a source if `full` has 0."""
+
+    full: frozenset[int] = frozenset()
+    attempts = 0
+
+    def write(self, prediction: Prediction, frame: Frame | None) -> None:
+        self._look(prediction.frame.frame_id)
+        super().write(prediction, frame)
+
+    def end(self, source: str) -> None:
+        self._look(0)
+        super().end(source)
+
+    def _look(self, frame_id: int) -> None:
+        self.attempts += 1
+        if frame_id in self.full:
+            raise SinkError("the disk is full", reason=Reason.NO_SPACE, retryable=True)
+
+
 def made(rejects: frozenset[int] = frozenset(), pixels: bool = True, remembered: int = 0) -> Bench:
     store, recorder = Store(), Recorder()
     sent: list[SinkStatus] = []
     subscription = Subscription("s", 1, 4, sent.append)
-    sink = FakeSink("s", FakeSinkOptions(store=store, wants_frames=pixels, rejects=rejects))
+    sink = Full("s", FakeSinkOptions(store=store, wants_frames=pixels, rejects=rejects))
     sink.open(resume=False)
     subscription.acknowledged["a"] = remembered
-    loop = SinkLoop("s", sink, subscription, ManualClock(), recorder)
+    clock = ManualClock()
+    loop = SinkLoop("s", sink, subscription, clock, recorder)
     ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.GRAY8, 16, 16), 4)
     ring.add_reader(1, pinned=True)
     loop.attach(RingReader(ring.descriptor, 1))
-    return Bench(loop, store, subscription, recorder, ring, RingWriter(ring.descriptor, reuse=True))
+    return Bench(loop, store, subscription, recorder, ring, RingWriter(ring.descriptor, reuse=True), sink, clock)
 
 
 @pytest.fixture
@@ -151,3 +174,69 @@ def test_an_error_of_the_sink_goes_up_unacknowledged_and_keeps_the_pixels_for_th
     assert bench.subscription.acknowledged == {"a": 2}
     assert not bench.ring.idle()
     assert bench.loop._rings[bench.ring.descriptor.segment].recover() == 1
+
+
+def test_a_full_disk_is_waited_for_with_the_pixels_held(bench: Bench) -> None:
+    bench.sink.full = frozenset({3})
+    bench.loop.take(bench.publish(3))
+    for _ in range(5):
+        assert bench.loop.retrying.is_active
+        assert bench.loop.retrying.state() == ("RETRYING", "no_space", "the disk is full")
+        assert bench.subscription.acknowledged == {"a": 2}
+        assert not bench.ring.idle()
+        bench.clock.advance(bench.loop.retrying.wait_s())
+        bench.loop.attempt()
+    assert bench.sink.attempts == 6
+    bench.sink.full = frozenset()
+    bench.loop.attempt()
+    assert not bench.loop.retrying.is_active
+    assert bench.loop.retrying.state() == ("", "", "")
+    assert [(one.key, one.level) for one in bench.store.written] == [(("a", 3), level_of(3))]
+    assert bench.subscription.acknowledged == {"a": 3}
+    assert bench.ring.idle()
+    counted = bench.recorder.snapshot()
+    assert (counted["sink_errors{sink=s}"], counted["predictions_written{sink=s}"]) == (6, 1)
+    bench.loop.take(bench.publish(4))
+    assert bench.store.ids("a") == [3, 4]
+
+
+def test_the_end_of_a_source_is_waited_for_too(bench: Bench) -> None:
+    bench.sink.full = frozenset({0})
+    bench.loop.take(SourceEnded("a", 9))
+    assert bench.store.ended == []
+    bench.sink.full = frozenset()
+    bench.loop.attempt()
+    assert bench.store.ended == ["a"]
+
+
+def test_the_last_attempt_ends_with_the_error(bench: Bench) -> None:
+    bench.sink.full = frozenset({3})
+    bench.loop.take(bench.publish(3))
+    with pytest.raises(SinkError, match="the disk is full"):
+        bench.loop.attempt(last=True)
+    assert bench.subscription.acknowledged == {"a": 2}
+    assert not bench.ring.idle()
+
+
+def test_pixels_that_were_held_for_the_next_attempt_are_taken_back_by_a_successor(bench: Bench) -> None:
+    bench.sink.full = frozenset({3})
+    message = bench.publish(3)
+    bench.loop.take(message)
+    bench.loop.retire(bench.ring.descriptor.segment)  # as the death of the process
+    successor = made(remembered=2)
+    successor.loop.attach(RingReader(bench.ring.descriptor, 1))
+    successor.loop.take(message)
+    assert successor.store.written[0].level == level_of(3)
+    assert bench.ring.idle()
+    successor.loop.close()
+    successor.ring.close()
+
+
+def test_unless_it_has_finished_a_sink_is_abandoned_if_it_knows_how(bench: Bench) -> None:
+    told: list[str] = []
+    bench.sink.abandon = lambda: told.append("abandoned")  # type: ignore[attr-defined]
+    bench.loop.close(finished=False)
+    assert told == ["abandoned"]
+    assert bench.sink._is_open
+    bench.loop.close()
+    assert not bench.sink._is_open

@@ -1,0 +1,76 @@
+"""Looks after the living workers: ends those that hang and those that use more than they are allowed to."""
+
+from __future__ import annotations
+
+import logging
+import signal
+from collections.abc import Callable
+
+from mpipeline.clock import NS_PER_S
+from mpipeline.config.supervision import RestartSpec
+from mpipeline.errors import Reason
+from mpipeline.messages import Role
+from mpipeline.supervisor.child import Child, Sentence
+from mpipeline.supervisor.usage import UsageWatch
+from mpipeline.supervisor.watchdog import Look, Watchdog, total
+
+logger = logging.getLogger("mpipeline.supervisor")
+
+_LOOK_NS = NS_PER_S
+_TERM_NS = 3 * NS_PER_S  # from TERM to KILL: a worker needs a moment to close what it has open
+_BUSY_S = 5  # a decoder that has computed for so long has advanced: it reads forward to where it must begin
+_DONE = {
+    Role.DECODER: ("frames_decoded", "frames_published", "frames_dropped"),
+    Role.INFERENCE: ("frames_inferred", "frames_failed", "frames_dropped"),
+    Role.SINK: ("predictions_written", "predictions_duplicate", "sink_errors"),
+}
+_RETRYING = "RETRYING"  # a sink that waits for a full disk or a lost peer is at work
+
+
+class Guard:
+    """Call `look` for each living worker as often as you like; `owes(child)` says what it ought to be doing."""
+
+    def __init__(self, spec: RestartSpec, owes: Callable[[Child], str]) -> None:
+        self.usage = UsageWatch(spec)
+        self._watchdog = Watchdog(spec)
+        self._owes = owes
+        self._next_ns: dict[str, int] = {}  # identity → when it is looked at again, or killed if it was sentenced
+        if self.usage.is_missing:
+            logger.warning("memory and processor limits need /proc: they are not watched", extra={"event": "no_proc"})
+
+    def look(self, child: Child, at_work: bool, now_ns: int) -> None:
+        """Ends the worker if it has to be ended. `at_work`: it is ready, and was not told to finish."""
+        if now_ns < self._next_ns.get(child.identity, 0):
+            return
+        self._next_ns[child.identity] = now_ns + _LOOK_NS
+        if child.sentence is not None:
+            child.kill()  # TERM was not enough, or the kernel takes its time
+            return
+        over = self.usage.look(child.pid, child.plan.role, now_ns)
+        hang = self._watchdog.judge(self._seen(child, at_work), now_ns)
+        if hang:
+            self._sentence(child, Sentence(Reason.STALLED, hang), "worker_stalled")
+            child.kill()
+        elif over is not None:
+            self._sentence(child, Sentence(*over), "worker_over_limit")
+            self._next_ns[child.identity] = now_ns + _TERM_NS
+            child.kill(signal.SIGTERM)
+
+    def forget(self, child: Child) -> None:
+        """This incarnation is about to be buried."""
+        self._next_ns.pop(child.identity, None)
+        self._watchdog.forget(child.identity)
+        self.usage.forget(child.pid)
+
+    def _seen(self, child: Child, at_work: bool) -> Look:
+        beat, role = child.heartbeat, child.plan.role
+        if beat is None or not at_work or (role is Role.SINK and beat.state == _RETRYING):
+            return Look(child.identity, role, child.heard_ns, at_work)
+        computed = self.usage.computed_s(child.pid) // _BUSY_S if role is Role.DECODER else 0
+        done = (float(beat.progress), total(beat.metrics, *_DONE[role]), computed)
+        return Look(child.identity, role, child.heard_ns, at_work, done, self._owes(child))
+
+    def _sentence(self, child: Child, sentence: Sentence, event: str) -> None:
+        child.sentence = sentence
+        fields = {"event": event, "worker": child.name, "reason": sentence.reason.value}
+        logger.error("%s %s: ending it", child.name, sentence.text, extra=fields)

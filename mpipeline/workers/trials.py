@@ -1,0 +1,145 @@
+"""Frames into the model so that a bad one costs only itself, whether it makes the engine raise or kills the process.
+
+A batch that raises is tried again frame by frame. Frames in which a predecessor of this process has died are suspects:
+each goes into the model alone, and one that killed it there again is not tried any more. Either way the frame yields an
+explicit failure.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+
+from mpipeline.clock import NS_PER_S, Clock
+from mpipeline.errors import BackendError, Reason
+from mpipeline.log import Summariser
+from mpipeline.metrics.recorder import Recorder
+from mpipeline.prediction import Failure, Prediction
+from mpipeline.ring.reader import Lease
+from mpipeline.workers.journal import Journal
+from mpipeline.workers.predictor import Predictor
+
+logger = logging.getLogger("mpipeline.inference")
+
+_HOPELESS = 30  # failed frames in a row, none good between them, after which the worker gives up
+_MOST_DEATHS = 2  # once in a batch, where others may be guilty, and once alone
+_RAISED = "inference_failed"
+
+
+class Trials:
+    """Calls the predictor, keeps the journal, turns what goes wrong into failures."""
+
+    def __init__(self, predictor: Predictor, journal: Journal, clock: Clock, recorder: Recorder) -> None:
+        self._predictor = predictor
+        self._journal = journal
+        self._clock = clock
+        self._recorder = recorder
+        self._summary = Summariser(logger, clock)
+        self._failures_in_row = 0
+        self._done: dict[str, int] = {}  # source → highest frame id that was answered
+
+    @property
+    def has_suspects(self) -> bool:
+        """Whether there are frames that are, or were not long ago, inferred alone."""
+        return self._journal.has_suspects
+
+    def predict(self, leases: Sequence[Lease]) -> Iterator[Prediction]:
+        """One prediction for each lease, in order, each as early as it is known.
+
+        Raises BackendError if nothing has worked for many frames: the worker is better started anew.
+        """
+        for group in self._groups(leases):
+            deaths = self._deaths(group[0])
+            for prediction in [self._condemned(group[0], deaths)] if deaths >= _MOST_DEATHS else self._infer(group):
+                self._done[prediction.frame.source] = prediction.frame.frame_id
+                yield prediction
+
+    def settle(self, source: str, oldest_owed: int | None) -> None:
+        """Forgets the suspects of `source` that are through: answered, and acknowledged by every sink that must.
+
+        `oldest_owed` is the first frame that still waits for an acknowledgement. Until then a crash makes this worker
+        answer it again, and must find what is known of it.
+        """
+        last = self._done.get(source, 0)
+        self._journal.forget(source, last if oldest_owed is None else min(last, oldest_owed - 1))
+
+    def flush(self) -> None:
+        """Lets the log summary out if it is time."""
+        self._summary.flush()
+
+    def close(self) -> None:
+        """Closes predictor and journal."""
+        try:
+            self._predictor.close()
+        finally:
+            self._journal.close()
+
+    def _groups(self, leases: Sequence[Lease]) -> Iterator[Sequence[Lease]]:
+        """What goes into the model together: all of it, but a suspect alone."""
+        if not self._journal.has_suspects:
+            yield leases
+            return
+        together: list[Lease] = []
+        for lease in leases:
+            if not self._deaths(lease):
+                together.append(lease)
+                continue
+            if together:
+                yield together
+            together = []
+            yield [lease]
+        if together:
+            yield together
+
+    def _deaths(self, lease: Lease) -> int:
+        return self._journal.deaths(lease.frame.meta.source, lease.frame.meta.frame_id)
+
+    def _infer(self, leases: Sequence[Lease]) -> list[Prediction]:
+        started = self._clock.monotonic_ns()
+        try:
+            predictions = self._call(leases)
+        except Exception as error:  # noqa: BLE001 - engines raise what they like; it becomes an explicit failure
+            if len(leases) == 1:
+                return [self._failed(leases[0], error)]
+            text = f"a batch of {len(leases)} failed, going on frame by frame: {error}"
+            self._summary.add("failed batches", text)
+            return self._infer_singly(leases)
+        self._recorder.add("inference_seconds", (self._clock.monotonic_ns() - started) / NS_PER_S)
+        return predictions
+
+    def _infer_singly(self, leases: Sequence[Lease]) -> list[Prediction]:
+        predictions = []
+        for lease in leases:
+            try:
+                predictions += self._call([lease])
+            except Exception as error:  # noqa: BLE001 - as above
+                predictions.append(self._failed(lease, error))
+        return predictions
+
+    def _call(self, leases: Sequence[Lease]) -> list[Prediction]:
+        frames = [lease.frame for lease in leases]
+        self._journal.enter([(frame.meta.source, frame.meta.frame_id) for frame in frames])
+        try:
+            found = self._predictor.predict(frames)
+        finally:
+            self._journal.leave()
+        predictions = [Prediction(f.meta, detections) for f, detections in zip(frames, found, strict=True)]
+        self._failures_in_row = 0
+        return predictions
+
+    def _failed(self, lease: Lease, error: Exception) -> Prediction:
+        meta = lease.frame.meta
+        self._failures_in_row += 1
+        self._recorder.add("frames_failed", reason=_RAISED, source=meta.source)
+        self._summary.add("failed frames", f"{meta.source}: {type(error).__name__}: {error}", source=meta.source)
+        if self._failures_in_row >= _HOPELESS:
+            raise BackendError(f"{self._failures_in_row} frames in a row failed, last: {error}") from error
+        return Prediction(meta, None, Failure(_RAISED, f"{type(error).__name__}: {error}"))
+
+    def _condemned(self, lease: Lease, deaths: int) -> Prediction:
+        meta = lease.frame.meta
+        self._recorder.add("frames_failed", reason=Reason.CRASHED.value, source=meta.source)
+        message = f"the model's process died {deaths} times with this frame in it: it was not tried again"
+        fields = {"event": "frame_given_up", "source": meta.source, "reason": Reason.CRASHED.value}
+        logger.error("frame %d of %s: %s", meta.frame_id, meta.source, message, extra=fields)
+        return Prediction(meta, None, Failure(Reason.CRASHED.value, message))

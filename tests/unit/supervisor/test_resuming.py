@@ -1,0 +1,98 @@
+"""Where a source begins in a run that is resumed."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import pytest
+
+from mpipeline.config import RunConfig
+from mpipeline.supervisor.plan import make_plan
+from mpipeline.supervisor.resuming import Resumption
+
+
+def made(*overflows: str, enabled: bool = True, over: tuple[str, ...] = ()) -> Resumption:
+    """A resumption with sinks s0, s1 … of these overflow policies."""
+    config: dict[str, Any] = {
+        "sources": [{"name": "a", "kind": "synthetic"}],
+        "model": {"target": "m:M"},
+        "sinks": [
+            {"name": f"s{i}", "kind": "python", "target": f"m:S{i}", "overflow": o} for i, o in enumerate(overflows)
+        ],
+    }
+    plan = make_plan(RunConfig.from_mapping(config))
+    return Resumption(plan.sinks, lambda worker: worker in over, enabled=enabled)
+
+
+def test_a_file_begins_behind_what_every_sink_has_that_must_have_all() -> None:
+    it = made("auto", "block", "drop_oldest")
+    for worker, last in (("sink:s0", 30), ("sink:s1", 20), ("sink:s2", 5)):
+        it.note(worker, {"a": last})
+    assert it.begin("a", live=False, every_frame=True) == 20
+
+
+def test_a_sink_that_has_nothing_or_cannot_know_gets_everything() -> None:
+    it = made("auto", "auto")
+    it.note("sink:s0", {"a": 30})
+    it.note("sink:s1", {"b": 7})
+    assert it.begin("a", live=False, every_frame=True) == 0
+
+
+def test_a_live_source_goes_on_behind_the_last_that_anyone_has() -> None:
+    it = made("auto", "drop_newest")
+    it.note("sink:s0", {"a": 30})
+    it.note("sink:s1", {"a": 44})
+    assert it.begin("a", live=True, every_frame=False) == 44
+    assert it.begin("b", live=True, every_frame=True) == 0
+
+
+@pytest.mark.parametrize(("live", "every_frame"), [(True, True), (False, False)])
+def test_what_cannot_or_need_not_be_read_again_goes_on(live: bool, every_frame: bool) -> None:
+    it = made("auto", "auto")
+    it.note("sink:s0", {"a": 30})
+    it.note("sink:s1", {"a": 44})
+    assert it.begin("a", live, every_frame) == 44
+
+
+def test_if_no_sink_must_have_all_the_one_with_least_decides() -> None:
+    it = made("drop_oldest", "drop_newest")
+    it.note("sink:s0", {"a": 30})
+    it.note("sink:s1", {"a": 12})
+    assert it.begin("a", live=False, every_frame=True) == 12
+
+
+def test_a_sink_that_has_ended_for_good_is_not_asked() -> None:
+    it = made("auto", "auto", over=("sink:s1",))
+    it.note("sink:s0", {"a": 30})
+    assert it.begin("a", live=False, every_frame=True) == 30
+
+
+def test_the_first_answer_holds_whatever_the_sinks_write_later() -> None:
+    it = made("auto")
+    it.note("sink:s0", {"a": 30})
+    assert it.begin("a", live=False, every_frame=True) == 30
+    it.note("sink:s0", {"a": 99, "b": 50})
+    assert it.begin("a", live=False, every_frame=True) == 30
+    assert it.begin("b", live=False, every_frame=True) == 0
+
+
+def test_who_is_waited_for() -> None:
+    it = made("auto", "block", "drop_oldest")
+    assert it.waits_for(every_frame=True) == ["sink:s0", "sink:s1"]
+    assert it.waits_for(every_frame=False) == ["sink:s0", "sink:s1", "sink:s2"]
+    plain = made("auto", "drop_oldest", enabled=False)
+    assert plain.waits_for(every_frame=True) == ["sink:s0"]
+    assert plain.waits_for(every_frame=False) == []
+
+
+def test_without_resume_every_source_begins_at_its_beginning() -> None:
+    it = made("auto", enabled=False)
+    it.note("sink:s0", {"a": 30})
+    assert it.begin("a", live=False, every_frame=True) == 0
+
+
+def test_nonsense_from_a_sink_is_nothing() -> None:
+    it = made("auto")
+    it.note("sink:s0", {"a": -5, "b": "many"})  # type: ignore[dict-item]
+    assert it.begin("a", live=False, every_frame=True) == 0
+    assert it.begin("b", live=False, every_frame=True) == 0

@@ -11,7 +11,8 @@ from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
     from mpipeline.attached import attach
-    from mpipeline.config import RunConfig, load_config
+    from mpipeline.config import RunConfig
+    from mpipeline.config.load import load_config
     from mpipeline.errors import MpipelineError
     from mpipeline.frame import Frame, FrameMeta
     from mpipeline.pipeline import Pipeline
@@ -44,7 +45,7 @@ _HOMES = {
     "Prediction": "mpipeline.prediction",
     "RunConfig": "mpipeline.config",
     "attach": "mpipeline.attached",
-    "load_config": "mpipeline.config",
+    "load_config": "mpipeline.config.load",
 }
 
 

@@ -11,10 +11,12 @@ import difflib
 import functools
 import importlib
 from collections.abc import Iterable
-from importlib import metadata
-from typing import Any, Literal
+from typing import TYPE_CHECKING, Any, Literal
 
 from mpipeline.errors import ConfigError, MpipelineError, UnknownKind
+
+if TYPE_CHECKING:
+    from importlib import metadata
 
 Group = Literal["sources", "models", "backends", "sinks"]
 _SINGULAR = {"sources": "source kind", "models": "model family", "backends": "backend", "sinks": "sink kind"}
@@ -77,4 +79,6 @@ def _builtin(group: Group) -> dict[str, str]:
 
 
 def _entry_points(group: Group) -> Iterable[metadata.EntryPoint]:
+    from importlib import metadata  # late: it takes longer to import than all of this package
+
     return metadata.entry_points(group=f"mpipeline.{group}")

@@ -11,8 +11,9 @@ from pathlib import Path
 from mpipeline import log
 from mpipeline.cli.display import display
 from mpipeline.clock import NS_PER_S, SystemClock
-from mpipeline.config import RunConfig, config_from_arguments, load_config
+from mpipeline.config import RunConfig
 from mpipeline.config.environment import log_settings
+from mpipeline.config.load import config_from_arguments, load_config
 from mpipeline.errors import ConfigError
 from mpipeline.pipeline import Pipeline
 from mpipeline.supervisor.status import RunStatus

@@ -1,6 +1,8 @@
-"""The config: YAML and environment become validated, frozen specs; errors bear file, line and key."""
+"""The config: YAML and environment become validated, frozen specs; errors bear file, line and key.
 
-from mpipeline.config.load import config_from_arguments, load_config
+What reads files is in `load`: the workers, which start often, need only the specs.
+"""
+
 from mpipeline.config.schema import (
     BatchingSpec,
     Delivery,
@@ -24,6 +26,4 @@ __all__ = [
     "RunConfig",
     "SinkSpec",
     "SourceSpec",
-    "config_from_arguments",
-    "load_config",
 ]

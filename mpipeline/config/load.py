@@ -31,7 +31,8 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, sinks_required: bo
     if document.data is None and not overrides:
         raise ConfigError(f"{path}:1:1: empty; expected at least 'sources' and 'model'")
     if document.data is not None and not isinstance(document.data, dict):
-        raise ConfigError(f"{path}:1:1: expected a mapping with 'sources' and 'model', got {show(document.data)}")
+        found = show(document.data, document.shown.get(()))
+        raise ConfigError(f"{path}:1:1: expected a mapping with 'sources' and 'model', got {found}")
     return _finished(document, overrides, names.run_name(path.stem), path.parent, sinks_required)
 
 

@@ -8,14 +8,20 @@ from mpipeline._native import Ring
 from mpipeline.errors import RingError, RingGone
 from mpipeline.frame import Pixels
 from mpipeline.ring.descriptor import RingDescriptor
-from mpipeline.ring.mapping import attach
+from mpipeline.ring.mapping import attach, is_segment_name
 
 
 class Attachment:
-    """Attaches to the ring that a descriptor names. Raises RingGone if there is no such
-    segment any more, RingError if it is not that ring."""
+    """Attaches to the ring that a descriptor names.
+
+    Raises RingGone if there is no such segment any more, RingError if it is not that ring. Whoever makes the segment
+    shorter afterwards kills with SIGBUS every process that touches what is gone: a mapping can neither see that nor
+    prevent it. A worker is started again then, and is refused here; the owner looks first (`OwnedRing`).
+    """
 
     def __init__(self, descriptor: RingDescriptor) -> None:
+        if not is_segment_name(descriptor.segment):
+            raise RingError(f"{descriptor.segment!r} is not the name of a ring's segment")
         try:
             self._mapping = attach(descriptor.segment)
         except FileNotFoundError as error:
@@ -24,6 +30,8 @@ class Attachment:
             ) from error
         except ValueError as error:  # mmap refuses a file of no bytes
             raise RingError(f"segment {descriptor.segment} is empty: it was never completed") from error
+        except OSError as error:
+            raise RingError(f"cannot map segment {descriptor.segment!r}: {error.strerror}") from error
         try:
             self._ring: Ring | None = _checked(Ring(self._mapping.memory), descriptor)
         except RingError as error:

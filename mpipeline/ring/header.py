@@ -8,6 +8,9 @@ from mpipeline._native import SlotHeader
 from mpipeline.errors import RingError
 from mpipeline.frame import FrameFlag, FrameFormat, FrameMeta
 
+_MOST_FRAME_ID = 2**63 - 1
+_MOST_SHOWN = 1 << 20  # pixels, wide or high
+
 
 def header_for(format: FrameFormat) -> SlotHeader:
     """A header with all that is the same for every frame of a ring."""
@@ -55,13 +58,24 @@ def meta_of(header: SlotHeader, source: str) -> FrameMeta:
     )
 
 
-def check_geometry(header: SlotHeader, expected: SlotHeader, segment: str) -> None:
-    """Raises RingError if a frame's pixels do not lie as the ring's descriptor says."""
+def check_header(header: SlotHeader, expected: SlotHeader, segment: str) -> None:
+    """Raises RingError if a frame's pixels do not lie as the ring's descriptor says, or what is told is absurd."""
     if _geometry(header) != _geometry(expected):
         raise RingError(
             f"a slot of {segment} holds a frame of another geometry than the ring: "
             f"{_geometry(header)} instead of {_geometry(expected)} "
             "(pixel format, width, height, matrix, strides, offsets, bytes); a new geometry needs a new ring"
+        )
+    sound = (
+        0 < header.frame_id <= _MOST_FRAME_ID
+        and not math.isinf(header.pts)
+        and 0 <= header.rate < math.inf
+        and max(header.shown_width, header.shown_height) <= _MOST_SHOWN
+    )
+    if not sound:
+        raise RingError(
+            f"a slot header of {segment} is damaged: frame {header.frame_id}, pts {header.pts}, rate {header.rate}, "
+            f"{header.shown_width} x {header.shown_height} pixels as shown"
         )
 
 

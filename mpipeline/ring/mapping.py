@@ -63,6 +63,11 @@ def attach(name: str) -> Mapping:
     return Mapping(name)
 
 
+def is_segment_name(name: str) -> bool:
+    """Whether a segment may be called so: a file's name, and nothing that leads out of the directory."""
+    return bool(name) and name not in (".", "..") and not {"/", "\0"} & set(name)
+
+
 def segment_path(name: str) -> str:
     """Where the segment stands as a file."""
     return os.path.join(SHARED_MEMORY_DIRECTORY, name)

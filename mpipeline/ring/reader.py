@@ -8,7 +8,7 @@ from mpipeline._native import Ring
 from mpipeline.frame import Frame, FrameMeta, FrameRef, plane_views
 from mpipeline.ring.attachment import Attachment
 from mpipeline.ring.descriptor import RingDescriptor
-from mpipeline.ring.header import check_geometry, header_for, meta_of
+from mpipeline.ring.header import check_header, header_for, meta_of
 from mpipeline.ring.pixels import to_bgr
 
 
@@ -81,7 +81,7 @@ class RingReader:
         """All frames that wait for this reader, oldest first."""
         frames = []
         for slot, header in self._attachment.ring.pending(self.bit):
-            check_geometry(header, self._expected, self.descriptor.segment)
+            check_header(header, self._expected, self.descriptor.segment)
             ref = FrameRef(self.descriptor.segment, slot, header.sequence)
             frames.append((ref, meta_of(header, self.descriptor.source)))
         return frames
@@ -91,7 +91,7 @@ class RingReader:
         header = self._attachment.ring.header(ref.slot, ref.sequence)
         if header is None:
             return None
-        check_geometry(header, self._expected, self.descriptor.segment)
+        check_header(header, self._expected, self.descriptor.segment)
         return meta_of(header, self.descriptor.source)
 
     def recover(self) -> int:

@@ -93,6 +93,7 @@ class OwnedRing:
         self._mapping = mapping
         self._open_ring: Ring | None = ring
         self._lock = lock
+        self._size = os.fstat(lock).st_size
 
     def add_reader(self, bit: int, pinned: bool) -> None:
         """Offers every frame whose publish begins from now on to `bit`; for a present reader only `pinned` changes.
@@ -136,7 +137,7 @@ class OwnedRing:
         """
         ring = self._ring
         pts = ring.last_pts
-        return ring.last_frame_id, None if math.isnan(pts) else pts
+        return ring.last_frame_id, pts if math.isfinite(pts) else None
 
     def waits_for(self, bit: int) -> bool:
         """Whether a frame is pending for that reader."""
@@ -181,4 +182,11 @@ class OwnedRing:
     def _ring(self) -> Ring:
         if self._open_ring is None:
             raise RingError(f"the ring of {self.descriptor.source} is closed")
+        # Touching what somebody has cut off would be the end of this process, and of the whole run with it.
+        size = os.fstat(self._lock).st_size
+        if size < self._size:
+            raise RingError(
+                f"the ring of {self.descriptor.source} is destroyed: its segment {self.descriptor.segment} "
+                f"was cut from {self._size} to {size} bytes"
+            )
         return self._open_ring

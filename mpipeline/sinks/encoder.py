@@ -1,19 +1,22 @@
-"""Encodes pictures to H.264, one packet for each picture at once, and makes a finished MP4 of the packets."""
+"""Encodes pictures to H.264, one packet for each picture at once; copies packets from one form of MP4 to another."""
 
 from __future__ import annotations
 
 import contextlib
 import io
+from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
 from mpipeline.errors import SinkError
 from mpipeline.frame import Pixels
-from mpipeline.sinks.fragments import length_prefixed
+from mpipeline.sinks.fragments import fragment, length_prefixed
+from mpipeline.sinks.paths import file_error
 from mpipeline.sinks.timeline import TICKS_PER_S
 
 _TIME_BASE = Fraction(1, TICKS_PER_S)
+_GROWING = "empty_moov+frag_custom"  # a head that announces fragments, which come from elsewhere
 _THREADS = 2  # slices of one picture; more would take the cores from the decoders
 _KEY_FRAME_EVERY_S = 2.0
 _BITS_PER_PIXEL = 0.15  # for the encoder that knows no constant quality
@@ -38,7 +41,7 @@ class Encoder:
         self.codec = codec if codec is not None else _best_codec()
         buffer = io.BytesIO()
         try:
-            self._container = _new_mp4(buffer, "empty_moov+frag_custom")
+            self._container = _new_mp4(buffer, _GROWING)
             self._stream = self._container.add_stream(self.codec, rate=Fraction(rate).limit_denominator(60_000))
             self._stream.width, self._stream.height, self._stream.pix_fmt = width, height, "yuv420p"
             self._stream.time_base = self._stream.codec_context.time_base = _TIME_BASE
@@ -121,6 +124,43 @@ def rewrite(path: Path, finished: Path) -> None:
                     target.mux(packet)
     except (av.FFmpegError, OSError) as error:
         raise SinkError(f"cannot rewrite {path} as {finished}: {error}") from error
+
+
+def fragmented(path: Path, last_ticks: int) -> Iterator[bytes]:
+    """The pictures of an ordinary MP4 as a fragmented one holds them: its head, then a fragment for each.
+
+    Nothing is encoded, and the times stay. SinkError if the file cannot be read, or not up to the picture that begins
+    at `last_ticks`: the demuxer takes a disk that fails for the end of the file.
+    """
+    import av
+
+    ticks = -1
+    try:
+        with av.open(str(path)) as source:
+            stream = source.streams.video[0]
+            yield _head_like(stream)
+            packets = (packet for packet in source.demux(stream) if packet.pts is not None)
+            for number, packet in enumerate(packets, 1):
+                ticks, duration = (
+                    round(time * stream.time_base / _TIME_BASE) for time in (packet.pts, packet.duration)
+                )
+                yield fragment(number, bytes(packet), ticks, duration, packet.is_keyframe)
+    except (av.FFmpegError, IndexError) as error:
+        if isinstance(error, OSError):
+            raise file_error("read", path, error) from error
+        raise SinkError(f"cannot go on with {path}: {error}; remove it to start anew") from error
+    if ticks != last_ticks:
+        what = f"its last picture begins at tick {ticks}, not {last_ticks}"
+        raise SinkError(f"cannot go on with {path}: {what}; remove it to start anew")
+
+
+def _head_like(stream: Any) -> bytes:
+    """What stands before the first fragment of a file that holds the packets of `stream`."""
+    buffer = io.BytesIO()
+    with _new_mp4(buffer, _GROWING) as container:
+        container.add_stream_from_template(stream).time_base = _TIME_BASE
+        container.start_encoding()
+        return buffer.getvalue()
 
 
 def _new_mp4(file: str | io.BytesIO, movflags: str) -> Any:

@@ -2,7 +2,8 @@
 
 A fragment is `moof` + `mdat` (ISO/IEC 14496-12, 8.8), the mark a `uuid` box that players skip: which frame of which
 source this was. All three go to the file in one write. What stands before a whole mark is written for good; what comes
-behind the last one is half-written and is cut off. A finished file has one mark at its end.
+behind the last one is half-written and is cut off. A finished file has one mark at its end, and so has one that was
+made to grow again: it is put in place as a whole, and only the fragments that follow have marks of their own.
 """
 
 from __future__ import annotations
@@ -60,7 +61,7 @@ def length_prefixed(annex_b: bytes) -> bytes:
 
 
 def find_remains(path: Path) -> Remains | None:
-    """Walks over the boxes of a file; None if it has no mark of ours in it, whatever it is."""
+    """Walks over the boxes of a file; None if there is none, or if it has no mark of ours in it, whatever it is."""
     found: Remains | None = None
     fragments = 0
     try:
@@ -74,6 +75,8 @@ def find_remains(path: Path) -> Remains | None:
                     content = os.pread(file.fileno(), end - position - head, position + head)
                     found = _read_mark(content, end, fragments) or found
                 position = end
+    except FileNotFoundError:
+        return None
     except OSError as error:
         raise file_error("read", path, error) from error
     return found

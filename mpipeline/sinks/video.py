@@ -17,7 +17,8 @@ from mpipeline.log import Summariser
 from mpipeline.prediction import Prediction
 from mpipeline.sinks.appending import AppendingFile
 from mpipeline.sinks.drawing import annotate, fit
-from mpipeline.sinks.encoder import Encoder, frame_size, rewrite
+from mpipeline.sinks.encoder import Encoder, frame_size
+from mpipeline.sinks.finishing import finish, reopen, unfinished
 from mpipeline.sinks.fragments import Remains, find_remains, fragment, mark
 from mpipeline.sinks.paths import OutputPaths, checked_template, file_error
 from mpipeline.sinks.timeline import DEFAULT_RATE, Moment, Timeline, believable_rate
@@ -72,7 +73,8 @@ class VideoSink:
     While it grows the file is a fragmented MP4, one fragment a frame, handed to the kernel before `write` returns
     (`fragments.py`): it can be played at any moment and after any crash, and a resumed sink goes on in the same file,
     each frame exactly once. At its end it is rewritten without encoding as an ordinary MP4; if that is impossible
-    (no space), it stays as it is, and that is logged.
+    (no space), it stays as it is, and that is logged. If more frames of the source come after its end (a stopped job is
+    resumed), it is made fragmented again, as it was before, and goes on.
 
     A file that is renamed or removed meanwhile is noticed within a second, and a new one begun in its place.
 
@@ -97,7 +99,7 @@ class VideoSink:
     def open(self, resume: bool) -> Mapping[str, int]:
         """Makes the folder; takes up what a predecessor left, or removes what is older. See `Sink.open`."""
         self._paths.prepare()
-        for path in OutputPaths(str(_unfinished(Path(self._options.path)))).existing():
+        for path in OutputPaths(str(unfinished(Path(self._options.path)))).existing():
             _remove(path)
         for path in self._paths.existing():
             remains = find_remains(path)
@@ -126,7 +128,10 @@ class VideoSink:
         if meta.frame_id <= self._finished.get(meta.source, 0):
             return
         if meta.source in self._finished:
-            raise SinkError(f"{self._paths.path(meta.source)} is finished: source {meta.source!r} had ended")
+            if frame is None:
+                self._leave_out(meta)
+                return
+            self._reopen(meta.source)
         track = self._tracks.get(meta.source)
         if track is None:
             track = self._tracks[meta.source] = _Track(self._paths.claim(meta.source), Timeline(self._options.rate))
@@ -136,9 +141,7 @@ class VideoSink:
         if meta.frame_id <= track.last_id:
             return
         if frame is None:
-            self.frames_missing += 1
-            text = f"frame {meta.frame_id} of {meta.source} came without pixels"
-            self._summary.add("frames without pixels", text, source=meta.source, sink=self.name)
+            self._leave_out(meta)
             return
         picture = annotate(frame.bgr(), prediction, self._options.labels)
         if not track.width:
@@ -150,6 +153,25 @@ class VideoSink:
         data = fragment(track.number, data, moment.ticks, duration, key) + mark(meta.source, moment)
         track.unwritten = data, moment
         self._append(meta.source, track)
+
+    def _leave_out(self, meta: FrameMeta) -> None:
+        self.frames_missing += 1
+        text = f"frame {meta.frame_id} of {meta.source} came without pixels"
+        self._summary.add("frames without pixels", text, source=meta.source, sink=self.name)
+
+    def _reopen(self, source: str) -> None:
+        """Goes on in the file of a source that had ended, or begins a new one if that is not there any more."""
+        path = self._paths.path(source)
+        remains = find_remains(path)
+        if remains is not None and remains.source == source:
+            self._take_up(path, reopen(path, remains))
+            fields = {"event": "file_reopened", "sink": self.name, "source": source}
+            self._logger.info("%s was finished: going on in it", path, extra=fields)
+        elif path.exists():
+            raise SinkError(f"{path} is not the file that was finished for source {source!r}: move it away")
+        else:
+            self._begin_anew(source, _Track(path, Timeline(self._options.rate), self._finished[source]))
+        del self._finished[source]
 
     def _append(self, source: str, track: _Track) -> None:
         """Brings the picture that was encoded last into the file, if it is not there yet."""
@@ -194,7 +216,7 @@ class VideoSink:
         if track.last is None:
             return
         self._finished[source] = track.last_id
-        self._rewrite(source, track.path, track.last)
+        self._finish(source, track.path, track.last)
 
     def close(self) -> None:
         """Finishes all files. A picture that cannot be written is left out: nobody was told that it was."""
@@ -212,15 +234,10 @@ class VideoSink:
         self._tracks.clear()
         self._summary.flush(everything=True)
 
-    def _rewrite(self, source: str, path: Path, last: Moment) -> None:
-        unfinished = _unfinished(path)
+    def _finish(self, source: str, path: Path, last: Moment) -> None:
         try:
-            rewrite(path, unfinished)
-            with unfinished.open("ab") as file:
-                file.write(mark(source, last))
-            unfinished.replace(path)
-        except (OSError, SinkError) as error:
-            unfinished.unlink(missing_ok=True)
+            finish(path, source, last)
+        except SinkError as error:
             text = "%s stays a fragmented MP4, slow to seek in: %s"
             self._logger.warning(
                 text, path, error, extra={"event": "not_rewritten", "sink": self.name, "source": source}
@@ -232,10 +249,6 @@ def _release(track: _Track) -> None:
         track.encoder.close()
     if track.file is not None:
         track.file.close()
-
-
-def _unfinished(path: Path) -> Path:
-    return path.with_name(f".{path.name}.unfinished")
 
 
 def _remove(path: Path) -> None:

@@ -16,8 +16,8 @@ _THREADS = 4  # of the supervisor: what moves its messages, and some to spare
 def reserve(workers: int) -> None:
     """Raises the soft limit on open files as far as needed; workers inherit it.
 
-    Raises ConfigError if the hard limit is below that, or if no more threads can be started here: the library that needs
-    some would end the process without a word of what to do.
+    Raises ConfigError if the hard limit is below that, or if no more threads can be started here: the library that
+    needs some would end the process without a word of what to do.
     """
     _try_threads()
     needed = _ALWAYS + _PER_WORKER * workers

@@ -22,6 +22,7 @@ from mpipeline.transport import codec
 logger = logging.getLogger("mpipeline.transport")
 
 _HIGH_WATER = 4096
+_MOST_GARBAGE = 64  # messages that one call passes over
 
 
 class Channel:
@@ -69,16 +70,18 @@ class Peer(Channel):
         return True
 
     def receive(self) -> Message | None:
-        """The next message, None if there is none now. Garbage is counted in `rejected` and passed over."""
-        while True:
+        """The next message, None if there is none now. Garbage is counted in `rejected` and passed over.
+
+        None also after much garbage in a row: whoever sends it must not keep the receiver from its work.
+        """
+        for _ in range(_MOST_GARBAGE):
             try:
-                data = self.socket.recv(zmq.NOBLOCK)
+                return codec.decode(self.socket.recv(zmq.NOBLOCK))
             except zmq.Again:
                 return None
-            try:
-                return codec.decode(data)
             except ProtocolError as error:
                 self.reject(error)
+        return None
 
 
 class Router(Channel):
@@ -101,8 +104,8 @@ class Router(Channel):
         return True
 
     def receive(self) -> tuple[str, Message] | None:
-        """The sender's name and the next message, None if there is none now."""
-        while True:
+        """The sender's name and the next message, None if there is none now or after much garbage in a row."""
+        for _ in range(_MOST_GARBAGE):
             try:
                 parts = self.socket.recv_multipart(zmq.NOBLOCK)
             except zmq.Again:
@@ -113,6 +116,7 @@ class Router(Channel):
                 return parts[0].decode(), codec.decode(parts[1])
             except (ProtocolError, UnicodeDecodeError) as error:
                 self.reject(error)
+        return None
 
 
 class Poller:

@@ -8,7 +8,7 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
-from mpipeline.config import load_config
+from mpipeline.config.load import load_config
 from mpipeline.errors import MpipelineError
 from mpipeline.pipeline import Pipeline
 from mpipeline.supervisor.status import RunStatus

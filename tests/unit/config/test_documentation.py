@@ -10,8 +10,9 @@ import pytest
 from pydantic import BaseModel
 
 from mpipeline import registry
-from mpipeline.config import load_config, schema, supervision
+from mpipeline.config import schema, supervision
 from mpipeline.config.environment import LOG_JSON, LOG_LEVEL, RUN_ROOT
+from mpipeline.config.load import load_config
 from mpipeline.config.spec import KindSpec, Spec
 
 ROOT = Path(__file__).parents[3]

@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 import mpipeline.sinks
-from mpipeline.config import RunConfig, config_from_arguments, load_config
+from mpipeline.config import RunConfig
+from mpipeline.config.load import config_from_arguments, load_config
 from mpipeline.errors import ConfigError
 
 TEXT = """\

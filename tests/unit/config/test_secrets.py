@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mpipeline.config import load_config
+from mpipeline.config.load import load_config
 from mpipeline.errors import ConfigError
 
 MODEL = "model: {path: model.onnx}\n"

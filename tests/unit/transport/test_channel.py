@@ -106,6 +106,22 @@ def test_garbage_at_a_peer(context: zmq.Context[Any], endpoint: str) -> None:
     push.close()
 
 
+def test_a_flood_of_garbage_does_not_keep_the_receiver(context: zmq.Context[Any], endpoint: str) -> None:
+    pull = channel.bind_frames(context, endpoint)
+    push = context.socket(zmq.PUSH)
+    push.connect(endpoint)
+    for _ in range(500):
+        push.send(b"\xc1")
+    before = 0
+    while pull.rejected < 500:
+        assert pull.receive() is None
+        assert pull.rejected - before <= 64
+        before = pull.rejected
+    push.send(channel.codec.encode(HINT))
+    assert within(pull.receive, pull) == HINT
+    push.close()
+
+
 def test_what_was_sent_before_the_other_end_came_arrives(context: zmq.Context[Any], endpoint: str) -> None:
     peer = channel.connect_control(context, endpoint, "w#1")
     for n in range(20):

@@ -37,6 +37,11 @@ class StreamState(str, Enum):
     FAILED = "FAILED"
 
 
+# States of a sink in its heartbeats: it waits for a full disk or a lost peer; it completes what it has of a source.
+RETRYING = "RETRYING"
+FINISHING = "FINISHING"
+
+
 # --- control channel: worker → supervisor ---------------------------------------------------------------------------
 
 

@@ -96,9 +96,7 @@ class _Reader:
         self._count = 0
 
     def read(self, node: yaml.Node, path: KeyPath) -> Any:
-        self._count += 1
-        if any(node is outer for outer in self._open) or self._count > _MOST_VALUES:
-            raise yaml.MarkedYAMLError(problem="an anchor holds itself, or far too much", problem_mark=node.start_mark)
+        self._look(node)
         if isinstance(node, yaml.ScalarNode):
             return self._scalar(node, path)
         standard = "map" if isinstance(node, yaml.MappingNode) else "seq"
@@ -108,6 +106,12 @@ class _Reader:
         value: Any = self._mapping(node, path) if isinstance(node, yaml.MappingNode) else self._list(node, path)
         self._open.pop()
         return value
+
+    def _look(self, node: yaml.Node) -> None:
+        """Counts a node that is taken, in whichever way: aliases of aliases are more than anyone has written."""
+        self._count += 1
+        if any(node is outer for outer in self._open) or self._count > _MOST_VALUES:
+            raise yaml.MarkedYAMLError(problem="an anchor holds itself, or far too much", problem_mark=node.start_mark)
 
     def _list(self, node: yaml.Node, path: KeyPath) -> list[Any]:
         values = []
@@ -141,6 +145,7 @@ class _Reader:
         if not isinstance(node, yaml.MappingNode):
             self._wrong(path, "expected a mapping behind '<<'")
             return
+        self._look(node)
         kept = [pair for pair in node.value if pair[0].tag == _STANDARD + "merge" or self._key(pair[0]) not in values]
         values.update(self._mapping(yaml.MappingNode(node.tag, kept, node.start_mark, node.end_mark), path))
 

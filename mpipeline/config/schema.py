@@ -188,6 +188,17 @@ class RunConfig(Spec):
         bases = [names.source_base(getattr(one.options, "uri", None), one.kind, i) for i, one in enumerate(sources)]
         return _named(sources, bases, "sources")
 
+    @model_validator(mode="after")
+    def _waits_are_no_hangs(self) -> RunConfig:
+        """A decoder that only waits for its camera must give up before the supervisor takes that for a hang."""
+        limit = self.supervision.decoder_timeout
+        for index, source in enumerate(self.sources):
+            wait = getattr(source.options, "longest_wait", 0.0)
+            if wait >= limit:
+                text = f"its decoder may wait {wait:g} s for data (3 x read_timeout), expected less than {limit:g} s, "
+                raise problem_error(Problem(("sources", index), text + "which is supervision.decoder_timeout"), None)
+        return self
+
     @field_validator("sinks")
     @classmethod
     def _named_sinks(cls, sinks: tuple[SinkSpec, ...]) -> tuple[SinkSpec, ...]:

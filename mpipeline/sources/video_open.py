@@ -81,6 +81,11 @@ class VideoOptions(BaseModel):
         return self.scheme in ("", "file")
 
     @property
+    def longest_wait(self) -> float:
+        """Seconds that a stream which has flowed may keep its decoder waiting before that reconnects; 0 for a file."""
+        return 0.0 if self.is_local else 3 * self.read_timeout
+
+    @property
     def path(self) -> str:
         """The path of a local file."""
         return re.sub(r"^file:(//)?", "", self.uri, flags=re.IGNORECASE) if self.scheme else self.uri

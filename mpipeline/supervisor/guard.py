@@ -9,7 +9,7 @@ from collections.abc import Callable
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.supervision import RestartSpec
 from mpipeline.errors import Reason
-from mpipeline.messages import Role
+from mpipeline.messages import FINISHING, RETRYING, Role, StreamState
 from mpipeline.supervisor.child import Child, Sentence
 from mpipeline.supervisor.usage import UsageWatch
 from mpipeline.supervisor.watchdog import Look, Watchdog, total
@@ -24,7 +24,7 @@ _DONE = {
     Role.INFERENCE: ("frames_inferred", "frames_failed", "frames_dropped"),
     Role.SINK: ("predictions_written", "predictions_duplicate", "sink_errors"),
 }
-_RETRYING = "RETRYING"  # a sink that waits for a full disk or a lost peer is at work
+_CONNECTING = (StreamState.CONNECTING.value, StreamState.RECONNECTING.value)
 
 
 class Guard:
@@ -64,8 +64,10 @@ class Guard:
 
     def _seen(self, child: Child, at_work: bool) -> Look:
         beat, role = child.heartbeat, child.plan.role
-        if beat is None or not at_work or (role is Role.SINK and beat.state == _RETRYING):
-            return Look(child.identity, role, child.heard_ns, at_work)
+        at_work = at_work and (beat is None or beat.state != FINISHING)
+        connects = role is Role.DECODER and (beat is None or beat.state in _CONNECTING)
+        if beat is None or not at_work or connects or beat.state == RETRYING:
+            return Look(child.identity, role, child.heard_ns, at_work, connects=connects)
         computed = self.usage.computed_s(child.pid) // _BUSY_S if role is Role.DECODER else 0
         done = (float(beat.progress), total(beat.metrics, *_DONE[role]), computed)
         return Look(child.identity, role, child.heard_ns, at_work, done, self._owes(child))

@@ -9,6 +9,8 @@ from mpipeline.clock import NS_PER_S
 from mpipeline.config.supervision import RestartSpec
 from mpipeline.messages import Role
 
+_CONNECT_S = 120  # more than a source may take to open and to wait for a key frame: it gives up before, by itself
+
 
 @dataclass(frozen=True, slots=True)
 class Look:
@@ -17,7 +19,7 @@ class Look:
     `identity` is of this incarnation. `heard_ns` is when it last said anything. `at_work`: it has been ready and was
     not told to finish; before and after, it may take long. `done` is whatever changes when it finishes a piece of work.
     `owes` says what it ought to be doing, in words that follow "although"; empty if there is nothing, or if it waits
-    for others with good reason.
+    for others with good reason. `connects`: it is a decoder that waits for a server or for a first picture.
     """
 
     identity: str
@@ -26,6 +28,7 @@ class Look:
     at_work: bool
     done: tuple[float, ...] = ()
     owes: str = ""
+    connects: bool = False
 
 
 class Watchdog:
@@ -38,6 +41,8 @@ class Watchdog:
     def judge(self, look: Look, now_ns: int) -> str:
         """Why this worker hangs, in words that follow "it"; empty if it does not."""
         limit_s = self._spec.timeout(look.role.value) if look.at_work else self._spec.load_timeout
+        if look.connects:
+            limit_s = max(limit_s, _CONNECT_S)
         silent_s = (now_ns - look.heard_ns) // NS_PER_S
         if silent_s >= limit_s:
             return f"has not been heard of for {silent_s} s"

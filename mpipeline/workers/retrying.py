@@ -8,10 +8,10 @@ from mpipeline.backoff import Backoff
 from mpipeline.clock import NS_PER_S, Clock
 from mpipeline.errors import SinkError
 from mpipeline.log import Summariser
+from mpipeline.messages import RETRYING
 
 logger = logging.getLogger("mpipeline.sink")
 
-STATE = "RETRYING"
 _SUMMARY_S = 60.0
 
 
@@ -64,4 +64,4 @@ class Retrying:
         """State, reason code and detail for the heartbeat; empty where all is well."""
         if self.error is None:
             return "", "", ""
-        return STATE, self.error.reason.value, str(self.error)
+        return RETRYING, self.error.reason.value, str(self.error)

@@ -11,7 +11,17 @@ from mpipeline import registry
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SinkSpec
 from mpipeline.errors import EXIT_DONE, RingGone
-from mpipeline.messages import Bye, Drain, Message, PredictionReady, RingAttached, RingRetired
+from mpipeline.messages import (
+    FINISHING,
+    Bye,
+    Drain,
+    Heartbeat,
+    Message,
+    PredictionReady,
+    RingAttached,
+    RingRetired,
+    SourceEnded,
+)
 from mpipeline.ring.reader import RingReader
 from mpipeline.transport import channel
 from mpipeline.workers.runtime import WorkerContext
@@ -80,10 +90,17 @@ class SinkWorker:
         while clock.monotonic_ns() < until_ns and (message := self._peer.receive()) is not None:
             if (delivery := self._subscription.receive(message)) is not None:
                 self._await_ring(delivery)
+                if isinstance(delivery, SourceEnded):
+                    self._announce_finishing(delivery.source)
                 self._loop.take(delivery)
                 if self._loop.retrying.is_active:
                     return
                 self._subscription.report(clock.monotonic_ns())
+
+    def _announce_finishing(self, source: str) -> None:
+        """What a sink has of a source may be long: finishing it takes its time, and is no hang."""
+        snapshot = self._context.recorder.snapshot()
+        self._context.control.send(Heartbeat(self.progress, snapshot, FINISHING, "", f"finishing {source}"))
 
     def _retry(self) -> None:
         """Waits for the next attempt or makes it.

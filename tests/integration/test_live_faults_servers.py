@@ -19,9 +19,9 @@ HEALTHY = ("north", "south")
 VIDEO = [media.video(CLIP)]
 
 
-def calm(server: RtspServer | RtspProgram) -> list[dict[str, Any]]:
+def calm(server: RtspServer | RtspProgram, read_timeout: float = 20) -> list[dict[str, Any]]:
     """Sources that would rather wait than be connected anew."""
-    return [{"name": name, "uri": server.url(name), "read_timeout": 20} for name in HEALTHY]
+    return [{"name": name, "uri": server.url(name), "read_timeout": read_timeout} for name in HEALTHY]
 
 
 def pauses(fleet: Fleet, source: str) -> dict[int, float]:
@@ -96,9 +96,9 @@ def test_a_stop_while_no_camera_was_ever_there_is_no_failure(place: Workplace) -
 
 
 def test_a_decoder_that_stops_is_killed_and_started_again(place: Workplace) -> None:
-    supervision = {"first_delay": 0.05, "max_delay": 0.2, "max_restarts": 1000, "decoder_timeout": 4}
+    supervision = {"first_delay": 0.05, "max_delay": 0.2, "max_restarts": 1000, "decoder_timeout": 16}
     with RtspServer(dict.fromkeys((*HEALTHY, "gate"), VIDEO), udp=False) as server:
-        fleet = Fleet(place, *calm(server), stream("gate", server.url("gate")), supervision=supervision)
+        fleet = Fleet(place, *calm(server, 5), stream("gate", server.url("gate")), supervision=supervision)
         fleet.wait_for_flow()
         stopped = fleet.run.worker("decoder:gate")
 

@@ -11,7 +11,7 @@ from support.children import FakeChild, child
 from mpipeline.clock import ManualClock
 from mpipeline.config.supervision import RestartSpec
 from mpipeline.errors import Reason
-from mpipeline.messages import Heartbeat, Role
+from mpipeline.messages import FINISHING, Heartbeat, Role
 from mpipeline.supervisor.guard import Guard
 
 SPEC = RestartSpec(decoder_timeout=10, inference_timeout=10, sink_timeout=10)
@@ -51,6 +51,21 @@ def test_a_silent_worker_is_killed_and_that_is_its_own_fault(caplog: pytest.LogC
     record = caplog.records[0]
     assert (record.event, record.worker, record.reason) == ("worker_stalled", "inference", "stalled")  # type: ignore[attr-defined]
     assert "not been heard of" in record.getMessage()
+
+
+@pytest.mark.parametrize("state", ["CONNECTING", "RECONNECTING"])
+def test_a_decoder_that_waits_for_its_server_is_left_to_its_own_time_limits(state: str) -> None:
+    post = Post(Role.DECODER)
+    post.child.heartbeat = Heartbeat(0, {}, state)
+    assert post.seconds(119) == []
+    assert post.seconds(2) == [signal.SIGKILL]
+
+
+def test_a_sink_that_completes_a_long_film_is_left_alone_for_longer() -> None:
+    post = Post(Role.SINK)
+    post.child.heartbeat = Heartbeat(5, {}, FINISHING)
+    assert post.seconds(int(SPEC.load_timeout) - 1) == []
+    assert post.seconds(2) == [signal.SIGKILL]
 
 
 @pytest.mark.parametrize("role", [Role.DECODER, Role.INFERENCE, Role.SINK])

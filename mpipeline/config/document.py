@@ -75,7 +75,7 @@ def parse(text: str, origin: Place) -> Document:
     Raises ConfigError if it is not YAML.
     """
     try:
-        node = yaml.compose(text, Loader=yaml.SafeLoader)
+        node = yaml.compose(text, Loader=_BoundedLoader)
         document = Document(None, origin)
         if node is not None:
             document.data = _Reader(document, origin).read(node, ())
@@ -84,6 +84,22 @@ def parse(text: str, origin: Place) -> Document:
         place = Place(origin.origin, line, column) if origin.line else origin
         raise ConfigError(f"{place}: {message}") from None
     return document
+
+
+class _BoundedLoader(yaml.SafeLoader):
+    """YAML's own first steps, up to a number of nodes: each takes a kilobyte of memory before anyone can look at it."""
+
+    def __init__(self, stream: str) -> None:
+        super().__init__(stream)
+        self._count = 0
+
+    def compose_node(self, parent: yaml.Node | None, index: Any) -> yaml.Node | None:
+        self._count += 1
+        if self._count > _MOST_VALUES:
+            mark = self.peek_event().start_mark  # type: ignore[no-untyped-call]
+            raise yaml.MarkedYAMLError(problem="far too many values", problem_mark=mark)
+        node: yaml.Node | None = super().compose_node(parent, index)
+        return node
 
 
 class _Reader:

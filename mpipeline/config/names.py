@@ -24,6 +24,8 @@ def checked_name(name: str) -> str:
 
 def checked_run_name(name: str) -> str:
     """`name`, which becomes part of paths and of shared memory's names; raises ValueError if it cannot."""
+    if name.endswith(".lock"):  # such a folder would look like the lock of another run
+        raise ValueError("a run's name must not end in '.lock'")
     if not _RUN_NAME.fullmatch(name) or len(name) > LONGEST_RUN_NAME:
         raise ValueError(
             f"expected up to {LONGEST_RUN_NAME} small letters, digits, '-', '_' and '.', not beginning with '-' or '.'"
@@ -33,7 +35,7 @@ def checked_run_name(name: str) -> str:
 
 def run_name(stem: str) -> str:
     """A run's name from the stem of its config file."""
-    return _cleaned(stem.lower())[:LONGEST_RUN_NAME].strip("-.") or "run"
+    return _cleaned(stem.lower())[:LONGEST_RUN_NAME].strip("-.").removesuffix(".lock") or "run"
 
 
 def source_base(uri: Any, kind: Any, index: int) -> str:

@@ -19,6 +19,7 @@ _WORDS = [
     ("expected escape sequence", "malformed escape in \"...\"; use '...' for a text with backslashes"),
     ("expected a single document", "expected one document; remove the second '---'"),
     ("expected <block end>", "wrong indentation: this line fits to none above"),
+    ("far too many values", "far more values than a config has"),
     ("anchor holds itself", "an anchor holds itself, or far too much"),
     ("a key must be", "a key must be a word; quote a text that begins with '{' or '['"),
     ("expected the node content", "a value is missing"),

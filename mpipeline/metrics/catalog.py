@@ -24,6 +24,7 @@ _SINK = ("sink",)
 _METRICS = (
     # decoder workers
     Metric("frames_decoded", "counter", "Frames that came out of the decoder.", _SOURCE),
+    Metric("frames_skipped", "counter", "Frames read again on the way to where the source goes on.", _SOURCE),
     Metric("frames_published", "counter", "Frames put into the ring.", _SOURCE),
     Metric("frames_dropped", "counter", "Frames that were not inferred, by reason.", ("reason", "source")),
     Metric("decode_errors", "counter", "Errors of decoder and demuxer that were survived.", _SOURCE),
@@ -45,7 +46,8 @@ _METRICS = (
     Metric("predictions_written", "counter", "Predictions that the sink has taken.", _SINK),
     Metric("predictions_duplicate", "counter", "Predictions left out because they were written before a crash.", _SINK),
     Metric("frames_missing", "counter", "Predictions whose pixels had to be given up before the sink came.", _SINK),
-    Metric("sink_errors", "counter", "Errors of the sink.", _SINK),
+    Metric("sink_errors", "counter", "Predictions that the sink has refused for good.", _SINK),
+    Metric("sink_retries", "counter", "Failed attempts of a sink that were or will be tried again.", _SINK),
 )
 
 CATALOG: dict[str, Metric] = {metric.name: metric for metric in _METRICS}

@@ -34,8 +34,11 @@ class AppendingFile:
         self._identity = (status.st_dev, status.st_ino)
         self._is_regular = stat.S_ISREG(status.st_mode)  # a pipe or a device has no length, and is never taken back
         if keep is not None and self._is_regular:
-            with contextlib.suppress(OSError):
+            try:
                 os.ftruncate(self._descriptor, keep)
+            except OSError as error:  # the next record would be glued to half of one
+                self.close()
+                raise file_error("cut off the remains of a record in", path, error) from error
 
     def append(self, record: bytes) -> None:
         """Writes `record`; SinkError if it cannot be written as a whole, and then nothing of it is in the file."""

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import io
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -19,6 +19,7 @@ _TIME_BASE = Fraction(1, TICKS_PER_S)
 _GROWING = "empty_moov+frag_custom"  # a head that announces fragments, which come from elsewhere
 _THREADS = 2  # slices of one picture; more would take the cores from the decoders
 _KEY_FRAME_EVERY_S = 2.0
+_PULSE_EVERY = 1000  # packets, in the copying of a file
 _BITS_PER_PIXEL = 0.15  # for the encoder that knows no constant quality
 
 
@@ -107,10 +108,10 @@ def frame_size(path: Path) -> tuple[int, int]:
         raise SinkError(f"cannot go on with {path}: {error}; remove it to start anew") from error
 
 
-def rewrite(path: Path, finished: Path) -> None:
+def rewrite(path: Path, finished: Path, pulse: Callable[[], None]) -> None:
     """Copies the packets of a fragmented MP4 into an ordinary one, its index in front: quick to open and to seek in.
 
-    SinkError if that is impossible; `path` is left as it is.
+    `pulse` is called now and then, since that may take long. SinkError if that is impossible; `path` is left as it is.
     """
     import av
 
@@ -118,7 +119,9 @@ def rewrite(path: Path, finished: Path) -> None:
         with av.open(str(path)) as source, _new_mp4(str(finished), "faststart") as target:
             stream = source.streams.video[0]
             copied = target.add_stream_from_template(stream)
-            for packet in source.demux(stream):
+            for number, packet in enumerate(source.demux(stream)):
+                if number % _PULSE_EVERY == 0:
+                    pulse()
                 if packet.dts is not None:
                     packet.stream = copied
                     target.mux(packet)
@@ -126,11 +129,12 @@ def rewrite(path: Path, finished: Path) -> None:
         raise SinkError(f"cannot rewrite {path} as {finished}: {error}") from error
 
 
-def fragmented(path: Path, last_ticks: int) -> Iterator[bytes]:
+def fragmented(path: Path, last_ticks: int, pulse: Callable[[], None]) -> Iterator[bytes]:
     """The pictures of an ordinary MP4 as a fragmented one holds them: its head, then a fragment for each.
 
-    Nothing is encoded, and the times stay. SinkError if the file cannot be read, or not up to the picture that begins
-    at `last_ticks`: the demuxer takes a disk that fails for the end of the file.
+    Nothing is encoded, and the times stay. `pulse` is called now and then, since that may take long. SinkError if the
+    file cannot be read, or not up to the picture that begins at `last_ticks`: the demuxer takes a disk that fails for
+    the end of the file.
     """
     import av
 
@@ -141,6 +145,8 @@ def fragmented(path: Path, last_ticks: int) -> Iterator[bytes]:
             yield _head_like(stream)
             packets = (packet for packet in source.demux(stream) if packet.pts is not None)
             for number, packet in enumerate(packets, 1):
+                if number % _PULSE_EVERY == 1:
+                    pulse()
                 ticks, duration = (
                     round(time * stream.time_base / _TIME_BASE) for time in (packet.pts, packet.duration)
                 )

@@ -1,11 +1,15 @@
 """Replaces a source's video as a whole: the fragmented MP4 by an ordinary one, and that by one that can grow again.
 
-Both are made beside the file and renamed: at any moment, and after any crash, the path leads to one form or the other.
+Both are made beside the file and renamed: at any moment, and after any crash or power cut, the path leads to one form
+or the other. There must be room for both: where there is none no copy is begun, or each attempt would fill the disk for
+all others.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import errno
+import os
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -16,15 +20,15 @@ from mpipeline.sinks.paths import file_error
 from mpipeline.sinks.timeline import Moment
 
 
-def finish(path: Path, source: str, last: Moment) -> None:
+def finish(path: Path, source: str, last: Moment, pulse: Callable[[], None]) -> None:
     """Makes an ordinary MP4 of a fragmented one. SinkError if that is impossible; the file is left as it is."""
     with _replacing(path) as made:
-        rewrite(path, made)
+        rewrite(path, made, pulse)
         with made.open("ab") as file:
             file.write(mark(source, last))
 
 
-def reopen(path: Path, remains: Remains) -> Remains:
+def reopen(path: Path, remains: Remains, pulse: Callable[[], None]) -> Remains:
     """Makes a finished file fragmented, so that it can grow; what is then in it. One that is fragmented stays.
 
     SinkError if that is impossible; the file is left as it is.
@@ -32,7 +36,7 @@ def reopen(path: Path, remains: Remains) -> Remains:
     if not remains.finished:
         return remains
     with _replacing(path) as made, made.open("wb") as file:
-        file.writelines(fragmented(path, remains.last.ticks))
+        file.writelines(fragmented(path, remains.last.ticks, pulse))
         file.write(mark(remains.source, remains.last))
     found = find_remains(path)
     if found is None or found.finished:
@@ -50,11 +54,30 @@ def _replacing(path: Path) -> Iterator[Path]:
     """Gives a path to write to; puts that file in the place of `path`, or removes it if anything goes wrong."""
     made = unfinished(path)
     try:
+        _check_room(path)
         yield made
+        _force(made)  # or a power cut may leave the name with nothing behind it
         made.replace(path)
+        with suppress(OSError):  # some network file systems cannot
+            _force(path.parent)
     except BaseException as error:
         with suppress(OSError):
             made.unlink()
         if isinstance(error, OSError):
             raise file_error("rewrite", path, error) from error
         raise
+
+
+def _check_room(path: Path) -> None:
+    disk, needed = os.statvfs(path.parent), path.stat().st_size
+    if disk.f_blocks and disk.f_bavail * disk.f_frsize < needed:  # some network file systems tell nothing
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+
+def _force(path: Path) -> None:
+    """Brings a file, or the names in a folder, to the disk."""
+    descriptor = os.open(path, os.O_RDONLY | os.O_CLOEXEC)
+    try:
+        os.fsync(descriptor)
+    finally:
+        os.close(descriptor)

@@ -74,8 +74,9 @@ class PythonSink:
         if opener is None:
             return {}
         knows_resume = "resume" in inspect.signature(opener).parameters
+        written: Mapping[str, int] | None
         written = self._call("open", opener, **({"resume": resume} if knows_resume else {}))
-        return dict(written) if isinstance(written, Mapping) else {}
+        return written or {}
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Hands the prediction to the user's object.

@@ -21,6 +21,9 @@ class Sink(Protocol):
 
     A sink whose `close` makes its output final may have `abandon()`, called in place of it when the process ends before
     the run does: everything stays as a crash would leave it, for a successor to go on.
+
+    A sink whose calls may take minutes may have an attribute `pulse`, a function without arguments that does nothing:
+    it is replaced by one to be called again and again meanwhile, or the process is taken for one that hangs.
     """
 
     Options: ClassVar[type[BaseModel]]
@@ -42,7 +45,10 @@ class Sink(Protocol):
         """
 
     def end(self, source: str) -> None:
-        """No more frames of this source will come: finish what is kept open for it."""
+        """No more frames of this source will come: finish what is kept open for it.
+
+        It is said again to a successor if this process dies before it is known to be done.
+        """
 
     def close(self) -> None:
         """Finishes everything; harmless when repeated."""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -89,6 +89,7 @@ class VideoSink:
     def __init__(self, name: str, options: VideoOptions) -> None:
         self.name = name
         self.frames_missing = 0
+        self.pulse: Callable[[], None] = lambda: None
         self._options = options
         self._paths = OutputPaths(options.path)
         self._tracks: dict[str, _Track] = {}
@@ -164,7 +165,7 @@ class VideoSink:
         path = self._paths.path(source)
         remains = find_remains(path)
         if remains is not None and remains.source == source:
-            self._take_up(path, reopen(path, remains))
+            self._take_up(path, reopen(path, remains, self.pulse))
             fields = {"event": "file_reopened", "sink": self.name, "source": source}
             self._logger.info("%s was finished: going on in it", path, extra=fields)
         elif path.exists():
@@ -236,7 +237,7 @@ class VideoSink:
 
     def _finish(self, source: str, path: Path, last: Moment) -> None:
         try:
-            finish(path, source, last)
+            finish(path, source, last, self.pulse)
         except SinkError as error:
             text = "%s stays a fragmented MP4, slow to seek in: %s"
             self._logger.warning(

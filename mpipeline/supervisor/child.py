@@ -16,8 +16,8 @@ from pathlib import Path
 
 import mpipeline
 from mpipeline.credentials import redact
-from mpipeline.errors import EXIT_FAILED, Reason
-from mpipeline.messages import Bye, Heartbeat, Ready
+from mpipeline.errors import EXIT_FAILED, EXIT_TEMPORARY, Reason
+from mpipeline.messages import Bye, Heartbeat, Ready, Role
 from mpipeline.metrics.catalog import CATALOG
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.supervisor.restart import RestartPolicy
@@ -181,8 +181,7 @@ class Child:
         self.pidfd = self.stderr_fd = -1
         self._process = None
         self.exit_code = code
-        hung = self.sentence is not None and self.sentence.is_hang
-        self.blamed = hung or -code in _CRASHES
+        self.blamed = self._is_to_blame(code)
         if self.heartbeat is not None:
             for key, value in self.heartbeat.metrics.items():
                 if not _is_gauge(key):
@@ -223,6 +222,15 @@ class Child:
             return redact(f"was ended by the supervisor ({self.sentence.reason}): it {self.sentence.text}")
         words = self.bye.detail if self.bye is not None and self.bye.detail else " | ".join(list(self.tail)[-3:])
         return redact(f"{how}{': ' + words if words else ''}")
+
+    def _is_to_blame(self, code: int) -> bool:
+        """Whether what the worker was doing may have ended it; not if somebody else has."""
+        if self.sentence is not None:
+            greedy = self.sentence.reason is Reason.MEMORY_LIMIT and self.plan.role is Role.INFERENCE
+            return self.sentence.is_hang or greedy
+        # A worker says goodbye before it ends, unless native code ends it; and with 75 it obeys a TERM.
+        wordless = self.bye is None and code >= 0 and code != EXIT_TEMPORARY
+        return wordless or -code in _CRASHES
 
     def _log(self, line: str) -> None:
         try:

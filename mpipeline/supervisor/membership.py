@@ -25,11 +25,10 @@ from mpipeline.messages import (
     SinkRemoved,
     SourceEnded,
     Start,
-    StreamState,
 )
-from mpipeline.metrics.recorder import metric_key
 from mpipeline.supervisor.attachments import Attachment, Attachments
 from mpipeline.supervisor.child import Child
+from mpipeline.supervisor.duties import duty
 from mpipeline.supervisor.plan import INFERENCE, INFERENCE_BIT, Plan, is_every_frame, slots_for
 from mpipeline.supervisor.resuming import Resumption
 from mpipeline.supervisor.rings import Reader, Rings
@@ -39,6 +38,7 @@ logger = logging.getLogger("mpipeline.supervisor")
 
 _LISTENER_QUEUE = 64
 _TRY_AGAIN_NS = 2 * NS_PER_S
+_PATIENCE_NS = 30 * NS_PER_S  # with sinks of a resumed run that need not have every frame
 _MOST_OLDER_RINGS = 2  # of one source, besides the present one
 
 Send = Callable[[str, Message], object]
@@ -66,6 +66,7 @@ class Membership:
         self._rings = Rings(run_id)
         self._rings.add_reader(Reader(INFERENCE, INFERENCE_BIT, pins_every_frame=True))
         self._requests: dict[str, RingRequest] = {}  # decoder → the request that waits
+        self._asked_ns: dict[str, int] = {}  # decoder → when its first request was looked at
         self._postponed: dict[str, int] = {}  # decoder → when a request is looked at again that could not be granted
         self._without_memory: set[str] = set()  # decoders of live sources whose ring had no room in /dev/shm
         self._sinks: dict[str, SinkAdded] = {}  # worker → as inference knows it, once it has been ready
@@ -152,17 +153,10 @@ class Membership:
         """Whether the decoder of a live source got no ring, because /dev/shm is full just now."""
         return child.name in self._without_memory
 
-    def owes(self, child: Child) -> str:
-        """What a worker ought to be doing just now, in words that follow "although"; empty if it may rest."""
-        if child.plan.role is Role.INFERENCE:
-            return "frames wait for it" if self._rings.wait_for(INFERENCE_BIT) else ""
-        if child.plan.role is Role.SINK:
-            inference = self._children[INFERENCE].heartbeat
-            key = metric_key("predictions_outstanding", {"sink": str(child.plan.spec["sink"]["name"])})
-            return "predictions wait for it" if inference is not None and inference.metrics.get(key, 0) > 0 else ""
-        streaming = child.heartbeat is not None and child.heartbeat.state == StreamState.STREAMING.value
-        has_room = child.name not in self._requests and self._rings.has_room(_source(child))
-        return "its stream is open and there is room for a frame" if streaming and has_room else ""
+    def owes(self, child: Child, now_ns: int) -> str | None:
+        """What a worker ought to be doing just now; see `duty`."""
+        waits = child.name in self._requests
+        return duty(child, self._children[INFERENCE], self._rings, now_ns, waits_for_ring=waits)
 
     def serve(self, now_ns: int) -> None:
         """Grants the requests whose time has come, and removes rings that have fallen silent."""
@@ -172,7 +166,7 @@ class Membership:
             for decoder in self._workers(Role.DECODER):
                 self._send(decoder.identity, RingRetired(segment))
         for name, message in list(self._requests.items()):
-            if self._postponed.get(name, 0) <= now_ns and self._may_grant(self._children[name], message):
+            if self._postponed.get(name, 0) <= now_ns and self._may_grant(self._children[name], message, now_ns):
                 del self._requests[name]
                 self._grant(self._children[name], message, now_ns)
 
@@ -183,14 +177,17 @@ class Membership:
             self.attachments.remove(attachment)
         self._rings.close()
 
-    def _may_grant(self, child: Child, message: RingRequest) -> bool:
-        """Under `every_frame` each sink that must have every frame is there first; a new live stream waits for none.
+    def _may_grant(self, child: Child, message: RingRequest, now_ns: int) -> bool:
+        """Under `every_frame` each sink that must have every frame is there first; a new live stream waits for none,
+        one of a resumed run for a while for all.
 
         A source has a bounded number of rings: while older ones are still read, a further change of size waits.
         """
         if self._rings.older(_source(child)) >= _MOST_OLDER_RINGS:
             return False
-        must = self._resumption.waits_for(is_every_frame(self._spec(child), message.live))
+        patient = now_ns - self._asked_ns.setdefault(child.name, now_ns) < _PATIENCE_NS
+        every_frame = is_every_frame(self._spec(child), message.live)
+        must = self._resumption.waits_for(message.live, every_frame, patient=patient)
         return all(worker in self._sinks or self._children[worker].is_over for worker in must)
 
     def _spec(self, child: Child) -> SourceSpec:

@@ -25,30 +25,34 @@ class Resumption:
         if self.enabled:
             self._written.setdefault(worker, written)
 
-    def waits_for(self, every_frame: bool) -> list[str]:
+    def waits_for(self, live: bool, every_frame: bool, *, patient: bool = True) -> list[str]:
         """The sinks that must have opened before a source may begin.
 
-        Under `every_frame` those that must have every frame; a resumed live source must know everyone's last id.
+        Under `every_frame` those that must have every frame; in a resumed run everyone whose last id matters, unless
+        that took too long (not `patient`): a sink that need not have everything must not keep a source from starting.
         """
-        if every_frame:
-            return self._must()
-        return [sink.worker for sink in self._sinks] if self.enabled else []
+        must = self._must() if every_frame else []
+        return self._asked(live, every_frame) if self.enabled and patient else must
 
     def begin(self, source: str, live: bool, every_frame: bool) -> int:
         """The frames of `source` up to this id are done. The first answer holds for the whole run.
 
         A file is read again for the sink that has least, if that must have every frame: the others leave out what they
-        have. What cannot be read again goes on behind the last id that anyone has seen.
+        have. What cannot be read again goes on behind the last id that anyone has seen. A sink that has not opened yet
+        is not asked.
         """
         if not self.enabled:
             return 0
         if source not in self._begin:
-            must = self._must() or [sink.worker for sink in self._sinks]
-            again = every_frame and not live
-            workers = must if again else [sink.worker for sink in self._sinks]
-            last = [self._last(worker, source) for worker in workers if not self._is_over(worker)]
-            self._begin[source] = (min if again else max)(last, default=0)
+            asked = [worker for worker in self._asked(live, every_frame) if worker in self._written]
+            last = [self._last(worker, source) for worker in asked if not self._is_over(worker)]
+            self._begin[source] = (min if _again(live, every_frame) else max)(last, default=0)
         return self._begin[source]
+
+    def _asked(self, live: bool, every_frame: bool) -> list[str]:
+        """The sinks that have a say in where a source begins."""
+        everyone = [sink.worker for sink in self._sinks]
+        return self._must() or everyone if _again(live, every_frame) else everyone
 
     def _must(self) -> list[str]:
         return [sink.worker for sink in self._sinks if sink.overflow(every_frame=True) == "block"]
@@ -56,3 +60,8 @@ class Resumption:
     def _last(self, worker: str, source: str) -> int:
         last = self._written.get(worker, {}).get(source, 0)
         return last if isinstance(last, int) and last > 0 else 0
+
+
+def _again(live: bool, every_frame: bool) -> bool:
+    """Whether a source is read again from where the sinks need it."""
+    return every_frame and not live

@@ -199,7 +199,9 @@ class Supervisor:
         if _has_ended(child.pidfd):
             self._bury(child, now)
             return
-        at_work = child.ready is not None and not self._shutdown.has_asked(child)
+        # A sink may complete a film for long once it was told to finish; inference then works off what waits for it.
+        finishes = child.plan.role is not Role.INFERENCE and self._shutdown.has_asked(child)
+        at_work = child.ready is not None and not finishes
         self._guard.look(child, at_work, now)
 
     def _hush(self, child: Child) -> None:

@@ -75,11 +75,6 @@ class UsageWatch:
         record = self._records.get(pid)
         return (record.memory_mb, record.cpu) if record is not None else (0.0, 0.0)
 
-    def computed_s(self, pid: int) -> float:
-        """Processor time of a process in seconds, as last seen."""
-        record = self._records.get(pid)
-        return record.looks[-1][1] if record is not None and record.looks else 0.0
-
     def forget(self, pid: int) -> None:
         """This process has ended."""
         self._records.pop(pid, None)

@@ -51,6 +51,7 @@ class Channel:
 
     def close(self, linger_ms: int | None = None) -> None:
         """Closes the socket; what was sent is still delivered for half a second at most."""
+        self._summary.flush(everything=True)
         self.socket.close(linger=linger_ms)
 
 

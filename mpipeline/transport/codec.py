@@ -30,7 +30,6 @@ _PLAIN = (type(None), bool, int, float, str, bytes)
 _TAG_OF = {struct: tag for tag, struct in TAGS.items()}
 
 Check = Callable[[Any], Any]
-Refusal = Callable[[Any], str]  # says what is wrong with a value, nothing if it will do
 Place = tuple[str, str]  # struct and field
 
 
@@ -86,12 +85,11 @@ def _without_repetition(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _fields(value: Any) -> list[Any]:
-    struct = type(value).__name__
-    return [_plain(getattr(value, name), (struct, name)) for name in value.__dataclass_fields__]
+    return [_plain(getattr(value, name), value, name) for name in value.__dataclass_fields__]
 
 
-def _plain(value: Any, place: Place) -> Any:
-    if type(value) is str and len(value) > bounds.MOST_TEXT and place in bounds.SENTENCES:
+def _plain(value: Any, struct: Any, name: str) -> Any:
+    if type(value) is str and len(value) > bounds.MOST_TEXT and (type(struct).__name__, name) in bounds.SENTENCES:
         return value[: bounds.MOST_TEXT - 1] + "…"
     if isinstance(value, Enum):
         return value.value
@@ -144,33 +142,61 @@ def _check(annotation: Any, place: Place) -> Check:
 
 
 def _scalar(kind: type, place: Place) -> Check:
-    refuse = _REFUSALS[kind](place) if kind in _REFUSALS else None
+    return {int: _whole, str: _text, float: _fraction}.get(kind, _exactly(kind))(place)
+
+
+def _exactly(kind: type) -> Callable[[Place], Check]:
+    def check(value: Any) -> Any:
+        if type(value) is kind:
+            return value
+        raise _unexpected(kind, value)
+
+    return lambda place: check
+
+
+def _whole(place: Place) -> Check:
+    low, high = bounds.WHOLE.get(place, (0, bounds.MOST_WHOLE))
 
     def check(value: Any) -> Any:
-        if kind is float and type(value) is int:
-            value = float(value)
-        if type(value) is not kind:
-            raise ProtocolError(f"expected {kind.__name__}, got {type(value).__name__}")
-        if refuse is not None and (reason := refuse(value)):
-            raise ProtocolError(reason)
+        if type(value) is not int:
+            raise _unexpected(int, value)
+        if not low <= value <= high:
+            raise ProtocolError(f"expected {low} to {high}, got {value}")
         return value
 
     return check
 
 
-def _refuse_whole(place: Place) -> Refusal:
-    low, high = bounds.WHOLE.get(place, (0, bounds.MOST_WHOLE))
-    return lambda value: "" if low <= value <= high else f"expected {low} to {high}, got {value}"
-
-
-def _refuse_text(place: Place) -> Refusal:
+def _text(place: Place) -> Check:
     most = bounds.TEXT.get(place, bounds.MOST_TEXT)
-    return lambda text: "" if len(text) <= most else f"{len(text)} characters are over the limit of {most}"
+
+    def check(value: Any) -> Any:
+        if type(value) is not str:
+            raise _unexpected(str, value)
+        if len(value) > most:
+            raise ProtocolError(f"{len(value)} characters are over the limit of {most}")
+        return value
+
+    return check
 
 
-def _refuse_float(place: Place) -> Refusal:
-    any_float = place in bounds.ANY_FLOAT
-    return lambda value: "" if any_float or math.isfinite(value) else f"expected a finite number, got {value}"
+def _fraction(place: Place) -> Check:
+    finite = place not in bounds.ANY_FLOAT
+
+    def check(value: Any) -> Any:
+        if type(value) is int:
+            value = float(value)
+        if type(value) is not float:
+            raise _unexpected(float, value)
+        if finite and not math.isfinite(value):
+            raise ProtocolError(f"expected a finite number, got {value}")
+        return value
+
+    return check
+
+
+def _unexpected(kind: type, value: Any) -> ProtocolError:
+    return ProtocolError(f"expected {kind.__name__}, got {type(value).__name__}")
 
 
 def _enumeration(kind: type[Enum]) -> Check:
@@ -211,5 +237,4 @@ def _free_form(value: Any, depth: int = _MAX_DEPTH) -> Any:
     return value
 
 
-_REFUSALS = {int: _refuse_whole, str: _refuse_text, float: _refuse_float}
 _CHECKS = {tag: _struct_check(struct) for tag, struct in TAGS.items()}

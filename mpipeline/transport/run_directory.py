@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import re
 import shutil
 import stat
 from contextlib import suppress
@@ -19,6 +20,8 @@ from mpipeline.errors import ConfigError, RunExists, RunNotFound
 
 _MAX_SOCKET_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1
 _LONGEST_SOCKET = "predictions.sock"
+_OURS = re.compile(r"(control|frames|predictions)\.sock|inference\.journal|connect-\d+")
+_MARK = b"mpipeline run\n"  # what is in a lock
 _PATIENCE_S = 0.5
 _RETRY_S = 0.01
 
@@ -64,9 +67,15 @@ class RunDirectory:
             )
         _make_folder(root, may_exist=True)
         _check_trust(root)
-        self._lock = _lock(root / f"{name}.lock", _PATIENCE_S)
+        lock = root / f"{name}.lock"
+        for path, is_ours in ((lock, _is_lock(lock)), (self.folder, _is_run_folder(self.folder))):
+            if os.path.lexists(path) and not is_ours:
+                raise ConfigError(f"{path} is not of a run: give this run another name, or a run_dir of its own")
+        self._lock = _lock(lock, _PATIENCE_S)
         if self._lock < 0:
             raise RunExists(f"a run named {name!r} is alive on this machine: stop it, or give this one another name")
+        with suppress(OSError):  # on a full disk it stays without
+            os.pwrite(self._lock, _MARK, 0)
         shutil.rmtree(self.folder, ignore_errors=True)  # a dead run's sockets
         _make_folder(self.folder, may_exist=False)
 
@@ -113,17 +122,49 @@ def runs(root: Path) -> list[str]:
 
 
 def sweep(root: Path) -> list[str]:
-    """Removes the folders of runs whose supervisor is gone; returns their names."""
+    """Removes the folders of runs whose supervisor is gone; returns their names.
+
+    Whatever else lies there stays: a root may be a folder in which others keep things too.
+    """
     swept = []
     for path in sorted(root.glob("*.lock")):
-        lock = _lock(path)
-        if lock >= 0:
+        with suppress(ConfigError, OSError):  # of a disk that can only be read, or of what is gone meanwhile
+            if not _is_dead_run(path):
+                continue
+            lock = _lock(path, create=False)
+            if lock < 0:
+                continue
             shutil.rmtree(path.with_suffix(""), ignore_errors=True)
             with suppress(OSError):
                 path.unlink()
                 swept.append(path.stem)
             os.close(lock)
     return swept
+
+
+def _is_lock(path: Path) -> bool:
+    """Whether this is a run's lock, unlike those of package tools. It may be empty: made and not yet marked."""
+    try:
+        is_file = stat.S_ISREG(path.lstat().st_mode)
+        return is_file and path.stat().st_size <= len(_MARK) and path.read_bytes() in (_MARK, b"")
+    except OSError:
+        return False
+
+
+def _is_dead_run(lock: Path) -> bool:
+    """Whether there is something of a run to be removed; a lock alone counts if it is marked as one."""
+    folder = lock.with_suffix("")
+    if not _is_lock(lock):
+        return False
+    return _is_run_folder(folder) if os.path.lexists(folder) else lock.stat().st_size > 0
+
+
+def _is_run_folder(path: Path) -> bool:
+    """Whether this is a folder with nothing in it but what runs put there."""
+    try:
+        return not path.is_symlink() and all(_OURS.fullmatch(name) for name in os.listdir(path))
+    except OSError:
+        return False
 
 
 def _check_trust(path: Path) -> None:
@@ -146,7 +187,7 @@ def _make_folder(path: Path, may_exist: bool) -> None:
         ) from error
 
 
-def _lock(path: Path, patience_s: float = 0.0) -> int:
+def _lock(path: Path, patience_s: float = 0.0, *, create: bool = True) -> int:
     """A file descriptor that holds the lock on `path`, or -1 if somebody else does for `patience_s` seconds.
 
     A look whether a run is alive and a sweep of dead ones hold the lock too, for a moment.
@@ -155,7 +196,7 @@ def _lock(path: Path, patience_s: float = 0.0) -> int:
     deadline = clock.monotonic_ns() + int(patience_s * NS_PER_S)
     while True:
         try:
-            descriptor = os.open(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
+            descriptor = os.open(path, os.O_RDWR | os.O_CLOEXEC | (os.O_CREAT if create else 0), 0o600)
         except OSError as error:
             remedy = "set MPIPELINE_RUN_ROOT to a folder of yours with space"
             raise ConfigError(f"cannot lock {path}: {error.strerror}; {remedy}") from error

@@ -11,48 +11,51 @@ from mpipeline.errors import ProtocolError
 MOST_DEPTH = 20
 MOST_VALUES = 1 << 17
 
-# First byte → bytes of the value that follow. Arrays, maps, texts and byte strings bear a length instead.
-_FIXED = {0xC0: 0, 0xC2: 0, 0xC3: 0, 0xCA: 4, 0xCB: 8, **dict(zip(range(0xCC, 0xD4), (1, 2, 4, 8) * 2, strict=True))}
-_STRINGS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}  # → bytes of the length
+# First byte → bytes of the whole value, for those that tell: small numbers, short texts, null, booleans, numbers.
+_SIZES = {0xC0: 1, 0xC2: 1, 0xC3: 1, 0xCA: 5, 0xCB: 9, **dict(zip(range(0xCC, 0xD4), (2, 3, 5, 9) * 2, strict=True))}
+_SIZES |= dict.fromkeys((*range(128), *range(224, 256)), 1)
+_SIZES |= {first: 1 + (first & 0x1F) for first in range(0xA0, 0xC0)}
+# First byte → bytes of the length that follows.
+_STRINGS = {0xC4: 1, 0xC5: 2, 0xC6: 4, 0xD9: 1, 0xDA: 2, 0xDB: 4}
 _ARRAYS = {0xDC: 2, 0xDD: 4}
 _MAPS = {0xDE: 2, 0xDF: 4}
 
 
 def check_structure(data: bytes | memoryview) -> None:
     """Raises ProtocolError unless `data` is one msgpack value within the limits, without extension types."""
-    open_levels = [1]  # values still to come on each level
-    values, position, end = 0, 0, len(data)
-    while open_levels:
-        if open_levels[-1] == 0:
-            open_levels.pop()
+    outer: list[int] = []  # values still to come on each level around the present one
+    left, position, values = 1, 0, 1
+    while left or outer:
+        if left == 0:
+            left = outer.pop()
             continue
-        open_levels[-1] -= 1
-        values += 1
-        if position >= end or values > MOST_VALUES:
-            raise ProtocolError("cut off" if position >= end else f"more than {MOST_VALUES} values")
-        position, inner = _step(data, position)
-        if inner:
-            if inner > end - position or len(open_levels) > MOST_DEPTH:
-                raise ProtocolError("announces more than there is" if inner > end - position else "nested too deeply")
-            open_levels.append(inner)
-    if position != end:
+        left -= 1
+        if position >= len(data):
+            raise ProtocolError("cut off")
+        size = _SIZES.get(data[position])
+        if size is not None:
+            position += size
+            continue
+        position, inner = _open(data, position)
+        values += inner
+        if inner > len(data) - position:
+            raise ProtocolError("announces more than there is")
+        if values > MOST_VALUES or len(outer) >= MOST_DEPTH:
+            raise ProtocolError("nested too deeply" if values <= MOST_VALUES else f"more than {MOST_VALUES} values")
+        outer.append(left)
+        left = inner
+    if position != len(data):
         raise ProtocolError("cut off, or followed by something else")
 
 
-def _step(data: bytes | memoryview, position: int) -> tuple[int, int]:
-    """Where the value at `position` ends, or its first inner value begins, and how many inner values it has."""
+def _open(data: bytes | memoryview, position: int) -> tuple[int, int]:
+    """Where a long text ends, or the first inner value of an array or map begins; and how many inner values it has."""
     first = data[position]
     position += 1
-    if first <= 0x7F or first >= 0xE0:
-        return position, 0
-    if first <= 0x8F:
+    if 0x80 <= first <= 0x8F:
         return position, 2 * (first & 0x0F)
-    if first <= 0x9F:
+    if 0x90 <= first <= 0x9F:
         return position, first & 0x0F
-    if first <= 0xBF:
-        return position + (first & 0x1F), 0
-    if first in _FIXED:
-        return position + _FIXED[first], 0
     for kinds in (_STRINGS, _ARRAYS, _MAPS):
         if first in kinds:
             begin = position + kinds[first]

@@ -116,6 +116,7 @@ class DecoderLoop:
 
     def close(self) -> None:
         """Closes source and rings."""
+        self._summary.flush(everything=True)
         self._close_source()
         self._rings.close()
 
@@ -134,6 +135,8 @@ class DecoderLoop:
                 self.detail = "as many sources as may connect at the same moment are doing so"
             return
         self._source, self._info = connected
+        if self.reason == Reason.WAITING_FOR_TURN.value:
+            self.reason = self.detail = ""
         self._pace.restart()
         size, live = f"{self._info.width}x{self._info.height}", " (live)" if self._info.live else ""
         fields = {"event": "stream_opened", "source": self.options.name}
@@ -155,6 +158,7 @@ class DecoderLoop:
         is_new = self._numbering.next_is_new()
         is_wanted = self._pace.accepts(grabbed, self._numbering.current, self._info)
         if not is_new:
+            self._tally.count("frames_skipped")
             return True
         self._tally.count("frames_decoded")
         if is_wanted:

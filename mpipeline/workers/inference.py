@@ -206,6 +206,6 @@ class InferenceLoop:
         for source, message in list(self._ended.items()):
             rings = [r for r in self._rings.values() if r.reader.descriptor.source == source]
             if not self._batcher.waiting(source) and not any(r.reader.pending() for r in rings):
-                self.dispatch.end(message, any(ring.every_frame for ring in rings))
+                self.dispatch.end(message, not rings or any(ring.every_frame for ring in rings))
                 self._batcher.forget(source)
                 del self._ended[source]

@@ -50,7 +50,8 @@ class InferenceWorker:
         self._batching = BatchingSpec.model_validate(spec["batching"])
         self._bit: int = spec["bit"]
         # Before the model is loaded: a crash of the load itself must not be laid at the door of a frame.
-        self._journal = Journal(spec.get("journal"), blamed=bool(spec.get("blamed")))
+        blamed = bool(spec.get("blamed"))
+        self._journal = Journal(spec.get("journal"), blamed=blamed, incarnation=context.incarnation)
         self._frames = channel.bind_frames(context.zmq_context, spec["frames"])
         self._sinks = channel.Router(context.zmq_context, spec["predictions"])
         self._poller = channel.Poller()

@@ -5,8 +5,8 @@ kernel has it whatever becomes of the process. What cannot be read (torn, foreig
 empty, and what cannot be written is gone without: the journal must never be the reason why frames are not inferred.
 
 Two records, each a head (magic, crc32 and length of the rest) and then unsigned 64-bit numbers, all little-endian: the
-frames in flight, each a source and a frame id; and the suspects, each a source, a frame id and the number of deaths.
-A source is a hash of its name.
+incarnation that wrote it (and a zero) with the frames in flight, each a source and a frame id; and the suspects, each a
+source, a frame id and the number of deaths. A source is a hash of its name.
 """
 
 from __future__ import annotations
@@ -22,7 +22,7 @@ from hashlib import blake2b
 logger = logging.getLogger("mpipeline.inference")
 
 _HEAD = struct.Struct("<8sII")  # magic, crc32, length
-_MAGIC = b"mpjourn\x01"
+_MAGIC = b"mpjourn\x02"
 _RECORD = 1 << 15  # bytes of one record, its head included: 2000 frames in flight, 1300 suspects
 _NOTHING = _HEAD.pack(_MAGIC, 0, 0)
 
@@ -33,10 +33,12 @@ class Journal:
     """The journal of one inference worker. Without a `path` it is kept in memory only.
 
     `blamed`: the predecessor died by its own fault, a crash or a hang, so each frame that was in flight gets one death.
-    Otherwise somebody else has killed it, and the frames are innocent.
+    Otherwise somebody else has killed it, and the frames are innocent. `incarnation` is of this worker: what one before
+    its predecessor has left in flight is no fault of the predecessor's either, which died before it got so far.
     """
 
-    def __init__(self, path: str | None = None, *, blamed: bool = False) -> None:
+    def __init__(self, path: str | None = None, *, blamed: bool = False, incarnation: int = 1) -> None:
+        self._incarnation = incarnation
         self._suspects: dict[_Key, int] = {}
         self._hashes: dict[str, int] = {}
         self._map: mmap.mmap | None = _opened(path) if path is not None else None
@@ -44,8 +46,9 @@ class Journal:
             return
         for source, frame_id, deaths in _rows(self._map, _RECORD, 3):
             self._suspects[source, frame_id] = deaths
-        if blamed:
-            for source, frame_id in _rows(self._map, 0, 2):
+        (writer, _), *in_flight = _rows(self._map, 0, 2) or [(0, 0)]
+        if blamed and writer == incarnation - 1:
+            for source, frame_id in in_flight:
                 self._suspects[source, frame_id] = self._suspects.get((source, frame_id), 0) + 1
         self._note_suspects()
         self.leave()
@@ -62,7 +65,8 @@ class Journal:
     def enter(self, frames: Iterable[tuple[str, int]]) -> None:
         """These frames, each source and frame id, go into the model now."""
         if self._map is not None:
-            _write(self._map, 0, [number for source, frame_id in frames for number in (self._hash(source), frame_id)])
+            numbers = [number for source, frame_id in frames for number in (self._hash(source), frame_id)]
+            _write(self._map, 0, [self._incarnation, 0, *numbers])
 
     def leave(self) -> None:
         """No frame is in the model."""

@@ -43,13 +43,14 @@ class Numbering:
     def granted(self, resume_after: int) -> bool:
         """All up to `resume_after` turn out to be done. False if the current frame is one of these.
 
-        The frame of a live stream is none: it only takes the next free id.
+        The frame of a live stream is none: it only takes a later id. One before that stays free, as after a crash: the
+        run that is resumed has lost frames.
         """
         if resume_after > self.done:
             self.done, self._done_pts = resume_after, None
             self._mark = max(self._mark, resume_after)
             if self._is_live and self.current <= resume_after:
-                self.current = resume_after + 1
+                self.current = resume_after + 2
         return self.current > resume_after
 
     def has_advanced(self) -> bool:

@@ -4,8 +4,9 @@ Deliveries go out only as far as the sink's credit reaches. There are two lanes,
 file nor a busy camera keeps the other from the sink; a source is in one of them only, so its order holds.
 
 * The lossless lane has the sources whose frames the sink must get (`every_frame`, overflow policy `block`). Its
-  deliveries are kept until they are acknowledged and sent again in every new session. The slots of their frames are not
-  given back before, so the rings bound their number.
+  deliveries are kept until they are acknowledged and sent again in every new session; the end of a source, which has no
+  frame id, until the sink says that it has worked off so many. The slots of their frames are not given back before, so
+  the rings bound their number.
 * The lossy lane has all others, in a bounded queue; the overflow policy says which one goes when it is full.
 """
 
@@ -25,7 +26,7 @@ _NEWEST_WITH_PIXELS = 2
 class Delivery:
     """One encoded message for one sink. `ref` names the pixels that were promised with it, if any.
 
-    `frame_id` is 0 for a message that is not about a frame: nobody waits for its acknowledgement.
+    `frame_id` is 0 for the end of a source, which no acknowledgement names: it is done when its turn was worked off.
     """
 
     source: str
@@ -43,7 +44,7 @@ class Outlet:
         self.identity = ""
         self._lossless: deque[Delivery] = deque()
         self._lossy: deque[Delivery] = deque()
-        self._unacknowledged: deque[Delivery] = deque()
+        self._unacknowledged: deque[tuple[int, Delivery]] = deque()  # with its number in the session, from 1
         self._sent = 0
         self._processed = 0
         self._capacity = 0
@@ -76,7 +77,7 @@ class Outlet:
         """The sink is new, or has lost touch: everything it must have and has not acknowledged goes out again."""
         self.session, self.identity = session, identity
         self._sent = self._processed = self._capacity = 0
-        self._lossless.extendleft(reversed(self._unacknowledged))
+        self._lossless.extendleft(delivery for _, delivery in reversed(self._unacknowledged))
         self._unacknowledged.clear()
 
     @property
@@ -85,16 +86,19 @@ class Outlet:
         return self.session != 0 and self._sent == 0
 
     def update(self, status: SinkStatus) -> list[Delivery]:
-        """Takes credit and acknowledgements; returns the lossless deliveries that are now done."""
+        """Takes credit and acknowledgements; returns the lossless deliveries of frames that are now done."""
         self._processed = max(self._processed, min(status.processed, self._sent))
         self._capacity = max(0, status.capacity)
         done: list[Delivery] = []
-        kept: deque[Delivery] = deque()
-        for delivery in self._unacknowledged:
-            acknowledged = delivery.frame_id <= status.acknowledged.get(delivery.source, 0)
-            (done if acknowledged else kept).append(delivery)
-        if done:
-            self._unacknowledged = kept
+        kept: deque[tuple[int, Delivery]] = deque()
+        for number, delivery in self._unacknowledged:
+            known = status.acknowledged.get(delivery.source, 0)
+            is_done = delivery.frame_id <= known if delivery.frame_id else number <= self._processed
+            if not is_done:
+                kept.append((number, delivery))
+            elif delivery.frame_id:
+                done.append(delivery)
+        self._unacknowledged = kept
         return done
 
     def send(self, deliver: Callable[[str, bytes], bool]) -> int:
@@ -105,11 +109,11 @@ class Outlet:
             if not lane or not deliver(self.identity, lane[0].data):
                 break
             delivery = lane.popleft()
-            if lane is self._lossless and delivery.frame_id:
-                self._unacknowledged.append(delivery)
-            self._lossy_next = lane is self._lossless
             self._sent += 1
             count += 1
+            if lane is self._lossless:
+                self._unacknowledged.append((self._sent, delivery))
+            self._lossy_next = lane is self._lossless
         return count
 
     def give_up_lossy(self) -> int:

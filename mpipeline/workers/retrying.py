@@ -13,10 +13,15 @@ from mpipeline.messages import RETRYING
 logger = logging.getLogger("mpipeline.sink")
 
 _SUMMARY_S = 60.0
+_STEADY_NS = 60 * NS_PER_S  # an outage so soon after another one is the same trouble: it is summed up
+_STEADY_CALLS = 10  # or so many calls without a failure: then the pauses begin small again
 
 
 class Retrying:
-    """Between the first failure of a call and its success: back-off from 0.5 to 30 s with full jitter, without end."""
+    """Between the first failure of a call and its success: back-off from 0.5 to 30 s with full jitter, without end.
+
+    A sink that fails again and again has growing pauses too, and few words in the log.
+    """
 
     def __init__(self, name: str, clock: Clock, backoff: Backoff | None = None) -> None:
         self.error: SinkError | None = None
@@ -24,6 +29,10 @@ class Retrying:
         self._clock = clock
         self._backoff = backoff if backoff is not None else Backoff()
         self._summary = Summariser(logger, clock, _SUMMARY_S)
+        self._recovered_ns: int | None = None
+        self._calls = 0  # successful ones since then
+        self._attempts = 0
+        self._is_told = False
         self._since_ns = 0
         self._due_ns = 0
 
@@ -36,8 +45,14 @@ class Retrying:
         """An attempt has failed; another one is due after a pause."""
         now = self._clock.monotonic_ns()
         reason = error.reason.value
-        if self.error is None:
-            self._since_ns = now
+        is_new, self._attempts = self.error is None, self._attempts + 1
+        if is_new:
+            self._since_ns, self._attempts = now, 1
+            is_rare = self._recovered_ns is None or now - self._recovered_ns >= _STEADY_NS
+            self._is_told = is_rare
+            if is_rare or self._calls >= _STEADY_CALLS:
+                self._backoff.reset()
+        if is_new and self._is_told:
             text = "%s; trying again until it works"
             logger.warning(text, error, extra={"event": "sink_retrying", "sink": self._name, "reason": reason})
         else:
@@ -47,14 +62,23 @@ class Retrying:
 
     def succeeded(self) -> None:
         """The call has succeeded."""
+        self._summary.flush()
+        self._calls += 1
         if self.error is None:
             return
-        away = (self._clock.monotonic_ns() - self._since_ns) / NS_PER_S
-        fields = {"event": "sink_recovered", "sink": self._name}
-        text = "sink %s writes again, %.1f s and %d attempts after its first failure"
-        logger.info(text, self._name, away, self._backoff.attempts, extra=fields)
+        now = self._clock.monotonic_ns()
+        away = (now - self._since_ns) / NS_PER_S
+        text = f"sink {self._name} writes again, {away:.1f} s and {self._attempts} attempts after its first failure"
+        if self._is_told:
+            logger.info("%s", text, extra={"event": "sink_recovered", "sink": self._name})
+        else:
+            self._summary.add("recoveries", text, level=logging.INFO, sink=self._name)
         self.error = None
-        self._backoff.reset()
+        self._recovered_ns, self._calls = now, 0
+
+    def close(self) -> None:
+        """Tells what was not told yet."""
+        self._summary.flush(everything=True)
 
     def wait_s(self) -> float:
         """How long until the next attempt is due, in seconds."""

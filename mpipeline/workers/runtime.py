@@ -169,7 +169,9 @@ class Runtime:
         while os.getppid() == parent and clock.monotonic_ns() < deadline:
             clock.sleep(_BURIAL_POLL_S)
         # The supervisor is gone, so nobody else will clean up; every worker tries, doing it twice is harmless.
-        sweep()
-        run_directory.sweep(run_directory.root_of(self.control_endpoint))
-        sys.stderr.flush()
-        os._exit(EXIT_TEMPORARY)
+        try:
+            sweep()
+            run_directory.sweep(run_directory.root_of(self.control_endpoint))
+            sys.stderr.flush()
+        finally:
+            os._exit(EXIT_TEMPORARY)

@@ -52,6 +52,12 @@ class SinkLoop:
                 reader.skip(ref.slot, ref.sequence)
         self._rings[segment] = reader
 
+    @property
+    def ending(self) -> str:
+        """The source whose end is to be tried again; empty if it is something else, or nothing."""
+        message = self._unfinished[0] if self._unfinished is not None else None
+        return message.source if isinstance(message, SourceEnded) else ""
+
     def knows(self, segment: str) -> bool:
         """Whether this ring is attached."""
         return segment in self._rings
@@ -91,7 +97,7 @@ class SinkLoop:
         except SinkError as error:
             if not error.retryable or last:
                 raise
-            self._count("sink_errors")
+            self._count("sink_retries")
             self.retrying.failed(error)
             return
         self._unfinished = None
@@ -105,6 +111,8 @@ class SinkLoop:
 
     def close(self, finished: bool = True) -> None:
         """Closes the sink, then the rings. Unless it has `finished`, a successor will go on with what is written."""
+        self._summary.flush(everything=True)
+        self.retrying.close()
         try:
             abandon = None if finished else getattr(self._sink, "abandon", None)
             (abandon or self._sink.close)()

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import uuid
+from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
+from numbers import Integral
 from typing import Any
 
 from mpipeline import registry
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SinkSpec
-from mpipeline.errors import EXIT_DONE, RingGone
+from mpipeline.errors import EXIT_DONE, ConfigError, RingGone
 from mpipeline.messages import (
     FINISHING,
     Bye,
@@ -31,6 +32,7 @@ from mpipeline.workers.subscription import Subscription
 _LONGEST_WAIT_S = 0.1
 _TURN_NS = NS_PER_S // 4  # then control channel and heartbeat have their turn, however slow the sink is
 _CREDIT = 32  # deliveries on their way to one sink: enough to hide the round trip
+_RETIRED = 64  # names of rings to be remembered; who hears of one so late has been waiting for a minute
 _CREDIT_WITH_PIXELS = 4  # what waits here keeps its slot, and a live stream soon wants that back
 
 
@@ -52,6 +54,10 @@ class SinkWorker:
         self._poller.add(context.control)
         self._control_poller = channel.Poller()
         self._control_poller.add(context.control)
+        if hasattr(self._sink, "pulse"):
+            self._sink.pulse = self._pulse
+        self._next_pulse_ns = 0
+        self._retired: deque[str] = deque(maxlen=_RETIRED)
         credit = _CREDIT_WITH_PIXELS if self._sink.wants_frames else _CREDIT
         self._subscription = Subscription(self._spec.name, context.incarnation, credit, self._peer.send)
         self._loop = SinkLoop(self._spec.name, self._sink, self._subscription, context.clock, context.recorder)
@@ -66,7 +72,7 @@ class SinkWorker:
 
     def open(self) -> Mapping[str, Any]:
         """Opens the sink; what it already has is never written again. Fact `written`: source → last frame id."""
-        written = {source: int(frame_id) for source, frame_id in self._sink.open(self._resume).items()}
+        written = _checked(self._spec.name, self._sink.open(self._resume))
         self._subscription.acknowledged.update(written)
         return {"wants_frames": bool(self._sink.wants_frames), "written": written}
 
@@ -91,16 +97,23 @@ class SinkWorker:
             if (delivery := self._subscription.receive(message)) is not None:
                 self._await_ring(delivery)
                 if isinstance(delivery, SourceEnded):
-                    self._announce_finishing(delivery.source)
+                    self._announce_finishing(f"finishing {delivery.source}")
                 self._loop.take(delivery)
                 if self._loop.retrying.is_active:
                     return
                 self._subscription.report(clock.monotonic_ns())
 
-    def _announce_finishing(self, source: str) -> None:
+    def _pulse(self) -> None:
+        """Called by the sink from inside a long call: it works, however long that takes."""
+        now = self._context.clock.monotonic_ns()
+        if now >= self._next_pulse_ns:
+            self._next_pulse_ns = now + _TURN_NS
+            self._announce_finishing("copying a file")
+
+    def _announce_finishing(self, detail: str) -> None:
         """What a sink has of a source may be long: finishing it takes its time, and is no hang."""
         snapshot = self._context.recorder.snapshot()
-        self._context.control.send(Heartbeat(self.progress, snapshot, FINISHING, "", f"finishing {source}"))
+        self._context.control.send(Heartbeat(self.progress, snapshot, FINISHING, "", detail))
 
     def _retry(self) -> None:
         """Waits for the next attempt or makes it.
@@ -108,22 +121,27 @@ class SinkWorker:
         What arrives meanwhile stays in the socket, bounded by the credit. Once the run ends there is one attempt more:
         nobody will be here to see a later one succeed.
         """
-        if self._draining:
-            self._loop.attempt(last=True)
-            return
         wait_s = self._loop.retrying.wait_s()
-        if wait_s > 0:
+        if wait_s > 0 and not self._draining:
             self._control_poller.wait(min(wait_s, _LONGEST_WAIT_S))
         else:
-            self._loop.attempt()
+            if self._loop.ending:
+                self._announce_finishing(f"finishing {self._loop.ending}")
+            self._loop.attempt(last=self._draining)
         self._subscription.report(self._context.clock.monotonic_ns())
 
     def _await_ring(self, delivery: Message) -> None:
-        """The word that a ring exists comes on another socket than the first prediction of it, and may come later."""
+        """The word that a ring exists comes on another socket than the first prediction of it, and may come later.
+
+        It does not come any more once the ring was retired.
+        """
         if not isinstance(delivery, PredictionReady) or delivery.ref is None:
             return
+        ring = delivery.ref.ring
         deadline = self._context.clock.monotonic_ns() + NS_PER_S
-        while not self._loop.knows(delivery.ref.ring) and self._context.clock.monotonic_ns() < deadline:
+        while not self._loop.knows(ring) and ring not in self._retired:
+            if self._context.clock.monotonic_ns() >= deadline:
+                break
             self._control_poller.wait(_LONGEST_WAIT_S)
             if (message := self._context.control.receive()) is not None:
                 self.receive(message)
@@ -131,10 +149,13 @@ class SinkWorker:
     def receive(self, message: Message) -> None:
         """Rings come and go; after a drain the sink ends as soon as nothing more arrives."""
         if isinstance(message, RingAttached):
-            with suppress(RingGone):  # retired meanwhile; that word is on its way
+            try:
                 self._loop.attach(RingReader(message.descriptor, self._bit))
+            except RingGone:  # retired meanwhile; that word is on its way
+                self._retired.append(message.descriptor.segment)
         elif isinstance(message, RingRetired):
             self._loop.retire(message.segment)
+            self._retired.append(message.segment)
         elif isinstance(message, Drain):
             self._draining = True
 
@@ -152,3 +173,13 @@ class SinkWorker:
             self._loop.close(self._finished)
         finally:
             self._peer.close()
+
+
+def _checked(name: str, written: Any) -> dict[str, int]:
+    """What a sink's `open` has returned, if it is what it must be."""
+    if isinstance(written, Mapping):
+        found = {source: int(n) for source, n in written.items() if isinstance(source, str) and isinstance(n, Integral)}
+        if len(found) == len(written):
+            return found
+    what = "the last frame id of each source that is written, like {'gate': 12}, or nothing"
+    raise ConfigError(f"sink {name!r}: open() must return {what}; it has returned {repr(written)[:100]}")

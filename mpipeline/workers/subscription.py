@@ -23,6 +23,7 @@ class Subscription:
         self._capacity = capacity
         self._send = send
         self._session = 0
+        self._delivered_in = 0  # the session of the delivery that is worked off now
         self._processed = 0
         self._unreported = 0
         self._next_ns = 0
@@ -37,6 +38,7 @@ class Subscription:
                 self.report()
             return None
         if isinstance(message, PredictionReady | SourceEnded):
+            self._delivered_in = self._session
             return message
         return None
 
@@ -45,8 +47,12 @@ class Subscription:
         return message.frame.frame_id <= self.acknowledged.get(message.frame.source, 0)
 
     def done(self, source: str, frame_id: int) -> None:
-        """A delivery is worked off; its frame is acknowledged with the next report."""
-        self._processed += 1
+        """A delivery is worked off; its frame is acknowledged with the next report.
+
+        One that came in an earlier session is not counted in the present one, where it is sent again.
+        """
+        if self._delivered_in == self._session:
+            self._processed += 1
         self._unreported += 1
         if frame_id > self.acknowledged.get(source, 0):
             self.acknowledged[source] = frame_id

@@ -69,6 +69,7 @@ class Trials:
 
     def close(self) -> None:
         """Closes predictor and journal."""
+        self._summary.flush(everything=True)
         try:
             self._predictor.close()
         finally:
@@ -98,7 +99,7 @@ class Trials:
         started = self._clock.monotonic_ns()
         try:
             predictions = self._call(leases)
-        except Exception as error:  # noqa: BLE001 - engines raise what they like; it becomes an explicit failure
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - engines raise what they like, and call sys.exit
             if len(leases) == 1:
                 return [self._failed(leases[0], error)]
             text = f"a batch of {len(leases)} failed, going on frame by frame: {error}"
@@ -112,7 +113,7 @@ class Trials:
         for lease in leases:
             try:
                 predictions += self._call([lease])
-            except Exception as error:  # noqa: BLE001 - as above
+            except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
                 predictions.append(self._failed(lease, error))
         return predictions
 
@@ -127,7 +128,7 @@ class Trials:
         self._failures_in_row = 0
         return predictions
 
-    def _failed(self, lease: Lease, error: Exception) -> Prediction:
+    def _failed(self, lease: Lease, error: Exception | SystemExit) -> Prediction:
         meta = lease.frame.meta
         self._failures_in_row += 1
         self._recorder.add("frames_failed", reason=_RAISED, source=meta.source)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import tracemalloc
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -145,13 +144,24 @@ def test_what_the_fuzzer_has_found(path: Path) -> None:
     loaded(path.read_bytes())
 
 
+def bomb(first: str, inner: str) -> str:
+    """Twelve levels, each of ten times what is in the one before."""
+    return f"a0: &a0 {first}\n" + "".join(
+        f"a{i}: &a{i} {inner.format(','.join([f'*a{i - 1}'] * 10))}\n" for i in range(1, 12)
+    )
+
+
 @pytest.mark.parametrize(
     "document",
     [
+        bomb("[x, x, x, x]", "[{}]"),
+        bomb("{x: 1}", "{{<<: [{}]}}"),
+        bomb("{}", "{{<<: [{}]}}"),
         "a: &a {b: *a}",
         "a: &a {<<: *a}",
-        "[" * 100_000,
-        "{a: " * 20_000,
+        "- a\n" * 110_000,
+        "[" * 5_000,
+        "{a: " * 5_000,
         "- " * 20_000,
         "? " * 20_000,
         "a: " + "9" * 100_000,
@@ -179,23 +189,6 @@ def test_what_the_fuzzer_has_found(path: Path) -> None:
 )
 def test_a_bomb_is_refused(document: str) -> None:
     assert loaded(document.encode("utf-8", "surrogatepass")) is None
-
-
-LAUGHS = "a0: &a0 [x,x,x,x,x,x,x,x,x,x]\n" + "".join(
-    f"a{i}: &a{i} [{','.join([f'*a{i - 1}'] * 10)}]\n" for i in range(1, 12)
-)
-MERGES = "a0: &a0 {x: 1}\n" + "".join(f"a{i}: &a{i} {{<<: [{','.join([f'*a{i - 1}'] * 10)}]}}\n" for i in range(1, 12))
-
-
-@pytest.mark.parametrize("document", [LAUGHS, MERGES], ids=["lists", "merges"])
-def test_aliases_of_aliases_take_little_memory(document: str) -> None:
-    tracemalloc.start()
-    try:
-        assert loaded(document.encode()) is None
-        _, peak = tracemalloc.get_traced_memory()
-    finally:
-        tracemalloc.stop()
-    assert peak < 128 << 20
 
 
 def test_a_tag_makes_nothing(place: Path) -> None:

@@ -98,6 +98,20 @@ def test_a_part_that_cannot_be_taken_back_at_once_is_taken_back_before_the_next_
     assert (tmp_path / "f").read_bytes() == b"first\nsecond\n"
 
 
+def test_remains_that_cannot_be_cut_off_are_not_written_behind(tmp_path: Path, disk: Disk) -> None:
+    path = tmp_path / "out"
+    path.write_bytes(b"whole\nhal")
+    disk.frozen = True
+    with pytest.raises(SinkError, match="cannot cut off the remains") as caught:
+        AppendingFile(path, keep=6)
+    assert caught.value.retryable
+    disk.frozen = False
+    file = AppendingFile(path, keep=6)
+    file.append(b"next\n")
+    file.close()
+    assert path.read_bytes() == b"whole\nnext\n"
+
+
 def test_a_file_that_somebody_emptied_is_not_filled_with_zeros(tmp_path: Path, disk: Disk) -> None:
     path = tmp_path / "f"
     file = AppendingFile(path)

@@ -26,6 +26,10 @@ def times(path: Path) -> list[tuple[int, int]]:
         return [(each.pts, each.duration) for each in container.demux(video=0) if each.pts is not None]
 
 
+def nothing() -> None:
+    """Nobody wants to know that it goes on."""
+
+
 def remains_of(path: Path) -> Remains:
     remains = find_remains(path)
     assert remains is not None
@@ -86,7 +90,7 @@ def test_a_finished_file_stays_untouched_if_nothing_new_comes(tmp_path: Path) ->
 
 
 def test_a_file_that_could_not_be_finished_goes_on_as_it_is(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def full(path: Path, finished: Path) -> None:
+    def full(path: Path, finished: Path, pulse: object) -> None:
         raise SinkError("no space")
 
     path = tmp_path / "gate.mp4"
@@ -123,6 +127,51 @@ def test_a_full_disk_can_be_waited_out(tmp_path: Path) -> None:
     assert frame_ids(path) == [1, 2, 3, 4, 5]
 
 
+def test_without_room_for_a_copy_none_is_begun(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    path = tmp_path / "gate.mp4"
+    first = sink(path)
+    write(first, *FRAMES[:3])
+    first.close()
+    room = path.stat().st_size - 1
+
+    class Disk:
+        f_blocks, f_frsize = 1 << 20, 1
+
+        @property
+        def f_bavail(self) -> int:
+            return room
+
+    monkeypatch.setattr("mpipeline.sinks.finishing.os.statvfs", lambda _: Disk())
+    monkeypatch.setattr("mpipeline.sinks.finishing.fragmented", None)
+    made = sink(path, resume=True)
+    for _ in range(2):
+        with pytest.raises(SinkError, match="the disk is full") as caught:
+            write(made, FRAMES[3])
+        assert caught.value.retryable
+        assert caught.value.reason == Reason.NO_SPACE
+    room += 1
+    monkeypatch.setattr("mpipeline.sinks.finishing.fragmented", fragmented)
+    write(made, FRAMES[3])
+    made.close()
+    assert frame_ids(path) == [1, 2, 3, 4]
+
+
+def test_long_copies_say_that_they_go_on(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("mpipeline.sinks.encoder._PULSE_EVERY", 4)
+    path, pulses = tmp_path / "gate.mp4", []
+    first = sink(path)
+    first.pulse = lambda: pulses.append("finished")
+    write(first, *FRAMES)
+    assert pulses == []
+    first.close()
+    made = sink(path, resume=True)
+    made.pulse = lambda: pulses.append("reopened")
+    write(made, *FRAMES, meta("gate", 13, pts=30))
+    assert pulses.count("finished") >= 3
+    assert pulses.count("reopened") == 3
+    made.close()
+
+
 @pytest.mark.parametrize("when", ["while it is made", "before it is put in place", "behind that"])
 def test_killed_at_any_moment_the_file_is_whole_in_one_form(
     tmp_path: Path, undisturbed: list[tuple[int, int]], when: str
@@ -132,9 +181,9 @@ def test_killed_at_any_moment_the_file_is_whole_in_one_form(
     write(first, *FRAMES[:5])
     first.close()
     if when == "behind that":
-        assert reopen(path, remains_of(path)).fragments == 5
+        assert reopen(path, remains_of(path), nothing).fragments == 5
     else:
-        made = b"".join(fragmented(path, remains_of(path).last.ticks))
+        made = b"".join(fragmented(path, remains_of(path).last.ticks, nothing))
         unfinished(path).write_bytes(made[: len(made) // 2] if when == "while it is made" else made)
     assert frame_ids(path) == [1, 2, 3, 4, 5]
     second = sink(path, resume=True)
@@ -194,7 +243,7 @@ def test_a_file_that_cannot_be_read_to_its_end_loses_nothing(tmp_path: Path) -> 
     first.close()
     content, remains = path.read_bytes(), remains_of(path)
     with pytest.raises(SinkError, match="last picture begins at tick"):
-        reopen(path, replace(remains, last=replace(remains.last, ticks=remains.last.ticks + 1)))
+        reopen(path, replace(remains, last=replace(remains.last, ticks=remains.last.ticks + 1)), nothing)
     assert path.read_bytes() == content
     assert [each.name for each in tmp_path.iterdir()] == ["gate.mp4"]
 

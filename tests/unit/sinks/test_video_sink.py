@@ -182,7 +182,7 @@ def test_without_resume_older_output_is_replaced_and_strangers_stay(tmp_path: Pa
 def test_no_room_to_rewrite_leaves_the_fragmented_file(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
 ) -> None:
-    def full(path: Path, finished: Path) -> None:
+    def full(path: Path, finished: Path, pulse: object) -> None:
         finished.write_bytes(b"half")
         raise SinkError("no space")
 

@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 from support.membership import BIG, SMALL, Bench
 
+from mpipeline.clock import NS_PER_S
 from mpipeline.frame import FrameMeta
 from mpipeline.messages import Hello, RingGranted, Role, SourceEnded, Start
 from mpipeline.ring.descriptor import RingDescriptor
@@ -121,6 +122,18 @@ def test_a_resumed_live_source_waits_for_all_sinks() -> None:
     bench.ready("sink:y", written={"a": 55})
     bench.made.serve(0)
     assert grant(bench).resume_after == 55
+    bench.made.close()
+
+
+def test_a_resumed_live_source_does_not_wait_for_ever_for_a_sink_that_hangs() -> None:
+    bench = Bench(overflow="drop_oldest", resume=True)
+    bench.ready("inference")
+    bench.ready("sink:x", written={"a": 40})
+    bench.request(SMALL, live=True)
+    bench.made.serve(29 * NS_PER_S)
+    assert not [message for _, message in bench.take() if isinstance(message, RingGranted)]
+    bench.made.serve(30 * NS_PER_S)
+    assert grant(bench).resume_after == 40
     bench.made.close()
 
 

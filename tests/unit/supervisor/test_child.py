@@ -205,20 +205,42 @@ def test_tells_when_stderr_is_closed(bench: Bench) -> None:
         (-signal.SIGKILL, None, False),
         (-signal.SIGTERM, None, False),
         (75, None, False),
-        (0, None, False),
+        (1, None, True),
+        (0, None, True),
         (-signal.SIGKILL, Sentence(Reason.STALLED, "has not been heard of for 60 s"), True),
         (75, Sentence(Reason.MEMORY_LIMIT, "used 900 MB"), False),
         (-signal.SIGKILL, Sentence(Reason.CPU_LIMIT, "used 3 cores"), False),
     ],
 )
 def test_whose_fault_an_end_was(bench: Bench, code: int, sentence: Sentence | None, blamed: bool) -> None:
-    """From outside come SIGKILL and SIGTERM, of the kernel that needs memory or of an operator."""
+    """From outside come SIGKILL and SIGTERM, of the kernel that needs memory or of an operator.
+
+    An exit without a goodbye is one of native code, whatever its code; 75 is the answer to a SIGTERM.
+    """
     bench.start(code)
     bench.child.sentence = sentence
     bench.end()
     assert bench.child.blamed is blamed
     if sentence is not None:
         assert bench.child.describe_exit() == f"was ended by the supervisor ({sentence.reason}): it {sentence.text}"
+
+
+@pytest.mark.parametrize("code", [0, 1, 75, 78])
+def test_who_says_goodbye_was_not_ended_by_what_it_did(bench: Bench, code: int) -> None:
+    """What Python code raises is caught, and was laid at the door of its frame already."""
+    bench.start(code)
+    bench.child.bye = Bye("FAILED", "failed", "no such model")
+    bench.end()
+    assert not bench.child.blamed
+
+
+@pytest.mark.parametrize("role", [Role.INFERENCE, Role.SINK, Role.DECODER])
+def test_a_frame_may_be_to_blame_for_the_memory_of_the_model(bench: Bench, role: Role) -> None:
+    bench.child.plan = WorkerPlan(role, "x", {})
+    bench.start(-signal.SIGKILL)
+    bench.child.sentence = Sentence(Reason.MEMORY_LIMIT, "used 900 MB")
+    bench.end()
+    assert bench.child.blamed is (role is Role.INFERENCE)
 
 
 def test_the_blame_of_one_end_does_not_last(bench: Bench) -> None:

@@ -22,13 +22,11 @@ class Post:
 
     def __init__(self, role: Role, dies_of: tuple[int, ...] = (signal.SIGTERM, signal.SIGKILL)) -> None:
         self.clock = ManualClock()
-        self.owes = ""
+        self.owes: str | None = ""
         self.over: tuple[Reason, str] | None = None
-        self.computed_s = 0.0
         self.child: FakeChild = child(role, "x", dies_of=dies_of, heard_ns=self.clock.monotonic_ns())
-        self.guard = Guard(SPEC, lambda _: self.owes)
+        self.guard = Guard(SPEC, lambda *_: self.owes)
         self.guard.usage.look = lambda *_: self.over  # type: ignore[method-assign]
-        self.guard.usage.computed_s = lambda _: self.computed_s  # type: ignore[method-assign]
 
     def seconds(self, count: int, *, beats: Heartbeat | None = None, at_work: bool = True) -> list[int]:
         """So many seconds; with `beats` it says that every second. Returns the signals it was sent."""
@@ -94,9 +92,30 @@ def test_dropping_and_leaving_out_is_work_too(role: Role, metric: str) -> None:
 def test_a_decoder_that_reads_forward_to_where_it_must_begin_is_at_work() -> None:
     post = Post(Role.DECODER)
     post.owes = "there is room"
-    for second in range(60):
-        post.computed_s = second * 0.9
-        assert post.seconds(1, beats=Heartbeat(0, {})) == []
+    for count in range(12):
+        assert post.seconds(5, beats=Heartbeat(0, {"frames_skipped{source=x}": float(count)})) == []
+
+
+def test_a_decoder_that_computes_and_reads_nothing_hangs() -> None:
+    post = Post(Role.DECODER)
+    post.owes = "there is room"
+    skipped = Heartbeat(0, {"frames_skipped{source=x}": 7.0})
+    assert post.seconds(12, beats=skipped) == [signal.SIGKILL]
+
+
+@pytest.mark.parametrize("role", [Role.DECODER, Role.INFERENCE, Role.SINK])
+@pytest.mark.parametrize("beats", [None, Heartbeat(5, {})])
+def test_nobody_pays_for_a_pause_of_the_whole_machine(role: Role, beats: Heartbeat | None) -> None:
+    """Silent, or beating without advancing, for five seconds; then all stand still, the supervisor too."""
+    post = Post(role)
+    post.owes = "there is work"
+    post.child.heartbeat = Heartbeat(5, {})
+    assert post.seconds(5, beats=beats) == []
+    for _ in range(3):
+        post.clock.advance(200)
+        assert post.seconds(1, beats=beats) == []
+    assert post.seconds(3, beats=beats) == []
+    assert post.seconds(3, beats=beats) == [signal.SIGKILL]
 
 
 def test_a_sink_that_tries_again_is_at_work() -> None:

@@ -78,11 +78,32 @@ def test_the_first_answer_holds_whatever_the_sinks_write_later() -> None:
 
 def test_who_is_waited_for() -> None:
     it = made("auto", "block", "drop_oldest")
-    assert it.waits_for(every_frame=True) == ["sink:s0", "sink:s1"]
-    assert it.waits_for(every_frame=False) == ["sink:s0", "sink:s1", "sink:s2"]
+    assert it.waits_for(live=False, every_frame=True) == ["sink:s0", "sink:s1"]
+    for live, every_frame in ((True, True), (True, False), (False, False)):
+        assert it.waits_for(live, every_frame) == ["sink:s0", "sink:s1", "sink:s2"]
     plain = made("auto", "drop_oldest", enabled=False)
-    assert plain.waits_for(every_frame=True) == ["sink:s0"]
-    assert plain.waits_for(every_frame=False) == []
+    assert plain.waits_for(live=False, every_frame=True) == ["sink:s0"]
+    assert plain.waits_for(live=True, every_frame=False) == []
+
+
+def test_if_no_sink_must_have_all_each_is_waited_for() -> None:
+    it = made("drop_oldest", "drop_newest")
+    assert it.waits_for(live=False, every_frame=True) == ["sink:s0", "sink:s1"]
+    assert made("drop_oldest", enabled=False).waits_for(live=False, every_frame=True) == []
+
+
+def test_patience_ends_with_those_that_need_not_have_all() -> None:
+    it = made("auto", "drop_oldest")
+    assert it.waits_for(live=True, every_frame=True, patient=False) == ["sink:s0"]
+    assert it.waits_for(live=True, every_frame=False, patient=False) == []
+    assert made("drop_oldest").waits_for(live=False, every_frame=True, patient=False) == []
+
+
+@pytest.mark.parametrize("live", [True, False])
+def test_who_has_not_opened_has_no_say(live: bool) -> None:
+    it = made("drop_oldest", "drop_newest")
+    it.note("sink:s1", {"a": 44})
+    assert it.begin("a", live, every_frame=not live) == 44
 
 
 def test_without_resume_every_source_begins_at_its_beginning() -> None:

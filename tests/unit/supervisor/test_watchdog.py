@@ -71,6 +71,16 @@ def test_the_time_counts_from_when_there_was_work() -> None:
     assert bench.after(1) != ""
 
 
+def test_time_in_which_nobody_can_tell_is_not_counted() -> None:
+    bench = Bench(Role.SINK)
+    bench.after(0, owes="predictions wait for it")
+    assert bench.after(15) == ""
+    for _ in range(100):
+        assert bench.after(1, owes=None) == ""
+    assert bench.after(4, owes="predictions wait for it") == ""
+    assert bench.after(1) == "has not advanced for 20 s, although predictions wait for it"
+
+
 @pytest.mark.parametrize("role", list(dict(TIMEOUTS)))
 def test_loading_and_draining_may_take_long(role: Role) -> None:
     bench = Bench(role)

@@ -212,7 +212,7 @@ def test_a_sticky_root_such_as_tmp_is_taken(tmp_path: Path) -> None:
     root.mkdir()
     root.chmod(0o1777)
     (root / "b").write_text("in the way")
-    with pytest.raises(ConfigError, match="cannot make the run directory"):
+    with pytest.raises(ConfigError, match="is not of a run"):
         RunDirectory(root, "b")
     RunDirectory(root, "a").close()
 
@@ -227,3 +227,33 @@ def test_a_root_of_somebody_else_is_refused(tmp_path: Path, monkeypatch: pytest.
     with pytest.raises(ConfigError):
         RunDirectory(tmp_path, "a")
     tmp_path.chmod(0o700)
+
+
+def test_what_others_keep_in_the_root_stays(root: Path) -> None:
+    abandon(root, "dead")
+    (root / "poetry.lock").write_text("# of a package tool")
+    (root / "poetry").mkdir()
+    (root / "data.lock").touch()
+    (root / "data").mkdir()
+    (root / "data" / "precious.csv").touch()
+    (root / "alone.lock").touch()
+    RunDirectory(root, "half").close()
+    (root / "half.lock").write_text("mpipeline run\n")
+    (root / "folder.lock").mkdir()
+    assert sweep(root) == ["dead", "half"]
+    left = ["alone.lock", "data", "data.lock", "folder.lock", "poetry", "poetry.lock"]
+    assert sorted(path.name for path in root.iterdir()) == left
+    assert (root / "data" / "precious.csv").exists()
+
+
+@pytest.mark.parametrize("name", ["poetry", "data", "link"])
+def test_a_name_that_others_have_taken_is_refused(root: Path, name: str) -> None:
+    root.mkdir(mode=0o700)
+    (root / "poetry.lock").write_text("# of a package tool")
+    (root / "data").mkdir()
+    (root / "data" / "precious.csv").touch()
+    (root / "link").symlink_to(root / "data")
+    with pytest.raises(ConfigError, match="is not of a run"):
+        RunDirectory(root, name)
+    assert (root / "data" / "precious.csv").exists()
+    assert (root / "poetry.lock").read_text()

@@ -123,6 +123,8 @@ class TestLoop:
         assert not made.pauses
         assert len(made.made) == 1
         taken.give_back()
+        assert made.loop.step()
+        assert (made.loop.state, made.loop.reason, made.loop.detail) == (StreamState.CONNECTING, "", "")
         made.run(until=lambda: made.loop.progress == 3)
         assert (made.loop.state, made.loop.reason) == (StreamState.STREAMING, "")
 

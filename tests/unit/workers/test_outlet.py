@@ -125,7 +125,26 @@ def test_files_go_by_their_own_policy() -> None:
     assert made.offer(item(3), every_frame=False) == item(1)
 
 
-def test_the_end_of_a_source_is_never_dropped_and_not_acknowledged() -> None:
+def test_the_end_of_a_file_is_owed_until_it_is_worked_off_and_sent_again_in_a_new_session() -> None:
+    wire, made = Wire(), outlet()
+    made.offer(item(1), every_frame=True)
+    made.offer(item(0), every_frame=True)
+    made.offer(item(1, "b"), every_frame=True)
+    made.update(status(0, 9))
+    made.send(wire)
+    assert [d.frame_id for d in made.update(status(1, 9, a=1))] == [1]
+    assert not made.is_idle(lossless_only=True)
+    made.open_session(8, "sink:s#2")  # it was killed between the last frame and the end
+    made.update(status(0, 9))
+    made.send(wire)
+    assert wire.sent == [b"a1", b"a0", b"b1", b"a0", b"b1"]
+    assert made.update(status(1, 9, a=1)) == []  # an end is no prediction
+    assert not made.is_idle(lossless_only=True)
+    assert [d.source for d in made.update(status(2, 9, a=1, b=1))] == ["b"]
+    assert made.is_idle(lossless_only=True)
+
+
+def test_the_end_of_a_source_is_never_dropped() -> None:
     wire, made = Wire(), outlet(queue=1)
     made.offer(item(1), every_frame=False)
     assert made.offer(item(0), every_frame=False) is None
@@ -134,6 +153,8 @@ def test_the_end_of_a_source_is_never_dropped_and_not_acknowledged() -> None:
     made.update(status(0, 9))
     made.send(wire)
     assert wire.sent == [b"file0", b"a0", b"b2"]
+    assert not made.is_idle(lossless_only=True)
+    made.update(status(1, 9))
     assert made.is_idle(lossless_only=True)
     assert not made.is_idle(lossless_only=False)  # sent, not processed
     made.update(status(3, 9))

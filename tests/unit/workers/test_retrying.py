@@ -26,7 +26,7 @@ def names(events: pytest.LogCaptureFixture) -> list[str]:
     return [record.event for record in events.records]  # type: ignore[attr-defined]
 
 
-def test_pauses_grow_to_half_a_minute_and_begin_anew_after_a_success() -> None:
+def test_pauses_grow_to_half_a_minute_and_begin_anew_after_steady_success() -> None:
     clock = ManualClock()
     retrying = Retrying("s", clock, Backoff(rng=random.Random(1)))
     pauses = []
@@ -36,9 +36,38 @@ def test_pauses_grow_to_half_a_minute_and_begin_anew_after_a_success() -> None:
         clock.advance(pauses[-1])
     assert pauses[0] <= 0.5
     assert 15 < max(pauses) <= 30
-    retrying.succeeded()
+    for wait_s, calls in ((0, 11), (60, 1)):
+        retrying.succeeded()
+        clock.advance(wait_s)
+        for _ in range(calls - 1):
+            retrying.succeeded()
+        retrying.failed(FULL)
+        assert retrying.wait_s() <= 0.5
+        for _ in range(9):
+            retrying.failed(FULL)
+
+
+def test_a_sink_that_fails_every_other_time_has_growing_pauses_and_few_words(
+    events: pytest.LogCaptureFixture,
+) -> None:
+    clock = ManualClock()
+    retrying = Retrying("s", clock, Backoff(rng=random.Random(1)))
+    pauses = []
+    for _ in range(40):
+        retrying.failed(FULL)
+        pauses.append(retrying.wait_s())
+        retrying.succeeded()
+        clock.advance(0.5)
+        retrying.succeeded()
+    assert 15 < max(pauses) <= 30
+    assert names(events) == ["sink_retrying", "sink_recovered", "failed_attempts"]
+    retrying.close()
+    told = {(r.event, r.count) for r in events.records[3:]}  # type: ignore[attr-defined]
+    assert told == {("failed_attempts", 38), ("recoveries", 39)}
+    clock.advance(60)
     retrying.failed(FULL)
-    assert retrying.wait_s() <= 0.5
+    retrying.succeeded()
+    assert names(events)[-2:] == ["sink_retrying", "sink_recovered"]
 
 
 def test_is_told_once_then_summed_up_and_its_end_says_how_long_it_was(events: pytest.LogCaptureFixture) -> None:

@@ -89,6 +89,7 @@ def check(made: Lab) -> None:
             ids = made.stores[sink.name].ids(source.name)
             if source.every_frame and sink.name != "lossy":
                 assert sorted(set(ids)) == list(range(1, source.frames + 1)), (sink.name, source.name)
+                assert source.name in made.stores[sink.name].ended, sink.name
             if sink.remembers and source.every_frame:
                 assert len(ids) == len(set(ids)), (sink.name, source.name)
             for begin, end in zip(made.lives[sink.name], [*made.lives[sink.name][1:], len(written)], strict=True):

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Set
+
 import pytest
 from support.lab import Lab, lab
 from support.lab_parts import SinkSetup, SourceSetup
@@ -21,6 +23,7 @@ class Disks:
 
     def __init__(self) -> None:
         self.full: set[str] = set()
+        self.full_at_ends: set[str] = set()
 
 
 @pytest.fixture
@@ -33,11 +36,11 @@ def disks(monkeypatch: pytest.MonkeyPatch) -> Disks:
             super().write(prediction, frame)
 
         def end(self, source: str) -> None:
-            self._look()
+            self._look(state.full_at_ends)
             super().end(source)
 
-        def _look(self) -> None:
-            if self._name in state.full:
+        def _look(self, more: Set[str] = frozenset()) -> None:
+            if self._name in state.full | more:
                 raise SinkError("the disk is full", reason=Reason.NO_SPACE, retryable=True)
 
     monkeypatch.setattr("support.lab.FakeSink", OnDisk)
@@ -79,6 +82,25 @@ def test_an_outage_by_itself(disks: Disks, victim: str) -> None:
         assert not made.is_over()  # a file job waits for as long as it takes
         disks.full.clear()
         made.finish()
+        assert_exactly_once(made, "must", "pixels")
+
+
+@pytest.mark.parametrize("victim", ["must", "pixels"])
+@pytest.mark.parametrize("dies", [False, True])
+def test_the_end_of_a_file_is_waited_for_and_told_again_to_a_successor(disks: Disks, victim: str, dies: bool) -> None:
+    with lab(FILES, BOTH) as made:
+        disks.full_at_ends.add(victim)
+        for _ in range(4):
+            steps(made, 60)
+            if dies:
+                made.kill_sink(victim)
+                made.start_sink(victim)
+        assert made.stores[victim].ended == []
+        assert made.inference is not None
+        assert not made.inference.is_drained(lossless_only=True)  # or the run would end without them
+        disks.full_at_ends.clear()
+        made.finish()
+        assert sorted(made.stores[victim].ended) == ["a", "b"]
         assert_exactly_once(made, "must", "pixels")
 
 

@@ -32,6 +32,7 @@ def test_says_hello_until_it_has_a_session_and_then_at_once() -> None:
 def test_a_session_that_is_announced_twice_is_not_counted_anew() -> None:
     made, sent = subscription()
     made.receive(SessionOpened(5))
+    made.receive(ready(1))
     made.done("a", 1)
     made.receive(SessionOpened(5))
     assert len(sent) == 1
@@ -39,6 +40,20 @@ def test_a_session_that_is_announced_twice_is_not_counted_anew() -> None:
     assert sent[-1].processed == 1
     made.receive(SessionOpened(6))
     assert (sent[-1].session, sent[-1].processed, sent[-1].acknowledged) == (6, 0, {"a": 1})
+
+
+def test_what_came_in_an_earlier_session_is_not_counted_in_the_present_one() -> None:
+    made, sent = subscription()
+    made.receive(SessionOpened(5))
+    assert made.receive(ready(1)) is not None
+    made.receive(SessionOpened(6))
+    made.done("a", 1)
+    made.report()
+    assert (sent[-1].session, sent[-1].processed, sent[-1].acknowledged) == (6, 0, {"a": 1})
+    assert made.receive(SourceEnded("a", 1)) is not None
+    made.done("a", 0)
+    made.report()
+    assert sent[-1].processed == 1
 
 
 def test_reports_when_idle_or_after_a_quarter_of_the_credit() -> None:

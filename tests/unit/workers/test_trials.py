@@ -31,6 +31,7 @@ class Deadly:
         self.deadly = set(deadly)
         self.calls: list[list[int]] = []
         self.raises: set[int] = set()
+        self.error: BaseException = RuntimeError("no")
 
     def predict(self, frames: Sequence[Frame]) -> list[Detections]:
         ids = [frame.meta.frame_id for frame in frames]
@@ -38,7 +39,7 @@ class Deadly:
         if self.deadly.intersection(ids):
             raise Death
         if self.raises.intersection(ids):
-            raise RuntimeError("no")
+            raise self.error
         return [seen(int(frame.planes[0][0, 0]), 16, 16) for frame in frames]
 
     def close(self) -> None:
@@ -55,11 +56,13 @@ class Lives:
         bench.predictor = self.model  # type: ignore[assignment]
         self.deaths = 0
         self.results: dict[int, str] = {}
+        self.incarnation = 0
         self.begin(blamed=False)
 
     def begin(self, blamed: bool) -> None:
         self.bench.loop.close()  # leaves what it holds as it is, as a death does
-        self.journal = Journal(self.path, blamed=blamed)
+        self.incarnation += 1
+        self.journal = Journal(self.path, blamed=blamed, incarnation=self.incarnation)
         self.bench.begin(self.journal)
 
     def go_on(self, turns: int = 40, acknowledge: bool = True) -> None:
@@ -153,6 +156,16 @@ def test_a_suspect_that_raises_when_alone_is_one_failure(lives: Lives) -> None:
     assert lives.results == {1: "inference_failed"}
 
 
+@pytest.mark.parametrize("error", [RuntimeError("no"), SystemExit(3), SystemExit()])
+def test_code_that_asks_to_exit_costs_only_its_frame(lives: Lives, error: BaseException) -> None:
+    lives.model.raises, lives.model.error = {2}, error
+    for frame_id in range(1, 4):
+        lives.bench.publish(frame_id)
+    lives.go_on(5)
+    assert lives.results == {1: "", 2: "inference_failed", 3: ""}
+    assert lives.model.calls == [[1, 2, 3], [1], [2], [3]]
+
+
 def test_who_was_killed_from_outside_has_no_suspects(lives: Lives) -> None:
     lives.model.deadly = {1}
     for frame_id in (1, 2):
@@ -168,7 +181,7 @@ def test_who_was_killed_from_outside_has_no_suspects(lives: Lives) -> None:
 def test_a_live_suspect_that_never_comes_again_is_forgotten(tmp_path: Path) -> None:
     bench = Bench(every_frame=False, bit=1)
     Journal(str(tmp_path / "j")).enter([("a", 1)])
-    journal = Journal(str(tmp_path / "j"), blamed=True)
+    journal = Journal(str(tmp_path / "j"), blamed=True, incarnation=2)
     bench.loop.close()
     bench.begin(journal)
     bench.publish(1)

@@ -1,0 +1,140 @@
+"""A sink's process around its loop: what user code answers, the wait for rings, beats from inside long calls."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.predictions import meta, prediction
+
+from mpipeline.clock import ManualClock
+from mpipeline.errors import ConfigError, Reason, SinkError
+from mpipeline.frame import FrameRef
+from mpipeline.messages import FINISHING, Drain, Heartbeat, Message, RingRetired, SessionOpened, SourceEnded
+from mpipeline.testing.fakes import FakeSink
+from mpipeline.transport import channel
+from mpipeline.transport.run_directory import Endpoints
+from mpipeline.workers.runtime import WorkerContext
+from mpipeline.workers.sink_worker import SinkWorker
+from mpipeline.workers.wire import to_wire
+
+
+class Pulsing(FakeSink):
+    """Answers `answer` when it is opened; its `end` fails as often as `failures` says."""
+
+    answer: Any = {}
+    failures = 0
+
+    def pulse(self) -> None:
+        """To be replaced."""
+
+    def open(self, resume: bool) -> Any:
+        super().open(resume)
+        return self.answer
+
+    def end(self, source: str) -> None:
+        if self.failures:
+            self.failures -= 1
+            raise SinkError("not now", reason=Reason.WRITE_FAILED, retryable=True)
+        super().end(source)
+
+
+class Bench:
+    """A worker between the sockets of a supervisor and of inference."""
+
+    def __init__(self, folder: Path) -> None:
+        ends = Endpoints(folder)
+        self.zmq = channel.context()
+        self.supervisor = channel.Router(self.zmq, ends.control)
+        self.inference = channel.Router(self.zmq, ends.predictions)
+        self.control = channel.connect_control(self.zmq, ends.control, "sink:s#1")
+        self.clock = ManualClock()
+        context = WorkerContext("sink:s", 1, self.control, self.zmq)
+        context.clock = self.clock
+        spec = {"sink": {"name": "s", "kind": "pulsing"}, "resume": False, "bit": 1, "predictions": ends.predictions}
+        self.worker = SinkWorker(context, spec)
+        self.sink: Pulsing = self.worker._sink
+
+    def beats(self) -> list[str]:
+        """The details of the heartbeats with FINISHING, up to a last word that is sent now."""
+        self.control.send(Drain())
+        poller, found = channel.Poller(), []
+        poller.add(self.supervisor)
+        while True:
+            assert poller.wait(10.0)
+            while (received := self.supervisor.receive()) is not None:
+                if isinstance(received[1], Drain):
+                    return found
+                assert isinstance(received[1], Heartbeat)
+                assert received[1].state == FINISHING
+                found.append(received[1].detail)
+
+    def fail(self, *messages: Message) -> None:
+        """Has them worked off, once the worker has said hello, until the sink has failed."""
+        poller = channel.Poller()
+        poller.add(self.inference)
+        self.worker.step()
+        assert poller.wait(10.0)
+        received = self.inference.receive()
+        assert received is not None
+        for message in messages:
+            assert self.inference.send(received[0], message)
+        for _ in range(300):
+            if self.worker._loop.retrying.is_active:
+                return
+            self.worker.step()
+        raise AssertionError("it never failed")
+
+    def close(self) -> None:
+        self.worker.close()
+        for each in (self.control, self.supervisor, self.inference):
+            each.close(linger_ms=0)
+        self.zmq.term()
+
+
+@pytest.fixture
+def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr("mpipeline.registry.load", lambda group, kind: Pulsing)
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+def test_what_open_returns_is_told(bench: Bench) -> None:
+    bench.sink.answer = {"gate": 12}
+    assert bench.worker.open()["written"] == {"gate": 12}
+
+
+@pytest.mark.parametrize("answer", [object(), 7, ["gate"], {"gate": "12"}, {"gate": None}, {3: 4}, {"gate": 1.5}])
+def test_an_open_that_returns_something_else_is_a_config_error(bench: Bench, answer: object) -> None:
+    bench.sink.answer = answer
+    with pytest.raises(ConfigError, match="open\\(\\) must return the last frame id of each source"):
+        bench.worker.open()
+
+
+def test_a_sink_can_say_from_inside_a_long_call_that_it_works(bench: Bench) -> None:
+    bench.worker.open()
+    for _ in range(8):
+        bench.sink.pulse()
+        bench.clock.advance(0.125)
+    assert bench.beats() == ["copying a file"] * 4  # four a second at most
+
+
+def test_an_end_that_is_tried_again_is_announced_again(bench: Bench) -> None:
+    bench.sink.failures = 2
+    bench.worker.open()
+    bench.fail(SessionOpened(5), SourceEnded("a", 9))
+    for _ in range(3):
+        bench.clock.advance(31)
+        bench.worker.step()
+    assert bench.sink.store.ended == ["a"]
+    assert bench.beats() == ["finishing a"] * 3
+
+
+def test_a_ring_that_was_retired_is_not_waited_for(bench: Bench) -> None:
+    bench.worker.open()
+    bench.worker.receive(RingRetired("mp-x-0"))
+    bench.worker._await_ring(to_wire(prediction(meta("a", 1)), FrameRef("mp-x-0", 1, 11)))
+    assert not bench.worker._loop.knows("mp-x-0")  # and this clock would never have ended the wait

@@ -30,6 +30,11 @@ class Detections:
     def __len__(self) -> int:
         return len(self.score)
 
+    @property
+    def is_finite(self) -> bool:
+        """Whether every coordinate and score is a number, and none infinite."""
+        return bool(np.isfinite(self.xyxy).all() and np.isfinite(self.score).all())
+
     @staticmethod
     def empty() -> Detections:
         """No boxes: the model has looked and found nothing."""

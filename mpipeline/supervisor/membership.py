@@ -8,7 +8,7 @@ from typing import Any
 
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SourceSpec
-from mpipeline.errors import RunExists, SharedMemoryFull
+from mpipeline.errors import RingError, RunExists, SharedMemoryFull
 from mpipeline.messages import (
     PROTOCOL_VERSION,
     Bye,
@@ -201,8 +201,8 @@ class Membership:
         done = max(message.last_frame_id, self._resumption.begin(source.name, message.live, every_frame))
         try:
             descriptor, fresh = self._rings.grant(source.name, format, slots, every_frame, done)
-        except SharedMemoryFull as error:
-            if message.live:
+        except RingError as error:  # no room for it, or no ring can be that large
+            if message.live and isinstance(error, SharedMemoryFull):
                 self._without_memory.add(child.name)
             self._send(child.identity, Refused(str(error)))
             return
@@ -235,6 +235,8 @@ class Membership:
     # --- attached programs --------------------------------------------------------------------------------------
 
     def _attach(self, identity: str, hello: Hello) -> None:
+        if self.attachments.by_identity(identity) is not None:
+            return  # it has said so before
         if any(sink.spec.name == hello.name for sink in self._plan.sinks):
             self._send(identity, Refused(f"{hello.name!r} is the name of a sink of this run: choose another"))
             return

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from typing import Any
 
 from mpipeline.supervisor.plan import SinkPlan
+
+_LARGEST = 2**62  # no frame id comes near it: what is larger is nonsense
 
 
 class Resumption:
@@ -17,13 +20,13 @@ class Resumption:
         self.enabled = enabled
         self._sinks = sinks
         self._is_over = is_over
-        self._written: dict[str, Mapping[str, int]] = {}  # worker → source → last frame id, as its first open told
+        self._written: dict[str, Mapping[Any, Any]] = {}  # worker → source → last frame id, as its first open told
         self._begin: dict[str, int] = {}
 
-    def note(self, worker: str, written: Mapping[str, int]) -> None:
+    def note(self, worker: str, written: object) -> None:
         """A sink has opened; what a later incarnation of it has was written by this run itself."""
         if self.enabled:
-            self._written.setdefault(worker, written)
+            self._written.setdefault(worker, written if isinstance(written, Mapping) else {})
 
     def waits_for(self, live: bool, every_frame: bool, *, patient: bool = True) -> list[str]:
         """The sinks that must have opened before a source may begin.
@@ -59,7 +62,7 @@ class Resumption:
 
     def _last(self, worker: str, source: str) -> int:
         last = self._written.get(worker, {}).get(source, 0)
-        return last if isinstance(last, int) and last > 0 else 0
+        return last if isinstance(last, int) and 0 < last < _LARGEST else 0
 
 
 def _again(live: bool, every_frame: bool) -> bool:

@@ -14,6 +14,7 @@ from mpipeline.workers.ledger import Ledger
 from mpipeline.workers.outlet import Delivery, Outlet
 from mpipeline.workers.wire import to_wire
 
+_LARGEST = 2**63 - 1  # that a message can hold
 _OPENING_NS = 2 * NS_PER_S  # how long a sink may go on talking of the session before, after it was sent a new one
 
 Deliver = Callable[[str, bytes], bool]
@@ -81,7 +82,7 @@ class Dispatch:
             if identity != outlet.identity or not outlet.is_untouched:
                 self._sessions += 1
                 # Unlike any session of a predecessor of this process: the clock is part of the number.
-                outlet.open_session((now_ns << 8) + (self._sessions & 0xFF), identity)
+                outlet.open_session(((now_ns << 8) + (self._sessions & 0xFF)) & _LARGEST, identity)
             self._opened_ns[status.sink] = now_ns
             self._deliver(identity, codec.encode(SessionOpened(outlet.session)))
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import logging
 
 from mpipeline.clock import Clock
-from mpipeline.errors import PredictionRejected, SinkError
+from mpipeline.errors import PredictionRejected, ProtocolError, SinkError
 from mpipeline.frame import Frame
 from mpipeline.log import Summariser
 from mpipeline.messages import PredictionReady, SourceEnded
@@ -124,7 +124,7 @@ class SinkLoop:
     def _write(self, message: PredictionReady, frame: Frame | None) -> None:
         try:
             self._sink.write(from_wire(message), frame)
-        except PredictionRejected as error:
+        except (PredictionRejected, ProtocolError) as error:
             self._rejected_in_row += 1
             self._count("sink_errors")
             self._summary.add("rejected predictions", str(error), sink=self._name)

@@ -117,3 +117,10 @@ def test_nonsense_from_a_sink_is_nothing() -> None:
     it.note("sink:s0", {"a": -5, "b": "many"})  # type: ignore[dict-item]
     assert it.begin("a", live=False, every_frame=True) == 0
     assert it.begin("b", live=False, every_frame=True) == 0
+
+
+@pytest.mark.parametrize("written", [None, 3, ["a"], {"a": -1}, {"a": 2**63}, {"a": "5"}, {5: 5}])
+def test_what_a_sink_cannot_have_written_counts_as_nothing(written: object) -> None:
+    it = made("auto")
+    it.note("sink:s0", written)
+    assert it.begin("a", live=False, every_frame=True) == 0

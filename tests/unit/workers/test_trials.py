@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 
+import numpy as np
 import pytest
 from support.inference_bench import Bench
 
@@ -32,6 +33,7 @@ class Deadly:
         self.calls: list[list[int]] = []
         self.raises: set[int] = set()
         self.error: BaseException = RuntimeError("no")
+        self.overflows: set[int] = set()
 
     def predict(self, frames: Sequence[Frame]) -> list[Detections]:
         ids = [frame.meta.frame_id for frame in frames]
@@ -40,7 +42,10 @@ class Deadly:
             raise Death
         if self.raises.intersection(ids):
             raise self.error
-        return [seen(int(frame.planes[0][0, 0]), 16, 16) for frame in frames]
+        found = [seen(int(frame.planes[0][0, 0]), 16, 16) for frame in frames]
+        for one in (one for one, frame_id in zip(found, ids, strict=True) if frame_id in self.overflows):
+            one.xyxy[0, 2] = np.inf
+        return found
 
     def close(self) -> None:
         pass
@@ -195,3 +200,11 @@ def test_a_live_suspect_that_never_comes_again_is_forgotten(tmp_path: Path) -> N
     assert bench.predictor.calls == [1]
     assert level_of(1) != level_of(2)
     bench.close()
+
+
+def test_a_box_that_is_no_finite_number_is_a_failure_of_its_frame(lives: Lives) -> None:
+    lives.model.overflows = {2}
+    for frame_id in range(1, 4):
+        lives.bench.publish(frame_id)
+    lives.go_on()
+    assert lives.results == {1: "", 2: "inference_failed", 3: ""}

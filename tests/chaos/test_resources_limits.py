@@ -107,7 +107,8 @@ def test_a_run_without_processes_says_so_and_can_be_ended(place: Workplace, limi
     run = place.start_program(with_processes(limit, *RUN))
 
     def is_told() -> bool:
-        return any(words in run.log for words in ("Resource temporarily unavailable", "start new thread"))
+        words = ("Resource temporarily unavailable", "start new thread", "no more threads or processes")
+        return any(one in run.log for one in words)
 
     wait_until(is_told, "the word that there are no processes", lambda: run.log[-4000:])
     if run.process.poll() is None:  # it may go on trying

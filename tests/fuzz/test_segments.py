@@ -10,6 +10,7 @@ import sys
 import uuid
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 
 import pytest
 from hypothesis import given, settings
@@ -228,7 +229,8 @@ reader.pending()
 def test_who_is_attached_dies_of_the_cut_and_its_successor_is_refused(owned: OwnedRing) -> None:
     """The kernel gives no choice: see `Attachment`. What must not be is that the owner dies of it too."""
     arguments = [sys.executable, "-c", READER, owned.descriptor.segment]
-    with subprocess.Popen(arguments, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as reader:
+    pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}
+    with subprocess.Popen(arguments, cwd=Path(__file__).parent, text=True, **pipes) as reader:
         assert reader.stdout is not None
         assert reader.stdout.readline() == "attached\n"
         os.truncate(segment_path(owned.descriptor.segment), 4096)

@@ -37,7 +37,7 @@ def faulty() -> Iterator[RtspServer]:
 
 
 def fleet_of(place: Workplace, healthy: RtspServer, faulty: RtspServer) -> Fleet:
-    calm = ({"name": name, "uri": healthy.url(name), "read_timeout": 20} for name in HEALTHY)
+    calm = ({"name": name, "uri": healthy.url(name), "read_timeout": 15} for name in HEALTHY)
     return Fleet(place, *calm, stream("gate", faulty.url("gate")))
 
 

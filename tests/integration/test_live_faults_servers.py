@@ -19,7 +19,7 @@ HEALTHY = ("north", "south")
 VIDEO = [media.video(CLIP)]
 
 
-def calm(server: RtspServer | RtspProgram, read_timeout: float = 20) -> list[dict[str, Any]]:
+def calm(server: RtspServer | RtspProgram, read_timeout: float = 15) -> list[dict[str, Any]]:
     """Sources that would rather wait than be connected anew."""
     return [{"name": name, "uri": server.url(name), "read_timeout": read_timeout} for name in HEALTHY]
 

@@ -93,7 +93,7 @@ class Leaks(Recording):
     def misbehave(self, frame_id):
         if not Path("mended").exists():
             self.kept.append(bytearray(os.urandom(1 << 20) * 8))
-            time.sleep(0.02)
+            time.sleep(0.2)
 """
 
 

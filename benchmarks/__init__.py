@@ -4,4 +4,6 @@ import sys
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[1]
-sys.path.insert(0, str(ROOT / "tests"))  # their cameras and videos are those of the tests: `support.*`
+# Their cameras and videos are those of the tests: `support.*`. The package that is measured is the installed one, as in the
+# tests: the source tree, which `python -m` puts first, may lack the compiled module.
+sys.path[:] = [str(ROOT / "tests"), *(path for path in sys.path if path not in ("", str(ROOT))), str(ROOT)]

@@ -76,9 +76,9 @@ def live_run(addresses: Mapping[str, str], max_fps: float) -> Iterator[LiveRun]:
     ]
     with tempfile.TemporaryDirectory() as folder, Workplace(Path(folder)) as place:
         notes = place.folder / "arrivals.txt"
-        sink = {"kind": "python", "target": "benchmarks.arrivals:Notes", "options": {"path": str(notes)}}
+        sink = {"kind": "python", "target": "arrivals:Notes", "options": {"path": str(notes)}}
         place.write("run.yaml", {"sources": sources, "model": model(), "sinks": [{"name": "notes", **sink}]})
-        paths = os.pathsep.join([str(ROOT), str(ROOT / "tests")])
+        paths = os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "tests")])
         yield LiveRun(place.start("run", "run.yaml", "--json", environment={"PYTHONPATH": paths}), notes)
 
 

@@ -69,7 +69,7 @@ class RunDirectory:
         _check_trust(root)
         lock = root / f"{name}.lock"
         for path, is_ours in ((lock, _is_lock(lock)), (self.folder, _is_run_folder(self.folder))):
-            if os.path.lexists(path) and not is_ours:
+            if not is_ours:
                 raise ConfigError(f"{path} is not of a run: give this run another name, or a run_dir of its own")
         self._lock = _lock(lock, _PATIENCE_S)
         if self._lock < 0:
@@ -143,10 +143,15 @@ def sweep(root: Path) -> list[str]:
 
 
 def _is_lock(path: Path) -> bool:
-    """Whether this is a run's lock, unlike those of package tools. It may be empty: made and not yet marked."""
+    """Whether this is a run's lock, unlike those of package tools, or nothing: another run may come and go meanwhile.
+
+    It may be empty: made and not yet marked.
+    """
     try:
         is_file = stat.S_ISREG(path.lstat().st_mode)
         return is_file and path.stat().st_size <= len(_MARK) and path.read_bytes() in (_MARK, b"")
+    except FileNotFoundError:
+        return True
     except OSError:
         return False
 
@@ -160,9 +165,11 @@ def _is_dead_run(lock: Path) -> bool:
 
 
 def _is_run_folder(path: Path) -> bool:
-    """Whether this is a folder with nothing in it but what runs put there."""
+    """Whether this is a folder with nothing in it but what runs put there, or nothing."""
     try:
         return not path.is_symlink() and all(_OURS.fullmatch(name) for name in os.listdir(path))
+    except FileNotFoundError:
+        return True
     except OSError:
         return False
 

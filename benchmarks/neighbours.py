@@ -5,7 +5,8 @@
 Calm phases and faults take turns; a calm phase begins when the faulty camera flows again. Latency is from
 `captured_ns`, when the packet had arrived, to the sink's write, on the monotonic clock. `ratio` is a fault's figure
 over the mean of the calm phases before and after it, `spread` the difference of these two over their mean, and `sigma`
-the deviation in standard deviations of all calm phases: what lies within about 3 is noise.
+the deviation in standard deviations of all calm phases: what lies within about 3 is noise. The fault `nothing` is none:
+a control that shows what the comparison itself makes of calm (`--faults nothing,silent,nothing,junk`).
 """
 
 from __future__ import annotations
@@ -27,6 +28,7 @@ from benchmarks.arrivals import Arrival
 from benchmarks.cameras import LiveRun
 
 FAULTY = "faulty"
+CONTROL = "nothing"
 _BEGIN_AGAIN_S = 2.0  # a fault of a moment, such as a reset, is repeated so often
 _RETURN_LIMIT_S = 120.0
 _POLL_S = 0.25
@@ -61,7 +63,11 @@ def faults() -> dict[str, tuple[Callable[[RtspProgram], object], Callable[[RtspP
 
         return switch
 
+    def leave_alone(server: RtspProgram) -> None:
+        """The control."""
+
     return {
+        CONTROL: (leave_alone, leave_alone, False),
         **{name: of(fault) for name, fault in {**FAULTS, **DISTURBANCES}.items()},
         "new_resolution": (playing(lambda: media.video(_LARGE)), playing(cameras.video), False),
         "new_codec": (playing(lambda: media.video(_OTHER_CODEC)), playing(cameras.video), False),
@@ -186,15 +192,23 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     }
 
 
+def spread(values: list[float]) -> str:
+    """A few figures in words; the mean with its standard error."""
+    error = statistics.stdev(values) / len(values) ** 0.5 if len(values) > 1 else float("nan")
+    return f"{min(values):.2f} to {max(values):.2f}, mean {statistics.mean(values):.2f} ± {error:.2f}"
+
+
 def show(result: dict[str, Any]) -> None:
     """Prints the tables."""
     for metric, unit in (("rate", "frames/s"), ("p50_ms", "p50, ms"), ("p99_ms", "p99, ms")):
         heads = (f"healthy cameras: {unit}", "calm", "fault", "ratio", "spread", "sigma")
         fields = (f"{metric}_calm", metric, f"{metric}_ratio", f"{metric}_spread", f"{metric}_sigma")
         rows = [[row["fault"], *(row[field] for field in fields)] for row in result["faults"]]
-        values = [phase[metric] for phase in result["calm"]]
         print("\n" + cameras.table(heads, rows))
-        print(f"calm phases: {min(values):.2f} to {max(values):.2f}, median {statistics.median(values):.2f}")
+        print(f"calm phases: {spread([phase[metric] for phase in result['calm']])}")
+        for name, mine in (("faults", False), ("control", True)):
+            if values := [row[metric] for row in result["faults"] if (row["fault"] == CONTROL) is mine]:
+                print(f"{name}: {spread(values)}")
     heads = ("faulty camera", "flowed again after s", "reasons")
     rows = [
         [row["fault"], "never" if row["back_s"] is None else row["back_s"], " ".join(row["reasons"])]

@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mpipeline.config.load import load_config
     from mpipeline.errors import MpipelineError
     from mpipeline.frame import Frame, FrameMeta
+    from mpipeline.inference_pipeline.entities import SinkMode, VideoFrame
     from mpipeline.pipeline import Pipeline
     from mpipeline.prediction import Detections, Failure, Prediction
 
@@ -29,6 +30,8 @@ __all__ = [
     "Pipeline",
     "Prediction",
     "RunConfig",
+    "SinkMode",
+    "VideoFrame",
     "__version__",
     "attach",
     "load_config",
@@ -44,6 +47,8 @@ _HOMES = {
     "Pipeline": "mpipeline.pipeline",
     "Prediction": "mpipeline.prediction",
     "RunConfig": "mpipeline.config",
+    "SinkMode": "mpipeline.inference_pipeline.entities",
+    "VideoFrame": "mpipeline.inference_pipeline.entities",
     "attach": "mpipeline.attached",
     "load_config": "mpipeline.config.load",
 }

@@ -61,6 +61,10 @@ class UnknownKind(ConfigError):
     """A source, model family, backend, sink or command of that name does not exist."""
 
 
+class InvalidArgument(ConfigError, ValueError):
+    """An argument of a call is not one of those that are possible; the message names them."""
+
+
 class MissingDependency(ConfigError):
     """An optional library is not installed; the message names the extra that brings it."""
 
@@ -132,3 +136,11 @@ class RunExists(MpipelineError):
 
 class RunNotFound(MpipelineError):
     """No run of that name is alive on this machine."""
+
+
+class FrameReleased(MpipelineError):
+    """The pixels of a frame were looked at for the first time after they had been taken back."""
+
+
+class BufferEmpty(MpipelineError, IndexError):
+    """Something was to be taken out of a buffer in which nothing is."""

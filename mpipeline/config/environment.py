@@ -1,4 +1,4 @@
-"""The only reader of the environment: `${NAME}` in the config, the run directory's root, and the log settings."""
+"""The only reader of the environment: `${NAME}` in the config, the run directory's root, log settings, the display."""
 
 from __future__ import annotations
 
@@ -119,3 +119,8 @@ def log_settings() -> LogSettings:
     if json not in ("0", "1", "false", "true"):
         raise ConfigError(f"{LOG_JSON}: expected 1 or 0, got {json!r}")
     return LogSettings(level, json in ("1", "true"))
+
+
+def x_display() -> str | None:
+    """The X server that windows are shown on, as DISPLAY names it; None or empty if there is none."""
+    return os.environ.get("DISPLAY")

@@ -65,7 +65,7 @@ def _draw_detections(canvas: Pixels, detections: Detections, labels: bool) -> No
         cv2.rectangle(canvas, (left, top), (right, bottom), color, thickness)
     for i in order if labels else ():
         text = f"{detections.class_name[i]} {detections.score[i]:.2f}"
-        _draw_label(canvas, text, boxes[i][0], boxes[i][1], class_color(int(detections.class_id[i])))
+        draw_label(canvas, text, boxes[i][0], boxes[i][1], class_color(int(detections.class_id[i])))
 
 
 def _draw_failure(canvas: Pixels, failure: Failure) -> None:
@@ -73,11 +73,14 @@ def _draw_failure(canvas: Pixels, failure: Failure) -> None:
 
     height, width = canvas.shape[:2]
     cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _RED, 3 * _thickness(canvas))
-    _draw_label(canvas, f"not inferred: {failure.reason}", 0, 0, _RED)
+    draw_label(canvas, f"not inferred: {failure.reason}", 0, 0, _RED)
 
 
-def _draw_label(canvas: Pixels, text: str, left: int, top: int, color: Color) -> None:
-    """A line of text on a background, above the point (left, top) if there is room, always inside the picture."""
+def draw_label(canvas: Pixels, text: str, left: int, top: int, color: Color, *, under: bool = False) -> int:
+    """A line of text on a background, above the point (left, top) if there is room, always inside the picture.
+
+    `under` puts it below that point. Returns the row under it.
+    """
     import cv2
 
     height, width = canvas.shape[:2]
@@ -87,11 +90,12 @@ def _draw_label(canvas: Pixels, text: str, left: int, top: int, color: Color) ->
     margin = max(2, text_height // 3)
     box_width, box_height = text_width + 2 * margin, text_height + below // 2 + 2 * margin
     x = max(0, min(left, width - box_width))
-    y = top - box_height if top >= box_height else top
+    y = top - box_height if top >= box_height and not under else top
     y = max(0, min(y, height - box_height))
     cv2.rectangle(canvas, (x, y), (x + box_width, y + box_height), color, cv2.FILLED)
     ink = _BLACK if _luma(color) > 110 else _WHITE
     cv2.putText(canvas, text, (x + margin, y + margin + text_height), font, scale, ink, weight, cv2.LINE_AA)
+    return int(y + box_height)
 
 
 def _thickness(canvas: Pixels) -> int:

@@ -12,7 +12,13 @@ FENCES = {
     "zmq": ["mpipeline/transport/*"],
     "mpipeline._native": ["mpipeline/ring/*", "mpipeline/models/*"],
     "av": ["mpipeline/sources/video*.py", "mpipeline/sinks/video.py", "mpipeline/sinks/encoder.py"],
-    "cv2": ["mpipeline/sinks/video.py", "mpipeline/sinks/encoder.py", "mpipeline/sinks/drawing.py"],
+    "cv2": [
+        "mpipeline/sinks/video.py",
+        "mpipeline/sinks/encoder.py",
+        "mpipeline/sinks/drawing.py",
+        "mpipeline/inference_pipeline/sinks/*",
+    ],
+    "supervision": ["mpipeline/inference_pipeline/sinks/conversion.py"],
     "onnxruntime": ["mpipeline/backends/onnxruntime.py"],
     "openvino": ["mpipeline/backends/openvino.py"],
     "tensorrt": ["mpipeline/backends/tensorrt*.py"],
@@ -21,7 +27,7 @@ FENCES = {
     "torch": ["mpipeline/demo/*"],
     "onnx": ["mpipeline/demo/*"],
 }
-LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx"}
+LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx", "supervision"}
 
 
 def is_of(module: str, library: str) -> bool:

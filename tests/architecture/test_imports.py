@@ -31,6 +31,11 @@ def test_the_package_alone_loads_next_to_nothing() -> None:
     assert not loaded_by("mpipeline") & {"numpy", "pydantic", "yaml", "msgpack"}
 
 
+@pytest.mark.parametrize("part", ["", ".entities", ".sinks", ".sinks.rendering", ".watchdog"])
+def test_the_inference_pipeline_interface_loads_no_optional_library(part: str) -> None:
+    assert not loaded_by(f"mpipeline.inference_pipeline{part}") & (OPTIONAL | {"zmq", "rich"})
+
+
 @pytest.mark.parametrize("group", ["sources", "sinks", "models", "backends"])
 def test_a_kind_is_imported_without_its_library(group: str) -> None:
     load = f"[registry.load('{group}', kind) for kind in registry.kinds('{group}')]"

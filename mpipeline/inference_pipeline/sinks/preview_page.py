@@ -7,6 +7,8 @@ import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from typing import Any
 
+import numpy as np
+
 from mpipeline.errors import SinkError
 from mpipeline.frame import Pixels
 from mpipeline.inference_pipeline.sinks import conversion
@@ -17,9 +19,10 @@ _HOST = "127.0.0.1"
 _MAX_VIEWERS = 8
 _QUALITY = 80  # of JPEG
 _RELEASE_S = 0.1  # what `release` may take
+_FIRST_SIZE = (720, 1280)  # height and width of the black picture before the first one
 _REPEAT_S = 5.0  # without a new picture the last one is sent again, which shows whether the viewer is still there
 _PAGE = b"""<!doctype html><meta charset=utf-8><title>mpipeline</title>
-<body style="margin:0;background:#111"><img src="/stream" alt="no picture yet" style="width:100%;color:#ccc">"""
+<body style="margin:0;background:#111"><img src="/stream" style="width:100%">"""
 
 
 class _Latest:
@@ -29,8 +32,8 @@ class _Latest:
         self.closed = False
         self._changed = threading.Condition()
         self._encoding = threading.Lock()  # apart, or the pipeline would wait while a viewer's picture is encoded
-        self._picture: Pixels | None = None
-        self._number = 0
+        self._picture: Pixels | None = np.zeros((*_FIRST_SIZE, 3), np.uint8)
+        self._number = 1
         self._encoded = (0, b"")
 
     def put(self, picture: Pixels | None) -> None:
@@ -44,8 +47,7 @@ class _Latest:
         import cv2
 
         with self._changed:
-            while not self._changed.wait_for(lambda: self._number > seen, _REPEAT_S) and self._picture is None:
-                pass
+            self._changed.wait_for(lambda: self._number > seen, _REPEAT_S)
             number, picture = self._number, self._picture
         with self._encoding:
             if picture is not None and self._encoded[0] < number:

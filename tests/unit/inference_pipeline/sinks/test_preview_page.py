@@ -67,8 +67,9 @@ def test_a_batch_is_a_mosaic(page: Any) -> None:
     assert next_picture(asked(page, "/stream")).shape == (240, 655, 3)
 
 
-def test_a_viewer_that_comes_before_the_first_picture_waits_for_it(page: Any) -> None:
+def test_a_viewer_that_comes_before_the_first_picture_sees_black_until_it_is_there(page: Any) -> None:
     stream = asked(page, "/stream")
+    assert next_picture(stream).max() == 0
     page.show((0, grey(level=50)))
     assert next_picture(stream).mean() == pytest.approx(50, abs=3)
 

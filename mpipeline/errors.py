@@ -87,6 +87,33 @@ class ModelError(ConfigError):
     """The model file and what the config says of it do not fit together."""
 
 
+class ModelUnavailable(ConfigError):
+    """There is no model of that id for this user: unknown, not permitted, or not here while it may not be fetched.
+
+    `reason` is the code. The same request will fail again.
+    """
+
+    def __init__(self, message: str, reason: Reason = Reason.NOT_FOUND) -> None:
+        super().__init__(message)
+        self.reason = reason
+
+
+class DownloadError(MpipelineError):
+    """A model could not be fetched or kept: network, server, checksum or disk. `reason` is the code.
+
+    `retryable` says whether the same request may work a moment later; `retry_after` in how many seconds, if the server
+    has said so.
+    """
+
+    def __init__(
+        self, message: str, reason: Reason, *, retryable: bool = False, retry_after: float | None = None
+    ) -> None:
+        super().__init__(message)
+        self.reason = reason
+        self.retryable = retryable
+        self.retry_after = retry_after
+
+
 class BackendError(MpipelineError):
     """The engine that executes the model failed."""
 

@@ -12,6 +12,7 @@ from mpipeline.config.environment import run_root
 from mpipeline.config.schema import SourceSpec
 from mpipeline.errors import SourceError
 from mpipeline.sources.source import StreamInfo
+from mpipeline.store.resolve import located
 from mpipeline.supervisor.plan import Plan, make_plan
 from mpipeline.supervisor.status import RunStatus
 from mpipeline.supervisor.supervisor import Supervisor
@@ -29,10 +30,12 @@ class Pipeline:
 
     With `resume` it goes on where an earlier run of the same config broke off, killed or not: each sink keeps what it
     has, and each file begins behind what every sink has that must have all of it. Without, older output is replaced.
+
+    A model that the config names by an id is looked up here, and fetched if it is not on this machine.
     """
 
     def __init__(self, config: RunConfig, log_level: str = "info", *, resume: bool = False) -> None:
-        self.plan, _ = look_and_plan(config)
+        self.plan, _ = look_and_plan(config.model_copy(update={"model": located(config.model)}))
         root = config.run_dir if config.run_dir is not None else run_root()
         self._supervisor = Supervisor(self.plan, Path(root), log_level, resume=resume)
 

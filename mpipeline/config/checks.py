@@ -9,11 +9,13 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
+from mpipeline import registry
 from mpipeline.config.document import Document, show
 from mpipeline.config.locate import KeyPath, Problem, shortened
 from mpipeline.config.schema import SourceSpec
 from mpipeline.errors import MpipelineError
 
+_PACKAGE_TEST = "mpipeline.models.package:is_package"  # looked up when needed: config and models are neighbours
 _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 
 
@@ -22,7 +24,7 @@ def missing_files(document: Document, directory: Path | None = None) -> Iterator
     data = document.data if isinstance(document.data, dict) else {}
     model = data.get("model")
     if isinstance(model, dict) and isinstance(model.get("path"), str) and not model.get("target"):
-        yield from _missing(document, ("model", "path"), model["path"], directory, want_file=True)
+        yield from _missing(document, ("model", "path"), model["path"], directory, want_file=not _is_package(model))
     sources = data.get("sources")
     for index, source in enumerate(sources if isinstance(sources, list) else []):
         if isinstance(source, dict) and isinstance(source.get("uri"), str) and _is_file(source):
@@ -54,6 +56,14 @@ def overwritten_files(document: Document) -> Iterator[Problem]:
                 yield Problem(("sinks", index, "path"), f"would overwrite {taken}: {show(path)}")
                 break
             written[identity] = index
+
+
+def _is_package(model: dict[Any, Any]) -> bool:
+    """Whether the model's path is the folder of a model package."""
+    try:
+        return bool(registry.resolve(_PACKAGE_TEST)(Path(model["path"]).expanduser()))
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, or ~ of nobody
+        return False
 
 
 def _list(data: dict[Any, Any], key: str) -> list[Any]:

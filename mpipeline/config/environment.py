@@ -1,13 +1,13 @@
-"""The only reader of the environment: `${NAME}` in the config, the run directory's root, log settings, the display."""
+"""The only reader of the environment: `${NAME}` in the config, the run directory's root, log, store, the display."""
 
 from __future__ import annotations
 
 import os
 import re
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 
 from mpipeline.errors import ConfigError
 
@@ -15,6 +15,11 @@ RUN_ROOT = "MPIPELINE_RUN_ROOT"
 LOG_LEVEL = "MPIPELINE_LOG_LEVEL"
 LOG_JSON = "MPIPELINE_LOG_JSON"
 LEVELS = ("debug", "info", "warning", "error")
+MODEL_CACHE_DIR = "MODEL_CACHE_DIR"
+API_KEYS = ("ROBOFLOW_API_KEY", "API_KEY")
+API_BASE_URL = "API_BASE_URL"
+OFFLINE_MODE = "OFFLINE_MODE"
+_DEFAULT_API = "https://api.roboflow.com"
 
 _TOKEN = re.compile(r"\$\$|\$\{(?P<body>[^}]*)(?P<close>\}?)")
 _BODY = re.compile(r"(?P<name>[A-Za-z_][A-Za-z0-9_]*)(?::-(?P<default>[^$]*))?")
@@ -124,3 +129,49 @@ def log_settings() -> LogSettings:
 def x_display() -> str | None:
     """The X server that windows are shown on, as DISPLAY names it; None or empty if there is none."""
     return os.environ.get("DISPLAY")
+
+
+@dataclass(frozen=True, slots=True)
+class StoreSettings:
+    """Where models are kept and fetched from. `api_key` is empty if there is none; `offline` forbids all fetching."""
+
+    cache: Path
+    api_key: str = field(default="", repr=False)
+    api_url: str = _DEFAULT_API
+    offline: bool = False
+
+
+def store_settings() -> StoreSettings:
+    """The settings from MODEL_CACHE_DIR, ROBOFLOW_API_KEY or API_KEY, API_BASE_URL and OFFLINE_MODE.
+
+    Without MODEL_CACHE_DIR, models are kept under the user's own cache directory: /tmp is emptied now and then, and
+    others can write there. Raises ConfigError.
+    """
+    chosen = os.environ.get(MODEL_CACHE_DIR)
+    base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
+    cache = Path(chosen).expanduser() if chosen else Path(base).expanduser() / "mpipeline" / "models"
+    key = next((value for name in API_KEYS if (value := os.environ.get(name, "").strip())), "")
+    url = (os.environ.get(API_BASE_URL) or _DEFAULT_API).rstrip("/")
+    if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
+        raise ConfigError(f"{API_BASE_URL}: expected an address such as {_DEFAULT_API}")
+    return StoreSettings(cache.absolute(), key, url, _truth(OFFLINE_MODE))
+
+
+def proxy_of(url: str) -> str | None:
+    """The proxy that HTTP_PROXY, HTTPS_PROXY, ALL_PROXY and NO_PROXY name for an address; None for none."""
+    from urllib.request import getproxies, proxy_bypass  # late: it loads http.client
+
+    parts = urlsplit(url)
+    proxies = getproxies()
+    if proxy_bypass(parts.netloc.rpartition("@")[2]):
+        return None
+    return proxies.get(parts.scheme) or proxies.get("all")
+
+
+def _truth(name: str) -> bool:
+    text = os.environ.get(name, "").strip().lower()
+    if text in ("1", "true", "yes", "on"):
+        return True
+    if text in ("", "0", "false", "no", "off"):
+        return False
+    raise ConfigError(f"{name}: expected true or false, got {text!r}")

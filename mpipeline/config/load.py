@@ -5,7 +5,7 @@ from __future__ import annotations
 import re
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 from mpipeline.config import names
 from mpipeline.config.checks import missing_files, overwritten_files
@@ -18,6 +18,8 @@ from mpipeline.errors import ConfigError
 
 _LARGEST_FILE = 4 << 20  # bytes; whoever gives more has mistaken a video for a config
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
+_MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_MODEL_FILES = (".onnx", ".engine", ".plan", ".trt", ".pt", ".pth", ".tflite", ".xml", ".yaml", ".zip")
 
 
 def load_config(path: Path, overrides: Sequence[str] = (), *, sinks_required: bool = True) -> RunConfig:
@@ -46,15 +48,14 @@ def config_from_arguments(
 ) -> RunConfig:
     """The config of `mpipeline run VIDEO… --model M --save DIR`: predictions.jsonl and a video per source in DIR.
 
-    `model` is a file, or "module:attribute" for one in Python. Raises ConfigError as `load_config` does.
+    `model` is as in `model_key`. Raises ConfigError as `load_config` does.
     """
     document = Document({}, Place("arguments"))
     document.data["sources"] = [{"uri": video} for video in videos]
     for index, video in enumerate(videos):
         document.places.set(("sources", index), Place(f"VIDEO {index + 1}"))
         document.hide_address(video)
-    target = _TARGET.fullmatch(model) is not None and not Path(model).exists()
-    document.data["model"] = {"target" if target else "path": model}
+    document.data["model"] = {model_key(model): model}
     document.places.set(("model",), Place("--model"))
     if save is not None:
         document.data["sinks"] = [
@@ -63,6 +64,23 @@ def config_from_arguments(
         ]
         document.places.set(("sinks",), Place("--save"))
     return _finished(document, overrides, "run", None, sinks_required)
+
+
+def model_key(model: str) -> Literal["path", "target", "id"]:
+    """Which key of the config's model a word of the command line means.
+
+    What exists is a path; else "module:attribute" is Python of the user's own, and a plain word, or two with a slash
+    between them, the id of a model ("yolov8n-640", "coco/3"). Anything else is a path that is not there.
+    """
+    try:
+        exists = Path(model).expanduser().exists()
+    except (OSError, ValueError, RuntimeError):  # too long, with a NUL, or ~ of nobody
+        return "path"
+    if exists:
+        return "path"
+    if _TARGET.fullmatch(model):
+        return "target"
+    return "id" if _MODEL_ID.fullmatch(model) and not model.lower().endswith(_MODEL_FILES) else "path"
 
 
 def _finished(

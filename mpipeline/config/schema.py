@@ -75,6 +75,7 @@ class ModelSpec(Spec):
     """The model and how it is used. What is left out may still be told by its sidecar file or by the model file."""
 
     path: Path | None = None
+    id: str | None = None
     family: str | None = None
     backend: str = "auto"
     target: str | None = None
@@ -135,8 +136,11 @@ class ModelSpec(Spec):
             raise problem_error(Problem((ignored[0],), message), None)
         if self.backend == "python" and self.target is None:
             raise problem_error(Problem(("target",), "missing; backend 'python' needs it, as 'module:attribute'"), None)
-        if self.path is None and self.target is None:
+        if self.path is None and self.target is None and self.id is None:
             raise problem_error(Problem(("path",), "missing; expected the path of a model file"), None)
+        if self.id is not None and (self.path is not None or self.target is not None):
+            other = "path" if self.path is not None else "target"
+            raise problem_error(Problem(("id",), f"there is a {other} already; a model has one of the two"), None)
         return self
 
 

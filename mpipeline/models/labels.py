@@ -23,7 +23,7 @@ def choose_names(given: Sequence[str], in_file: Sequence[str], count: int | None
     COCO, and others are called by their number. Raises ModelError if the number of names is not that of the classes.
     """
     for names, origin in (
-        (tuple(given), "given by the config or the sidecar file"),
+        (tuple(given), "given by the config, the sidecar file or the model package"),
         (tuple(in_file), "in the model file"),
     ):
         if not names:

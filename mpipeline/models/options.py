@@ -1,4 +1,4 @@
-"""Puts together what the config and the sidecar file say about a model; the rest the family reads in its file."""
+"""Puts together what the config, the sidecar file and the model package say; the rest the family reads in its file."""
 
 from __future__ import annotations
 
@@ -37,12 +37,12 @@ class ResolvedOptions:
 _NUMBERS = ("confidence", "iou_threshold", "max_detections", "class_agnostic_nms", "size")
 
 
-def resolve_options(request: ModelRequest, sidecar: Sidecar | None) -> ResolvedOptions:
-    """The config over the sidecar over the defaults of `ModelOptions`, key by key."""
-    from_sidecar = _said_by(sidecar)
+def resolve_options(request: ModelRequest, sidecar: Sidecar | None, package: Sidecar | None = None) -> ResolvedOptions:
+    """The config over the sidecar over the model package over the defaults of `ModelOptions`, key by key."""
     from_config = {key: getattr(request, key) for key in (*_NUMBERS, "classes", "names", "family")}
     from_config = {key: value for key, value in from_config.items() if value is not None}
-    merged: dict[str, Any] = {**from_sidecar, **from_config}
+    from_sidecar, from_package = _said_by(sidecar), _said_by(package)
+    merged: dict[str, Any] = {**from_package, **from_sidecar, **from_config}
     family = merged.pop("family", None)
     if "classes" in merged:
         merged["classes"] = tuple(merged["classes"])
@@ -50,16 +50,28 @@ def resolve_options(request: ModelRequest, sidecar: Sidecar | None) -> ResolvedO
         merged["names"] = in_order(merged["names"])
     notes = []
     if sidecar is not None:
-        used = [key for key in from_sidecar if key not in from_config]
-        hidden = [key for key in from_sidecar if key in from_config]
-        notes.append(f"The sidecar file says {', '.join(used) if used else 'nothing that is used'}.")
-        if hidden:
-            notes.append(f"The config says {', '.join(hidden)} otherwise and goes before the sidecar file.")
+        notes += _origin_notes("sidecar file", from_sidecar, {"the config": from_config})
+    if package is not None:
+        before = {"the config": from_config, "the sidecar file": from_sidecar}
+        notes += _origin_notes("model package", from_package, before)
     return ResolvedOptions(family, ModelOptions(**merged), tuple(notes))
 
 
+def _origin_notes(origin: str, said: Mapping[str, Any], before: Mapping[str, Mapping[str, Any]]) -> list[str]:
+    """What is taken from `origin`, and who of those `before` it says something else."""
+    used = [key for key in said if not any(key in others for others in before.values())]
+    notes = [f"The {origin} says {', '.join(used) if used else 'nothing that is used'}."]
+    for name, others in before.items():
+        hidden = [key for key in said if key in others]
+        if hidden:
+            notes.append(
+                f"{name[0].upper()}{name[1:]} says {', '.join(hidden)} otherwise and goes before the {origin}."
+            )
+    return notes
+
+
 def _said_by(sidecar: Sidecar | None) -> dict[str, Any]:
-    """The entries of a sidecar file under the names of `ModelOptions`, and its family."""
+    """The entries of a sidecar file, or of what takes its form, under the names of `ModelOptions`, and its family."""
     if sidecar is None:
         return {}
     said: dict[str, Any] = {key: getattr(sidecar, key) for key in ("family", *_NUMBERS, "classes")}

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Mapping
 from contextlib import suppress
 from typing import Any
 
-from mpipeline import registry
-from mpipeline.backends.backend import BackendOptions
 from mpipeline.batching import Batcher
 from mpipeline.clock import NS_PER_MS, NS_PER_S
 from mpipeline.config.schema import BatchingSpec, ModelSpec
@@ -25,17 +22,12 @@ from mpipeline.messages import (
     SinkStatus,
     SourceEnded,
 )
-from mpipeline.models.options import ModelRequest, resolve_options
-from mpipeline.models.selection import choose_family
-from mpipeline.models.sidecar import read_sidecar
 from mpipeline.ring.reader import RingReader
 from mpipeline.transport import channel
 from mpipeline.workers.inference import AttachedRing, InferenceLoop
 from mpipeline.workers.journal import Journal
-from mpipeline.workers.predictor import FramePredictor, Predictor, TensorPredictor
+from mpipeline.workers.loading import open_predictor
 from mpipeline.workers.runtime import WorkerContext
-
-logger = logging.getLogger("mpipeline.inference")
 
 _LONGEST_WAIT_S = 0.1
 _LISTENERS_GRACE_NS = NS_PER_S  # how long a drain waits for sinks that need not have everything
@@ -136,21 +128,3 @@ class InferenceWorker:
         if drained:
             loop.dispatch.give_up_lossy()
         return drained
-
-
-def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping[str, Any]]:
-    """The predictor that the config asks for, ready to work, and what was learnt of the model."""
-    kind = registry.load("backends", "onnxruntime" if model.backend == "auto" else model.backend)
-    target = model.target if model.target is not None else str(model.path)
-    backend = kind(BackendOptions(target, model.device, model.threads))
-    info = backend.open()
-    if kind.takes == "frames":
-        return FramePredictor(backend, max_batch), {"takes": "frames"}
-    given = {key: value for key, value in model.given().items() if key in ModelRequest.__dataclass_fields__}
-    resolved = resolve_options(ModelRequest(**given), read_sidecar(target))
-    family_class, why = choose_family(info, resolved.family)
-    family = family_class(info, resolved.options)
-    for sentence in (*resolved.notes, why, *family.notes):
-        logger.info("%s", sentence, extra={"event": "model_described"})
-    facts = {"input": list(family.input_shape), "batch": family.batch or 0, "classes": len(family.names)}
-    return TensorPredictor(family, backend, family.batch or max_batch), facts

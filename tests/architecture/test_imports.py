@@ -24,7 +24,11 @@ def loaded_by(module: str) -> set[str]:
 
 @pytest.mark.parametrize("module", ["mpipeline", "mpipeline.config"])
 def test_an_import_loads_no_optional_library(module: str) -> None:
-    assert not loaded_by(module) & (OPTIONAL | {"zmq", "rich"})
+    assert not loaded_by(module) & (OPTIONAL | {"zmq", "rich", "urllib3"})
+
+
+def test_a_model_that_is_here_is_found_without_http() -> None:
+    assert not loaded_by("mpipeline.store.resolve") & (OPTIONAL | {"urllib3", "filelock", "zmq"})
 
 
 def test_the_package_alone_loads_next_to_nothing() -> None:

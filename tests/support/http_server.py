@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import base64
+import hashlib
 import re
 import threading
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -18,7 +19,10 @@ class HttpServer:
     `ranges` False ignores Range headers. `mute` accepts and never answers. `status` answers everything so. `cut`
     closes the connection after so many bytes of each body. `stall` sends so many and then nothing, the connection
     stays open. `endless` repeats the file for ever as a multipart MJPEG stream does, without a length; the file is
-    one JPEG. `login` is "user:password", asked for by Basic.
+    one JPEG. `login` is "user:password", asked for by Basic. `failures` are statuses, and `cuts` numbers of bytes, for
+    one request each; 0 lets a request be; a status of -1 closes the connection without an answer. `pause` are seconds
+    between the pieces of a body. With `tags` files have an ETag, by which If-Range is judged. What `answer` gives for a
+    request, a status and a body, goes before the files. `redirects` sends those that ask for a path to an address.
     """
 
     def __init__(self, folder: Path) -> None:
@@ -28,7 +32,13 @@ class HttpServer:
         self.status = 0
         self.cut = self.stall = 0
         self.login = ""
+        self.failures: list[int] = []
+        self.cuts: list[int] = []
+        self.pause = 0.0
+        self.tags = False
+        self.redirects: dict[str, str] = {}
         self.requests = 0
+        self.seen: list[tuple[str, dict[str, str]]] = []
         self.stopping = threading.Event()
         owner = self
 
@@ -49,6 +59,10 @@ class HttpServer:
         self._server.server_close()
         self._thread.join()
 
+    def answer(self, path: str, headers: dict[str, str]) -> tuple[int, bytes] | None:
+        """For servers of more than files."""
+        return None
+
     def url(self, name: str, *, login: str = "", scheme: str = "http") -> str:
         """The address of a file."""
         user = f"{login}@" if login else ""
@@ -62,9 +76,20 @@ class _Handler(BaseHTTPRequestHandler):
     def do_GET(self) -> None:
         state = self.server_state
         state.requests += 1
+        headers = {name.title(): value for name, value in self.headers.items()}
+        state.seen.append((self.path, headers))
+        failure = state.failures.pop(0) if state.failures else 0
         path = state.folder / self.path.strip("/").split("?")[0]
         if state.mute:
             state.stopping.wait()
+        elif failure == -1:
+            self.close_connection = True
+        elif failure:
+            self._refuse(failure)
+        elif self.path.split("?")[0] in state.redirects:
+            self._redirect(state.redirects[self.path.split("?")[0]])
+        elif (given := state.answer(self.path, headers)) is not None:
+            self._refuse(given[0], given[1])
         elif state.login and self.headers["Authorization"] != _basic(state.login):
             self._refuse(401)
         elif state.status:
@@ -82,7 +107,9 @@ class _Handler(BaseHTTPRequestHandler):
     def _send_file(self, data: bytes) -> None:
         state = self.server_state
         start, end = 0, len(data)
-        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers["Range"] or "") if state.ranges else None
+        tag = f'"{hashlib.sha256(data).hexdigest()}"'
+        same = not state.tags or self.headers["If-Range"] in (None, tag)
+        wanted = re.fullmatch(r"bytes=(\d+)-(\d*)", self.headers["Range"] or "") if state.ranges and same else None
         if wanted:
             start = int(wanted[1])
             end = min(int(wanted[2]) + 1, end) if wanted[2] else end
@@ -94,6 +121,8 @@ class _Handler(BaseHTTPRequestHandler):
         self._send_connection()
         if state.ranges:
             self.send_header("Accept-Ranges", "bytes")
+        if state.tags:
+            self.send_header("ETag", tag)
         if wanted:
             self.send_header("Content-Range", f"bytes {start}-{end - 1}/{len(data)}")
         self.end_headers()
@@ -101,10 +130,13 @@ class _Handler(BaseHTTPRequestHandler):
 
     def _send_body(self, body: bytes) -> None:
         state = self.server_state
-        limit = state.cut or state.stall or len(body)
+        cut = state.cuts.pop(0) if state.cuts else 0
+        limit = cut or state.cut or state.stall or len(body)
         try:
             for place in range(0, min(limit, len(body)), _PIECE):
                 self.wfile.write(body[place : min(place + _PIECE, limit)])
+                if state.pause:
+                    state.stopping.wait(state.pause)
             if state.stall and limit < len(body):
                 state.stopping.wait()
         except OSError:
@@ -128,13 +160,20 @@ class _Handler(BaseHTTPRequestHandler):
         if self.close_connection:
             self.send_header("Connection", "close")
 
-    def _refuse(self, status: int) -> None:
+    def _redirect(self, location: str) -> None:
+        self.send_response(302)
+        self.send_header("Location", location)
+        self.send_header("Content-Length", "0")
+        self.end_headers()
+
+    def _refuse(self, status: int, body: bytes = b"") -> None:
         self.send_response(status)
         if status == 401:
             self.send_header("WWW-Authenticate", 'Basic realm="files"')
-        self.send_header("Content-Length", "0")
+        self.send_header("Content-Length", str(len(body)))
         self._send_connection()
         self.end_headers()
+        self.wfile.write(body)
 
 
 def _basic(login: str) -> str:

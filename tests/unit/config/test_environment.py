@@ -87,3 +87,54 @@ def test_log_settings(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("MPIPELINE_LOG_LEVEL", "loud")
     with pytest.raises(ConfigError, match="MPIPELINE_LOG_LEVEL: expected one of debug"):
         environment.log_settings()
+
+
+STORE = ("MODEL_CACHE_DIR", "XDG_CACHE_HOME", "ROBOFLOW_API_KEY", "API_KEY", "API_BASE_URL", "OFFLINE_MODE")
+
+
+@pytest.fixture
+def no_store(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    for name in STORE:
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("HOME", str(tmp_path))
+
+
+@pytest.mark.usefixtures("no_store")
+def test_store_settings(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> None:
+    default = environment.StoreSettings(tmp_path / ".cache/mpipeline/models", "", "https://api.roboflow.com", False)
+    assert environment.store_settings() == default
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / "xdg"))
+    assert environment.store_settings().cache == tmp_path / "xdg/mpipeline/models"
+    monkeypatch.setenv("MODEL_CACHE_DIR", "~/models")
+    monkeypatch.setenv("API_KEY", " second ")
+    monkeypatch.setenv("API_BASE_URL", "http://127.0.0.1:80/")
+    monkeypatch.setenv("OFFLINE_MODE", "True")
+    chosen = environment.StoreSettings(tmp_path / "models", "second", "http://127.0.0.1:80", True)
+    assert environment.store_settings() == chosen
+    monkeypatch.setenv("ROBOFLOW_API_KEY", "first")
+    assert environment.store_settings().api_key == "first"
+    assert "first" not in repr(environment.store_settings())
+
+
+@pytest.mark.usefixtures("no_store")
+@pytest.mark.parametrize(
+    ("name", "value"), [("OFFLINE_MODE", "maybe"), ("API_BASE_URL", "hub"), ("API_BASE_URL", "ftp://x")]
+)
+def test_wrong_store_settings_are_named(name: str, value: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv(name, value)
+    with pytest.raises(ConfigError, match=f"{name}: expected"):
+        environment.store_settings()
+
+
+def test_the_proxy_of_an_address(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("http_proxy", "https_proxy", "all_proxy", "no_proxy"):
+        monkeypatch.delenv(name, raising=False)
+        monkeypatch.delenv(name.upper(), raising=False)
+    assert environment.proxy_of("https://hub.example/x") is None
+    monkeypatch.setenv("all_proxy", "http://any:1")
+    monkeypatch.setenv("HTTPS_PROXY", "http://proxy:3128")
+    monkeypatch.setenv("no_proxy", "inner.example,10.0.0.1:8080")
+    assert environment.proxy_of("https://hub.example/x") == "http://proxy:3128"
+    assert environment.proxy_of("http://hub.example/x") == "http://any:1"
+    assert environment.proxy_of("https://a.inner.example/x") is None
+    assert environment.proxy_of("http://user@10.0.0.1:8080/x") is None

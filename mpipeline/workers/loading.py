@@ -1,0 +1,105 @@
+"""Loads the model that a config asks for: package, backend and family joined into something that predicts."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Mapping
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+from mpipeline import registry
+from mpipeline.backends.backend import Backend, BackendOptions
+from mpipeline.config.schema import ModelSpec
+from mpipeline.errors import ConfigError, ModelError
+from mpipeline.models.family import Family, ModelOptions
+from mpipeline.models.image_input import image_input
+from mpipeline.models.options import ModelRequest, resolve_options
+from mpipeline.models.package import ModelPackage, open_package
+from mpipeline.models.selection import choose_family
+from mpipeline.models.sidecar import Sidecar, read_sidecar
+from mpipeline.tensor import ModelInfo
+from mpipeline.workers.predictor import FramePredictor, Predictor, TensorPredictor
+
+logger = logging.getLogger("mpipeline.inference")
+
+
+@dataclass(frozen=True, slots=True)
+class LoadedModel:
+    """A model file that a backend has loaded, and how it is to be used. `notes` are sentences for the log."""
+
+    backend: Backend
+    info: ModelInfo
+    family: type[Family]
+    options: ModelOptions
+    task: str
+    max_batch: int | None
+    notes: tuple[str, ...]
+
+    def family_with(self, **changes: Any) -> Family:
+        """The family, with some of the options otherwise."""
+        return self.family(self.info, replace(self.options, **changes))
+
+    def predictor(self, family: Family, max_batch: int) -> TensorPredictor:
+        """What infers by that family, at most `max_batch` frames at once where the model leaves it open."""
+        allowed = min(max_batch, self.max_batch) if self.max_batch is not None else max_batch
+        return TensorPredictor(family, self.backend, family.batch or allowed)
+
+
+def load_model(spec: ModelSpec) -> LoadedModel:
+    """Loads the model at the config's path, a file or a package's folder; may take long.
+
+    Raises ConfigError, ModelError or BackendError.
+    """
+    package = _package_of(spec)
+    backend = _backend_kind(spec)(BackendOptions(str(package.weights), spec.device, spec.threads))
+    info = backend.open()
+    given = {key: value for key, value in spec.given().items() if key in ModelRequest.__dataclass_fields__}
+    said, notes = _fitting(package.said, info) if package.directory is not None else (None, ())
+    resolved = resolve_options(ModelRequest(**given), read_sidecar(package.weights), said)
+    family, why = choose_family(info, resolved.family)
+    sentences = (*notes, *resolved.notes, why)
+    return LoadedModel(backend, info, family, resolved.options, package.task, package.max_batch, sentences)
+
+
+def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping[str, Any]]:
+    """The predictor that the config asks for, ready to work, and what was learnt of the model."""
+    kind = _backend_kind(model)
+    if kind.takes == "frames":
+        backend = kind(BackendOptions(str(model.target or model.path), model.device, model.threads))
+        backend.open()
+        return FramePredictor(backend, max_batch), {"takes": "frames"}
+    loaded = load_model(model)
+    family = loaded.family_with()
+    for sentence in (*loaded.notes, *family.notes):
+        logger.info("%s", sentence, extra={"event": "model_described"})
+    facts = {"input": list(family.input_shape), "batch": family.batch or 0, "classes": len(family.names)}
+    return loaded.predictor(family, max_batch), facts
+
+
+def _backend_kind(spec: ModelSpec) -> Any:
+    return registry.load("backends", "onnxruntime" if spec.backend == "auto" else spec.backend)
+
+
+def _package_of(spec: ModelSpec) -> ModelPackage:
+    """The package in the folder that the path names; a file stands for itself, and is the backend's to judge."""
+    if spec.target is not None:
+        return ModelPackage(Path(spec.target))
+    if spec.path is None:
+        raise ConfigError(f"model {spec.id!r} was not looked up: mpipeline.store.resolve.located gives its path")
+    return open_package(spec.path) if spec.path.is_dir() else ModelPackage(spec.path)
+
+
+def _fitting(said: Sidecar, info: ModelInfo) -> tuple[Sidecar, tuple[str, ...]]:
+    """What the package says, its size only as far as the model file leaves it open."""
+    if said.size is None:
+        return said, ()
+    try:
+        image = image_input(info)
+    except ModelError:  # for the family to tell
+        return said, ()
+    size = (image.width or said.size[0], image.height or said.size[1])
+    if size == said.size:
+        return said, ()
+    note = f"The model package says {said.size[0]} x {said.size[1]}, but the model file's own size counts."
+    return said.model_copy(update={"size": size}), (note,)

@@ -2,7 +2,7 @@
 
 Files are processed frame by frame and none is lost; live streams give the freshest frame. `mpipeline run
 config.yaml` is the command; from Python, `Pipeline(load_config("config.yaml")).run()` is the same, and
-`attach("name")` joins a run from another program.
+`attach("name")` joins a run from another program, and `get_model("yolov8n-640").infer(picture)` needs no run at all.
 """
 
 from __future__ import annotations
@@ -15,6 +15,7 @@ if TYPE_CHECKING:
     from mpipeline.config.load import load_config
     from mpipeline.errors import MpipelineError
     from mpipeline.frame import Frame, FrameMeta
+    from mpipeline.hosted.model import get_model
     from mpipeline.inference_pipeline.entities import SinkMode, VideoFrame
     from mpipeline.pipeline import Pipeline
     from mpipeline.prediction import Detections, Failure, Prediction
@@ -34,6 +35,7 @@ __all__ = [
     "VideoFrame",
     "__version__",
     "attach",
+    "get_model",
     "load_config",
 ]
 
@@ -50,6 +52,7 @@ _HOMES = {
     "SinkMode": "mpipeline.inference_pipeline.entities",
     "VideoFrame": "mpipeline.inference_pipeline.entities",
     "attach": "mpipeline.attached",
+    "get_model": "mpipeline.hosted.model",
     "load_config": "mpipeline.config.load",
 }
 

@@ -9,9 +9,10 @@ from rich.markup import escape
 from rich.table import Table
 
 from mpipeline.cli.run import add_config_arguments, config_of
-from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED
+from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED, ModelUnavailable
 from mpipeline.pipeline import look_and_plan
 from mpipeline.ring.capacity import available_bytes
+from mpipeline.store.resolve import located
 from mpipeline.supervisor.plan import Plan
 
 _MIB = 1 << 20
@@ -32,7 +33,11 @@ def command(arguments: argparse.Namespace) -> int:
     console.print(_sinks(plan))
     model = config.model
     threshold = f"  confidence {model.confidence:g}" if model.target is None else ""
-    console.print(f"model {escape(str(model.path or model.target))}  backend {model.backend}{threshold}")
+    console.print(f"model {escape(str(model.path or model.target or model.id))}  backend {model.backend}{threshold}")
+    try:
+        located(model, fetch=False)
+    except ModelUnavailable as missing:
+        console.print(f"[yellow]{escape(str(missing))}, or let the run fetch it[/]")
     free = available_bytes()
     console.print(f"shared memory {plan.ring_bytes / _MIB:.0f} MiB of {free / _MIB:.0f} MiB available")
     if plan.ring_bytes > free:

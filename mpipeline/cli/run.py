@@ -10,10 +10,11 @@ from pathlib import Path
 
 from mpipeline import log
 from mpipeline.cli.display import display
+from mpipeline.cli.download_bar import with_model
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config import RunConfig
 from mpipeline.config.environment import log_settings
-from mpipeline.config.load import config_from_arguments, load_config
+from mpipeline.config.load import config_from_arguments, load_config, model_key
 from mpipeline.errors import ConfigError
 from mpipeline.pipeline import Pipeline
 from mpipeline.supervisor.status import RunStatus
@@ -51,7 +52,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def add_config_arguments(parser: argparse.ArgumentParser) -> None:
     """What says which config is meant; shared by commands."""
     parser.add_argument("inputs", nargs="+", metavar="CONFIG | VIDEO", help="one .yaml file, or videos and addresses")
-    parser.add_argument("--model", help="model file, or module:attribute; with videos")
+    parser.add_argument("--model", help="model file, id such as yolov8n-640, or module:attribute")
     parser.add_argument("--save", type=Path, metavar="DIR", help="write predictions.jsonl and annotated videos there")
     parser.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="override a key of the config"
@@ -72,8 +73,9 @@ def config_of(arguments: argparse.Namespace) -> RunConfig:
         if len(inputs) > 1:
             raise ConfigError(f"expected one config file or videos, got {', '.join(inputs)}")
         if arguments.model is not None:
-            is_target = ":" in arguments.model and not Path(arguments.model).exists()
-            overrides.append(f"model.{'target' if is_target else 'path'}={arguments.model}")
+            key = model_key(arguments.model)
+            overrides += [f"model.{other}=null" for other in ("path", "target", "id") if other != key]
+            overrides.append(f"model.{key}={arguments.model}")
         if arguments.save is not None:
             raise ConfigError("--save goes with videos; in a config file, sinks say what is written")
         return load_config(Path(inputs[0]), overrides)
@@ -89,6 +91,8 @@ def command(arguments: argparse.Namespace) -> int:
     settings = log_settings()
     level = arguments.log_level or ("warning" if arguments.quiet else settings.level)
     json = arguments.json or settings.json
+    log.configure(json=json, level=level)
+    config = with_model(config, enabled=not (arguments.quiet or json))
     return run_config(config, level, json=json, progress=not arguments.quiet, resume=arguments.resume)
 
 

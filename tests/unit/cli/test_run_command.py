@@ -71,6 +71,15 @@ def test_a_config_file_with_overrides(config: str) -> None:
     assert (made.name, made.model.threads, made.model.target) == ("night", 3, "other:Model")
 
 
+def test_a_model_of_the_command_line_takes_the_place_of_the_configs(config: str, tmp_path: Path) -> None:
+    assert parsed(config, "--model", "coco/3", "--set", "model.backend=auto").model.given() == {
+        "backend": "auto",
+        "id": "coco/3",
+    }
+    (tmp_path / "m.onnx").touch()
+    assert parsed(config, "--model", str(tmp_path / "m.onnx")).model.path == tmp_path / "m.onnx"
+
+
 def test_videos_and_a_model(tmp_path: Path) -> None:
     for name in ("a.mp4", "b.mp4", "m.onnx"):
         (tmp_path / name).touch()

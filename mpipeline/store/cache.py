@@ -1,6 +1,6 @@
 """The models that lie on this machine: the store's own, and those of two other layouts under the same folder.
 
-    CACHE/mpipeline/PROJECT/VERSION/                         the store's own; origin.json says what belongs to it
+    CACHE/mpipeline/PROJECT/VERSION/                         the store's own; .origin.json tells its files
     CACHE/models-cache/v2-NAME-DIGEST/PACKAGE/               packages; DIGEST is the BLAKE2s (128 bits) of the id
     CACHE/PROJECT/VERSION/                                   model_type.json, environment.json, weights.onnx
 
@@ -19,7 +19,7 @@ from typing import Any, Literal
 from mpipeline.models.package import CONFIG, LEGACY_ENVIRONMENT, LEGACY_TYPE, WEIGHTS
 
 OWN = "mpipeline"
-ORIGIN = "origin.json"
+ORIGIN = ".origin.json"  # no file of a package can be called so
 _PACKAGES = "models-cache"
 
 

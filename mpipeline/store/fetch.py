@@ -28,6 +28,7 @@ from mpipeline.store.progress import Progress
 
 logger = logging.getLogger("mpipeline.store")
 
+_MARK = ".under-way.json"  # says of which package a fetch is that is under way
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 _LONGEST_LOCK_S = 3600.0  # a lock ends with its process; so long a slow line may need
 
@@ -75,7 +76,7 @@ def _fetch(model_id: str, hub: Hub, client: Client, root: Path, progress: Progre
 
 def _begun(partial: Path, offer: Offer) -> Path:
     """The folder of a fetch that is under way; emptied if it is one of another package."""
-    mark = partial / "package.json"
+    mark = partial / _MARK
     current = json.dumps({"package": offer.package_id, "files": sorted(file.name for file in offer.files)})
     if partial.exists() and not (mark.exists() and mark.read_text() == current):
         shutil.rmtree(partial)
@@ -96,7 +97,6 @@ def _check_supported(partial: Path, model_id: str) -> None:
 
 def _commit(partial: Path, target: Path, offer: Offer, url: str) -> None:
     """Writes down what belongs to the model, and gives the folder its name."""
-    (partial / "package.json").unlink()
     names = [*offer.documents, *(file.name for file in offer.files)]
     files = {name: {"bytes": (partial / name).stat().st_size, "md5": md5_of(partial / name)} for name in names}
     origin = {"model_id": offer.model_id, "hub": url, "package_id": offer.package_id, "files": files}
@@ -105,6 +105,7 @@ def _commit(partial: Path, target: Path, offer: Offer, url: str) -> None:
     if target.exists():  # damaged, or it would have been found
         shutil.rmtree(target)
     partial.rename(target)
+    (target / _MARK).unlink()  # only now: whoever is killed before goes on with what is here
 
 
 @contextmanager

@@ -66,7 +66,7 @@ class Package(_Answer):
     package_id: str
     package_manifest: dict[str, Any] = {}
     package_files: tuple[PackageFile, ...] = ()
-    trusted_source: bool = True
+    trusted_source: bool = False
     model_features: dict[str, Any] | None = None
 
     @property

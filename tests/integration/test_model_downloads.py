@@ -49,7 +49,7 @@ def test_packages_come_in_pages_and_the_best_is_taken(hub: ModelHub, cache: Path
     hub.models["coco/3"] = [*others, hub.package("coco/3", "best1")]
     hub.page_size = 1
     model = pulled(hub, cache)
-    assert json.loads((model.directory / "origin.json").read_text())["package_id"] == "best1"
+    assert json.loads((model.directory / ".origin.json").read_text())["package_id"] == "best1"
     assert hub.asked("/models/v1/external/weights") == 5
 
 

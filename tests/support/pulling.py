@@ -49,7 +49,10 @@ def pulled(
 
 def assert_complete(model: CachedModel, hub: ModelHub) -> None:
     assert (model.directory / "weights.onnx").read_bytes() == (hub.folder / "coco/3/weights.onnx").read_bytes()
-    assert not [path for path in model.directory.iterdir() if ".part" in path.name]
+    expected = {"weights.onnx", "class_names.txt", ".origin.json"}
+    expected |= {name for name in ("model_config.json", "inference_config.json") if hub.has_packages}
+    expected |= {name for name in ("model_type.json", "environment.json") if not hub.has_packages}
+    assert {path.name for path in model.directory.iterdir()} == expected
     assert read_package(model.directory).said.class_names() == tuple(NAMES)
 
 

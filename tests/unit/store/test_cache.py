@@ -20,7 +20,7 @@ def packages_folder(cache: Path, model_id: str, package: str = "pack1") -> Path:
 def write_own(cache: Path, model_id: str) -> Path:
     folder = write_package(cache / "mpipeline" / model_id)
     files = {path.name: {"bytes": path.stat().st_size} for path in folder.iterdir()}
-    (folder / "origin.json").write_text(json.dumps({"model_id": model_id, "files": files}))
+    (folder / ".origin.json").write_text(json.dumps({"model_id": model_id, "files": files}))
     return folder
 
 
@@ -70,7 +70,7 @@ def test_its_own_goes_first_and_counts_only_if_complete(tmp_path: Path) -> None:
     assert find(tmp_path, "coco/3") == CachedModel("coco/3", own, "own")
     (own / "weights.onnx").write_bytes(b"cut")
     assert find(tmp_path, "coco/3") == CachedModel("coco/3", legacy, "legacy")
-    (own / "origin.json").write_text("{")
+    (own / ".origin.json").write_text("{")
     assert find(tmp_path, "coco/3") == CachedModel("coco/3", legacy, "legacy")
 
 

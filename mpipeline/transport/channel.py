@@ -9,7 +9,8 @@ from __future__ import annotations
 
 import logging
 import os
-from typing import Any
+from collections.abc import Callable, Iterator
+from typing import Any, TypeVar
 
 import zmq
 
@@ -20,9 +21,11 @@ from mpipeline.messages import Message
 from mpipeline.transport import codec
 
 logger = logging.getLogger("mpipeline.transport")
+Received = TypeVar("Received")
 
 _HIGH_WATER = 4096
 _MOST_GARBAGE = 64  # messages that one call passes over
+_MOST_AT_ONCE = 256  # messages, garbage included, that are taken in one turn of a loop; a poller tells of the rest
 
 
 class Channel:
@@ -48,6 +51,12 @@ class Channel:
         """Counts a message that is none of ours, and says so, once a second at most."""
         self.rejected += 1
         self._summary.add("foreign messages", f"a message that is not understood was passed over: {error}")
+
+    def _take(self, receive: Callable[[], Received | None]) -> Iterator[Received]:
+        taken, rejected = 0, self.rejected
+        while taken + self.rejected - rejected < _MOST_AT_ONCE and (message := receive()) is not None:
+            taken += 1
+            yield message
 
     def close(self, linger_ms: int | None = None) -> None:
         """Closes the socket; what was sent is still delivered for half a second at most."""
@@ -84,6 +93,10 @@ class Peer(Channel):
                 self.reject(error)
         return None
 
+    def arrived(self) -> Iterator[Message]:
+        """The messages that are there, a bounded number of them: a flood must not keep a loop from its work."""
+        return self._take(self.receive)
+
 
 class Router(Channel):
     """An end that talks to many, each with a name."""
@@ -118,6 +131,10 @@ class Router(Channel):
             except (ProtocolError, UnicodeDecodeError) as error:
                 self.reject(error)
         return None
+
+    def arrived(self) -> Iterator[tuple[str, Message]]:
+        """The messages that are there with their senders' names, a bounded number of them; as `Peer.arrived`."""
+        return self._take(self.receive)
 
 
 class Poller:

@@ -122,7 +122,7 @@ class Runtime:
             next_beat = 0
             going = True
             while going:
-                while (message := context.control.receive()) is not None:
+                for message in context.control.arrived():
                     worker.receive(message)
                 if context.stop_requested.is_set():
                     logger.info("told to end by a signal", extra={"event": "terminated", "worker": self.name})

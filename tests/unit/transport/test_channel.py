@@ -122,6 +122,43 @@ def test_a_flood_of_garbage_does_not_keep_the_receiver(context: zmq.Context[Any]
     push.close()
 
 
+@pytest.mark.parametrize("garbage", [0, 3])
+def test_a_turn_takes_a_bounded_number_and_the_poller_tells_of_the_rest(
+    context: zmq.Context[Any], endpoint: str, monkeypatch: pytest.MonkeyPatch, garbage: int
+) -> None:
+    monkeypatch.setattr(channel, "_MOST_AT_ONCE", 8)
+    pull, poller = channel.bind_frames(context, endpoint), Poller()
+    poller.add(pull)
+    push = context.socket(zmq.PUSH)
+    push.connect(endpoint)
+    for _ in range(50):
+        push.send(channel.codec.encode(HINT))
+        for _ in range(garbage):
+            push.send(b"\xc1")
+    taken = 0
+    while taken < 50:
+        assert poller.wait(60.0) == {pull.socket}
+        rejected = pull.rejected
+        turn = len(list(pull.arrived()))
+        assert 0 < turn + pull.rejected - rejected <= 8 + garbage
+        taken += turn
+    push.close()
+
+
+def test_names_come_with_what_has_arrived(context: zmq.Context[Any], endpoint: str) -> None:
+    router, poller = Router(context, endpoint), Poller()
+    poller.add(router)
+    assert list(router.arrived()) == []
+    peer = channel.connect_control(context, endpoint, "w#1")
+    for _ in range(3):
+        peer.send(Drain())
+    got: list[tuple[str, Message]] = []
+    while len(got) < 3:
+        assert poller.wait(60.0)
+        got += router.arrived()
+    assert got == [("w#1", Drain())] * 3
+
+
 def test_what_was_sent_before_the_other_end_came_arrives(context: zmq.Context[Any], endpoint: str) -> None:
     peer = channel.connect_control(context, endpoint, "w#1")
     for n in range(20):

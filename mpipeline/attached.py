@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import os
 import sys
 import uuid
@@ -14,12 +15,26 @@ from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config.environment import run_root
 from mpipeline.errors import MpipelineError, RingGone, RunNotFound
 from mpipeline.frame import Frame
-from mpipeline.messages import Bye, Hello, Message, PredictionReady, Refused, RingAttached, RingRetired, Role, Start
+from mpipeline.messages import (
+    Bye,
+    Hello,
+    Message,
+    PredictionReady,
+    Refused,
+    RingAttached,
+    RingDamaged,
+    RingRetired,
+    Role,
+    Start,
+)
 from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import Lease, RingReader
 from mpipeline.transport import channel, run_directory
+from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
+
+logger = logging.getLogger("mpipeline.attached")
 
 _CREDIT = 4  # what waits here keeps its slot
 _WAIT_S = 0.25
@@ -53,7 +68,7 @@ class Attachment:
         self._control = channel.connect_control(self._context, endpoints.control, identity)
         self._poller = channel.Poller()
         self._poller.add(self._control)
-        self._rings: dict[str, RingReader] = {}
+        self._rings = ReadRings(_tell)
         self._lease: Lease | None = None
         self._over = False
         self._predictions: channel.Peer | None = None
@@ -91,9 +106,7 @@ class Attachment:
             return
         if self._lease is not None:
             self._lease.release()
-        for reader in self._rings.values():
-            reader.close()
-        self._rings.clear()
+        self._rings.close()
         self._control.send(Bye())
         self._control.close()
         if self._predictions is not None:
@@ -133,24 +146,28 @@ class Attachment:
     def _borrow(self, message: PredictionReady) -> Lease | None:
         if message.ref is None:
             return None
+        ring, source = message.ref.ring, message.frame.source
         deadline = self._clock.monotonic_ns() + _RING_WAIT_NS
-        while message.ref.ring not in self._rings and not self._over and self._clock.monotonic_ns() < deadline:
+        while not (self._rings.get(ring) or self._rings.is_damaged(source, ring) or self._over):
+            if self._clock.monotonic_ns() >= deadline:
+                break
             self._poller.wait(_WAIT_S)
             self._listen()
-        reader = self._rings.get(message.ref.ring)
-        return reader.acquire(message.ref.slot, message.ref.sequence) if reader is not None else None
+        return self._rings.acquire(message.ref)
 
     def _listen(self) -> None:
-        while (message := self._control.receive()) is not None:
+        for message in self._control.arrived():
             self._obey(message)
 
     def _obey(self, message: Message) -> None:
-        if isinstance(message, RingAttached) and message.descriptor.segment not in self._rings:
-            with suppress(RingGone):  # retired meanwhile; that word is on its way
-                self._rings[message.descriptor.segment] = RingReader(message.descriptor, self._bit)
+        if isinstance(message, RingAttached):
+            # One that is gone was retired meanwhile; that word is on its way.
+            with self._rings.guard(message.descriptor), suppress(RingGone):
+                self._rings.add(AttachedRing(RingReader(message.descriptor, self._bit)))
+        elif isinstance(message, RingDamaged):
+            self._rings.let_go(message.source, message.segment)
         elif isinstance(message, RingRetired):
-            if (reader := self._rings.pop(message.segment, None)) is not None:
-                reader.close()
+            self._rings.retire(message.segment)
         elif isinstance(message, Bye):
             self._over = True
 
@@ -164,3 +181,9 @@ class Attachment:
             if isinstance(message, Refused):
                 raise MpipelineError(f"run {self._run!r} refused: {message.message}")
         raise RunNotFound(f"run {self._run!r} does not answer")
+
+
+def _tell(damage: RingDamaged) -> None:
+    """The run finds it out by itself; here its frames are None until they come in another ring."""
+    fields = {"event": "ring_damaged", "source": damage.source}
+    logger.warning("%s: no pixels for a while: %s", damage.source, damage.detail, extra=fields)

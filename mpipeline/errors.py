@@ -35,6 +35,7 @@ class Reason(str, Enum):
     NO_KEY_FRAME = "no_key_frame"
     WAITING_FOR_TURN = "waiting_for_turn"
     NO_SPACE = "no_space"
+    RING_DAMAGED = "ring_damaged"
     WRITE_FAILED = "write_failed"
     CRASHED = "crashed"
     MEMORY_LIMIT = "memory_limit"

@@ -94,12 +94,25 @@ class RingRequest:
 
 @dataclass(frozen=True, slots=True)
 class Bye:
-    """Last words of a worker, before it exits."""
+    """Last words of a worker, before it exits; of a decoder with the last frame that it has published."""
 
     state: str = ""
     reason: str = ""
     detail: str = ""
     last_frame_id: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class RingDamaged:
+    """A ring of `source` cannot be read or written: from a worker that has found that out, with the error.
+
+    From the supervisor to all readers: detach from every ring of this source that you know. What they held and not
+    every sink has is lost, or (under `every_frame`) comes again in a ring that you are told of behind this word.
+    """
+
+    source: str
+    segment: str
+    detail: str = ""
 
 
 # --- control channel: supervisor → worker ---------------------------------------------------------------------------
@@ -253,8 +266,8 @@ class PredictionReady:
 
 
 Message = Union[  # noqa: UP007
-    Hello, Ready, Heartbeat, RingRequest, Bye, Start, Refused, RingGranted, RingAttached, RingRetired, SinkAdded,
-    SinkRemoved, SourceEnded, Drain, FrameReady, SessionOpened, SinkStatus, PredictionReady,
+    Hello, Ready, Heartbeat, RingRequest, Bye, RingDamaged, Start, Refused, RingGranted, RingAttached, RingRetired,
+    SinkAdded, SinkRemoved, SourceEnded, Drain, FrameReady, SessionOpened, SinkStatus, PredictionReady,
 ]  # fmt: skip
 
 # Tag → struct. A tag is never given to another struct.
@@ -264,6 +277,7 @@ TAGS: dict[int, type[Message]] = {
     3: Heartbeat,
     4: RingRequest,
     5: Bye,
+    6: RingDamaged,
     16: Start,
     17: Refused,
     18: RingGranted,

@@ -41,10 +41,12 @@ _METRICS = (
     Metric("predictions_sent", "counter", "Predictions sent to a sink.", _SINK),
     Metric("predictions_outstanding", "gauge", "Deliveries sent to a sink that it has not worked off yet.", _SINK),
     Metric("predictions_dropped", "counter", "Predictions not sent to a sink, by reason.", ("reason", "sink")),
+    Metric("acknowledged_frame_id", "gauge", "Every sink that must have every frame has all up to this one.", _SOURCE),
     Metric("predictions_acknowledged", "counter", "Predictions that a sink says are done.", _SINK),
     # sink workers
     Metric("predictions_written", "counter", "Predictions that the sink has taken.", _SINK),
     Metric("predictions_duplicate", "counter", "Predictions left out because they were written before a crash.", _SINK),
+    Metric("predictions_passed_over", "counter", "Predictions of a damaged ring; those of files come again.", _SINK),
     Metric("frames_missing", "counter", "Predictions whose pixels had to be given up before the sink came.", _SINK),
     Metric("sink_errors", "counter", "Predictions that the sink has refused for good.", _SINK),
     Metric("sink_retries", "counter", "Failed attempts of a sink that were or will be tried again.", _SINK),

@@ -15,8 +15,9 @@ class Attachment:
     """Attaches to the ring that a descriptor names.
 
     Raises RingGone if there is no such segment any more, RingError if it is not that ring. Whoever makes the segment
-    shorter afterwards kills with SIGBUS every process that touches what is gone: a mapping can neither see that nor
-    prevent it. A worker is started again then, and is refused here; the owner looks first (`OwnedRing`).
+    shorter afterwards kills with SIGBUS every process that touches what is gone. It is looked for before each access
+    to the ring, so that only who is looking at pixels at that moment dies of it: a mapping can neither see nor prevent
+    that. A worker is started again then, and is refused here.
     """
 
     def __init__(self, descriptor: RingDescriptor) -> None:
@@ -32,8 +33,9 @@ class Attachment:
             raise RingError(f"segment {descriptor.segment} is empty: it was never completed") from error
         except OSError as error:
             raise RingError(f"cannot map segment {descriptor.segment!r}: {error.strerror}") from error
+        self._is_cut = False
         try:
-            self._ring: Ring | None = _checked(Ring(self._mapping.memory), descriptor)
+            self._ring: Ring | None = checked(Ring(self._mapping.memory), descriptor)
         except RingError as error:
             self._mapping.close()
             raise RingError(
@@ -44,10 +46,20 @@ class Attachment:
 
     @property
     def ring(self) -> Ring:
-        """The native ring. It keeps the memory mapped for as long as somebody has it. RingError after `close`."""
+        """The native ring. It keeps the memory mapped for as long as somebody has it.
+
+        RingError after `close`, and if the segment was cut.
+        """
         if self._ring is None:
             raise RingError(f"the ring of {self._source} is closed")
+        if self.is_cut():
+            raise RingError(f"the ring of {self._source} is destroyed: its segment {self._mapping.name} was cut")
         return self._ring
+
+    def is_cut(self) -> bool:
+        """Whether touching the ring would kill this process; after `close` as it was then."""
+        self._is_cut = self._is_cut or self._mapping.is_cut()
+        return self._is_cut
 
     def payload(self, slot: int, *, writable: bool) -> Pixels:
         """The bytes of the frame in a slot, 1-D uint8; a view that keeps the memory mapped."""
@@ -56,11 +68,13 @@ class Attachment:
 
     def close(self) -> None:
         """Lets go; harmless when repeated, and while views and leases are alive."""
+        self.is_cut()
         self._ring = None
         self._mapping.close()
 
 
-def _checked(ring: Ring, descriptor: RingDescriptor) -> Ring:
+def checked(ring: Ring, descriptor: RingDescriptor) -> Ring:
+    """The ring, if it is the one that the descriptor names; RingError otherwise."""
     found = (ring.slots, ring.payload_bytes, ring.source_index)
     expected = (descriptor.slots, descriptor.format.payload_bytes(), descriptor.index)
     if found != expected:

@@ -8,7 +8,7 @@ from mpipeline._native import SlotHeader
 from mpipeline.errors import RingError
 from mpipeline.frame import FrameFlag, FrameFormat, FrameMeta
 
-_MOST_FRAME_ID = 2**63 - 1
+MOST_FRAME_ID = 2**63 - 1
 _MOST_SHOWN = 1 << 20  # pixels, wide or high
 
 
@@ -67,7 +67,7 @@ def check_header(header: SlotHeader, expected: SlotHeader, segment: str) -> None
             "(pixel format, width, height, matrix, strides, offsets, bytes); a new geometry needs a new ring"
         )
     sound = (
-        0 < header.frame_id <= _MOST_FRAME_ID
+        0 < header.frame_id <= MOST_FRAME_ID
         and not math.isinf(header.pts)
         and 0 <= header.rate < math.inf
         and max(header.shown_width, header.shown_height) <= _MOST_SHOWN

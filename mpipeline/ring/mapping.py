@@ -23,6 +23,8 @@ class Mapping(SharedMemory):
     here the supervisor alone creates and unlinks.
     """
 
+    _fd: int  # of the standard library's class, -1 once it is closed
+
     def __init__(self, name: str, create: bool = False, size: int = 0) -> None:
         self._created = create
         if sys.version_info >= (3, 13):
@@ -37,6 +39,10 @@ class Mapping(SharedMemory):
         if self.buf is None:
             raise RingError(f"segment {self.name} is closed")
         return self.buf
+
+    def is_cut(self) -> bool:
+        """Whether somebody has made the segment shorter since: touching what is gone would kill this process."""
+        return self._fd >= 0 and os.lseek(self._fd, 0, os.SEEK_END) < self.size  # the quickest way to ask
 
     def close(self) -> None:
         """Closes the segment; its memory stays mapped until the last view of it is gone."""

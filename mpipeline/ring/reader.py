@@ -18,18 +18,20 @@ class Lease:
     After that the planes of `frame` are still readable memory, but the writer may be writing there.
     """
 
-    __slots__ = ("_bit", "_ring", "frame", "ref")
+    __slots__ = ("_attachment", "_bit", "_ring", "frame", "ref")
 
-    def __init__(self, frame: Frame, ref: FrameRef, ring: Ring, bit: int) -> None:
+    def __init__(self, frame: Frame, ref: FrameRef, attachment: Attachment, ring: Ring, bit: int) -> None:
         self.frame = frame
         self.ref = ref
+        self._attachment = attachment
         self._ring: Ring | None = ring
         self._bit = bit
 
     def release(self) -> None:
-        """Ends the lease; harmless when repeated, and after the reader was closed."""
+        """Ends the lease; harmless when repeated, after the reader was closed, and if the segment was cut."""
         if self._ring is not None:
-            self._ring.release(self.ref.slot, self.ref.sequence, self._bit)
+            if not self._attachment.is_cut():
+                self._ring.release(self.ref.slot, self.ref.sequence, self._bit)
             self._ring = None
 
     def __enter__(self) -> Lease:
@@ -65,13 +67,15 @@ class RingReader:
             return None
         ref = FrameRef(self.descriptor.segment, slot, sequence)
         try:
-            meta = self.meta(ref)
+            meta = self._meta(ring, ref)
         except BaseException:
-            ring.release(slot, sequence, self.bit)
+            if not self._attachment.is_cut():
+                ring.release(slot, sequence, self.bit)
             raise
         if meta is None:  # the owner took this reader for dead and reaped it
             return None
-        return Lease(Frame(meta, self.descriptor.format, self._planes[slot], to_bgr), ref, ring, self.bit)
+        frame = Frame(meta, self.descriptor.format, self._planes[slot], to_bgr)
+        return Lease(frame, ref, self._attachment, ring, self.bit)
 
     def skip(self, slot: int, sequence: int, mask: int | None = None) -> bool:
         """Declines a frame, for itself or for all readers in the bit `mask`; nothing happens if it has expired."""
@@ -88,11 +92,19 @@ class RingReader:
 
     def meta(self, ref: FrameRef) -> FrameMeta | None:
         """What is known about a frame, without a lease; None if it has expired."""
-        header = self._attachment.ring.header(ref.slot, ref.sequence)
+        return self._meta(self._attachment.ring, ref)
+
+    def _meta(self, ring: Ring, ref: FrameRef) -> FrameMeta | None:
+        header = ring.header(ref.slot, ref.sequence)
         if header is None:
             return None
         check_header(header, self._expected, self.descriptor.segment)
         return meta_of(header, self.descriptor.source)
+
+    def captured_ns(self, ref: FrameRef, frame_id: int) -> int | None:
+        """When frame `frame_id` was captured, monotonic ns; None if it is not, or no more, what lies there."""
+        header = self._attachment.ring.header(ref.slot, ref.sequence)
+        return header.captured_ns if header is not None and header.frame_id == frame_id else None
 
     def recover(self) -> int:
         """Makes pending again what this reader held when it died; returns the number of frames."""

@@ -12,8 +12,10 @@ from typing import TypedDict
 from mpipeline._native import Ring
 from mpipeline.errors import RingError
 from mpipeline.frame import FrameFormat
+from mpipeline.ring.attachment import checked
 from mpipeline.ring.capacity import check_capacity, shared_memory_full
 from mpipeline.ring.descriptor import RingDescriptor, bytes_needed
+from mpipeline.ring.header import MOST_FRAME_ID
 from mpipeline.ring.mapping import Mapping, attach, segment_path
 from mpipeline.ring.sweeping import sweep
 
@@ -94,6 +96,18 @@ class OwnedRing:
         self._open_ring: Ring | None = ring
         self._lock = lock
         self._size = os.fstat(lock).st_size
+
+    def check(self) -> None:
+        """Raises RingError if somebody has cut or removed the segment, or overwritten what the ring begins with."""
+        source, segment, last = self.descriptor.source, self.descriptor.segment, self._ring.last_frame_id
+        if not os.fstat(self._lock).st_nlink:
+            raise RingError(f"the ring of {source} is destroyed: its segment {segment} was removed")
+        try:
+            checked(Ring(self._mapping.memory), self.descriptor)
+        except RingError as error:
+            raise RingError(f"the ring of {source} ({segment}) is damaged: {error}") from error
+        if last > MOST_FRAME_ID:
+            raise RingError(f"the ring of {source} ({segment}) is damaged: it says that its last frame was {last}")
 
     def add_reader(self, bit: int, pinned: bool) -> None:
         """Offers every frame whose publish begins from now on to `bit`; for a present reader only `pinned` changes.

@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 
-from mpipeline.errors import RunExists
-from mpipeline.messages import Hello
+from mpipeline.errors import MpipelineError, RunExists
+from mpipeline.messages import Hello, SinkAdded
+from mpipeline.supervisor.rings import Reader
 
 _FIRST_BIT_FROM_TOP = 14
+_LISTENER_QUEUE = 64
 
 
 @dataclass(frozen=True, slots=True)
@@ -19,6 +21,16 @@ class Attachment:
     identity: str
     bit: int
     pidfd: int
+
+    @property
+    def listener(self) -> SinkAdded:
+        """As inference knows it."""
+        return SinkAdded(self.name, self.bit, "drop_oldest", "drop_oldest", _LISTENER_QUEUE)
+
+    @property
+    def reader(self) -> Reader:
+        """As the rings know it."""
+        return Reader(f"attached:{self.name}", self.bit, pins_every_frame=False)
 
 
 class Attachments:
@@ -35,7 +47,7 @@ class Attachments:
     def add(self, hello: Hello, identity: str) -> Attachment:
         """Takes a program in.
 
-        Raises RunExists if its name is taken or no reader bit is left, and ProcessLookupError if it is gone already.
+        Raises RunExists if its name is taken or no reader bit is left, MpipelineError if its process cannot be watched.
         """
         if hello.name in self._present:
             raise RunExists(f"a program named {hello.name!r} is attached already")
@@ -46,8 +58,14 @@ class Attachments:
             if not free:
                 raise RunExists("no more programs can attach to the pixels of this run (15 readers at most)")
             bit = free[0]
-        attachment = Attachment(hello.name, identity, bit, os.pidfd_open(hello.pid))
-        self._present[hello.name] = attachment
+        try:
+            pidfd = os.pidfd_open(hello.pid)
+        except ProcessLookupError as error:
+            text = f"no process {hello.pid} can be seen here: attach from the same machine"
+            raise MpipelineError(text) from error
+        except OSError as error:
+            raise MpipelineError(f"process {hello.pid} cannot be watched: {error.strerror}") from error
+        attachment = self._present[hello.name] = Attachment(hello.name, identity, bit, pidfd)
         return attachment
 
     def remove(self, attachment: Attachment) -> None:

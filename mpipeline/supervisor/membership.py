@@ -8,15 +8,17 @@ from typing import Any
 
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SourceSpec
-from mpipeline.errors import RingError, RunExists, SharedMemoryFull
+from mpipeline.errors import MpipelineError, RingError, SharedMemoryFull
 from mpipeline.messages import (
     PROTOCOL_VERSION,
     Bye,
+    Heartbeat,
     Hello,
     Message,
     Ready,
     Refused,
     RingAttached,
+    RingDamaged,
     RingGranted,
     RingRequest,
     RingRetired,
@@ -29,6 +31,7 @@ from mpipeline.messages import (
 from mpipeline.supervisor.attachments import Attachment, Attachments
 from mpipeline.supervisor.child import Child
 from mpipeline.supervisor.duties import duty
+from mpipeline.supervisor.mending import Mending
 from mpipeline.supervisor.plan import INFERENCE, INFERENCE_BIT, Plan, is_every_frame, slots_for
 from mpipeline.supervisor.resuming import Resumption
 from mpipeline.supervisor.rings import Reader, Rings
@@ -36,7 +39,6 @@ from mpipeline.transport.run_directory import Endpoints
 
 logger = logging.getLogger("mpipeline.supervisor")
 
-_LISTENER_QUEUE = 64
 _TRY_AGAIN_NS = 2 * NS_PER_S
 _PATIENCE_NS = 30 * NS_PER_S  # with sinks of a resumed run that need not have every frame
 _MOST_OLDER_RINGS = 2  # of one source, besides the present one
@@ -65,6 +67,7 @@ class Membership:
         self._send = send
         self._rings = Rings(run_id)
         self._rings.add_reader(Reader(INFERENCE, INFERENCE_BIT, pins_every_frame=True))
+        self._mending = Mending(self._rings, children, self.streams, self._tell_readers)
         self._requests: dict[str, RingRequest] = {}  # decoder → the request that waits
         self._asked_ns: dict[str, int] = {}  # decoder → when its first request was looked at
         self._postponed: dict[str, int] = {}  # decoder → when a request is looked at again that could not be granted
@@ -107,7 +110,7 @@ class Membership:
             for added in self._sinks.values():
                 self._send(child.identity, added)
             for attachment in self.attachments.present():
-                self._send(child.identity, _listener(attachment))
+                self._send(child.identity, attachment.listener)
             self._introduce_rings(child.identity)
             for decoder in self._workers(Role.DECODER):
                 if decoder.is_over:
@@ -119,6 +122,8 @@ class Membership:
             added = SinkAdded(sink.spec.name, sink.bit if wants_frames else -1, every, latest, sink.spec.queue)
             if wants_frames:
                 self._rings.add_reader(Reader(child.name, sink.bit, pins_every_frame=every == "block"))
+                for damage in self._mending.told:  # or it would wait for rings of which inference still speaks
+                    self._send(child.identity, damage)
                 self._introduce_rings(child.identity)
             self._sinks[child.name] = added
             self._resumption.note(child.name, ready.facts.get("written") or {})
@@ -134,12 +139,23 @@ class Membership:
             self._rings.remove_reader(child.name)
             self._sinks.pop(child.name, None)
             self._tell_inference(SinkRemoved(child.plan.spec["sink"]["name"]))
+        else:
+            self._mending.settle()
 
     def interrupted(self, child: Child) -> None:
         """A worker is down and will come back; what only the living may hold is taken back."""
         self._requests.pop(child.name, None)
         if child.plan.role is Role.DECODER:
             self._rings.reap_writer(_source(child))
+
+    def hear(self, child: Child, message: Message) -> None:
+        """What a living worker says of its work and of rings."""
+        if isinstance(message, RingRequest) and child.plan.role is Role.DECODER:
+            self.request(child, message)
+        elif isinstance(message, RingDamaged):
+            self._mending.hear(message)
+        elif isinstance(message, Heartbeat) and child.plan.role is Role.INFERENCE:
+            self._mending.note(message)
 
     # --- rings --------------------------------------------------------------------------------------------------
 
@@ -159,10 +175,10 @@ class Membership:
         return duty(child, self._children[INFERENCE], self._rings, now_ns, waits_for_ring=waits)
 
     def serve(self, now_ns: int) -> None:
-        """Grants the requests whose time has come, and removes rings that have fallen silent."""
+        """Grants the requests whose time has come, and removes rings that are damaged or have fallen silent."""
+        self._mending.look(now_ns)
         for segment in self._rings.retire(now_ns):
-            for identity in self._pixel_readers():
-                self._send(identity, RingRetired(segment))
+            self._tell_readers(RingRetired(segment))
             for decoder in self._workers(Role.DECODER):
                 self._send(decoder.identity, RingRetired(segment))
         for name, message in list(self._requests.items()):
@@ -181,9 +197,10 @@ class Membership:
         """Under `every_frame` each sink that must have every frame is there first; a new live stream waits for none,
         one of a resumed run for a while for all.
 
-        A source has a bounded number of rings: while older ones are still read, a further change of size waits.
+        A source has a bounded number of rings: while older ones are still read, a further change of size waits. A
+        decoder that is being ended gets none: its successor begins elsewhere.
         """
-        if self._rings.older(_source(child)) >= _MOST_OLDER_RINGS:
+        if child.sentence is not None or self._rings.older(_source(child)) >= _MOST_OLDER_RINGS:
             return False
         patient = now_ns - self._asked_ns.setdefault(child.name, now_ns) < _PATIENCE_NS
         every_frame = is_every_frame(self._spec(child), message.live)
@@ -202,6 +219,8 @@ class Membership:
         try:
             descriptor, fresh = self._rings.grant(source.name, format, slots, every_frame, done)
         except RingError as error:  # no room for it, or no ring can be that large
+            if source.name in self._rings.damaged:
+                return  # the decoder is about to be started again
             if message.live and isinstance(error, SharedMemoryFull):
                 self._without_memory.add(child.name)
             self._send(child.identity, Refused(str(error)))
@@ -212,8 +231,8 @@ class Membership:
             logger.error("cannot make the ring of %s just now: %s", source.name, error.strerror, extra=fields)
             return
         if fresh:
-            for identity in self._pixel_readers():
-                self._send(identity, RingAttached(descriptor, every_frame, self._skip_mask()))
+            self._mending.granted(source.name)
+            self._tell_readers(RingAttached(descriptor, every_frame, self._skip_mask()))
         done = self._rings.last_frame_id(source.name)
         self._send(child.identity, RingGranted(descriptor, every_frame, resume_after=done))
 
@@ -224,6 +243,10 @@ class Membership:
     def _skip_mask(self) -> int:
         """All readers but inference: what inference declines, nobody will ask for."""
         return 0x7FFF & ~(1 << INFERENCE_BIT)
+
+    def _tell_readers(self, message: Message) -> None:
+        for identity in self._pixel_readers():
+            self._send(identity, message)
 
     def _pixel_readers(self) -> list[str]:
         """Identities of everyone who attaches to rings and can hear of it."""
@@ -242,26 +265,20 @@ class Membership:
             return
         try:
             attachment = self.attachments.add(hello, identity)
-        except RunExists as error:
+        except MpipelineError as error:
             self._send(identity, Refused(str(error)))
-            return
-        except ProcessLookupError:
-            self._send(identity, Refused(f"no process {hello.pid} can be seen here: attach from the same machine"))
-            return
-        except OSError as error:
-            self._send(identity, Refused(f"process {hello.pid} cannot be watched: {error.strerror}"))
             return
         self._send(identity, Start({"predictions": self._endpoints.predictions, "bit": attachment.bit}))
         if attachment.bit >= 0:
-            self._rings.add_reader(Reader(_reader_name(attachment), attachment.bit, pins_every_frame=False))
+            self._rings.add_reader(attachment.reader)
             self._introduce_rings(identity)
-        self._tell_inference(_listener(attachment))
+        self._tell_inference(attachment.listener)
         logger.info("%s attached", attachment.name, extra={"event": "attached", "sink": attachment.name})
 
     def detach(self, attachment: Attachment) -> None:
         """An attached program has said goodbye or is dead: what it held is given back."""
         self._tell_inference(SinkRemoved(attachment.name))
-        self._rings.remove_reader(_reader_name(attachment))
+        self._rings.remove_reader(attachment.reader.name)
         self.attachments.remove(attachment)
         logger.info("%s detached", attachment.name, extra={"event": "detached", "sink": attachment.name})
 
@@ -281,11 +298,3 @@ class Membership:
 
 def _source(child: Child) -> str:
     return str(child.plan.spec["source"]["name"])
-
-
-def _reader_name(attachment: Attachment) -> str:
-    return f"attached:{attachment.name}"
-
-
-def _listener(attachment: Attachment) -> SinkAdded:
-    return SinkAdded(attachment.name, attachment.bit, "drop_oldest", "drop_oldest", _LISTENER_QUEUE)

@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
 from mpipeline.errors import EXIT_DONE, EXIT_FAILED, EXIT_TEMPORARY, MpipelineError
-from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, RingRequest, Role, StreamState
+from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, Role, StreamState
 from mpipeline.ring.segment import check_capacity, sweep
 from mpipeline.supervisor import descriptors, outcome
 from mpipeline.supervisor.child import Child, ProcessState
@@ -261,8 +261,8 @@ class Supervisor:
     # --- messages -----------------------------------------------------------------------------------------------
 
     def _listen(self) -> None:
-        while (received := self._control.receive()) is not None:
-            self._receive(*received)
+        for identity, message in self._control.arrived():
+            self._receive(identity, message)
 
     def _receive(self, identity: str, message: Message) -> None:
         if isinstance(message, Hello):
@@ -284,10 +284,9 @@ class Supervisor:
         elif isinstance(message, Ready):
             child.ready, child.ready_ns, child.state = message, child.heard_ns, ProcessState.RUNNING
             self._members.welcome(child, message)
-        elif isinstance(message, RingRequest) and child.plan.role is Role.DECODER:
-            self._members.request(child, message)
         elif isinstance(message, Bye):
             child.bye = message
+        self._members.hear(child, message)
 
 
 def _has_ended(pidfd: int) -> bool:

@@ -43,12 +43,19 @@ WHOLE: Mapping[tuple[str, str], Bounds] = {
 TEXT: Mapping[tuple[str, str], int] = {
     ("RingDescriptor", "segment"): MOST_NAME,
     ("RingRetired", "segment"): MOST_NAME,
+    ("RingDamaged", "segment"): MOST_NAME,
     ("FrameRef", "ring"): MOST_NAME,
 }
 
 # Sentences for people, of whatever length their makers gave them: the sender cuts these to `MOST_TEXT`.
 SENTENCES = frozenset(
-    [("Bye", "detail"), ("Heartbeat", "detail"), ("Refused", "message"), ("PredictionReady", "failure_message")]
+    [
+        ("Bye", "detail"),
+        ("Heartbeat", "detail"),
+        ("Refused", "message"),
+        ("RingDamaged", "detail"),
+        ("PredictionReady", "failure_message"),
+    ]
 )
 
 # Floats that may be infinite or not a number: whoever measures may divide by zero.

@@ -49,7 +49,10 @@ class DecoderOptions:
 
 
 class DecoderLoop:
-    """Steps one source. `state`, `reason` and `detail` say where it stands; `progress` counts published frames."""
+    """Steps one source. `state`, `reason` and `detail` say where it stands; `progress` counts published frames.
+
+    `published`: the last frame that was published here, 0 if none was.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class DecoderLoop:
         self.reason = ""
         self.detail = ""
         self.progress = 0
+        self.published = 0
         self._rings = RingSwitch(options.name, rings)
         self._announce = announce
         self._attempts = Attempts(backoff if backoff is not None else Backoff(), clock)
@@ -193,6 +197,7 @@ class DecoderLoop:
         self._announce(FrameReady(FrameRef(writer.descriptor.segment, slot, sequence), frame_id, grabbed.captured_ns))
         self._grabbed = None
         self._numbering.finish(grabbed.pts)
+        self.published = frame_id
         self.progress += 1
         self._tally.count("frames_published")
         if not self._rings.waits:  # else only pixels were given up, for a sink that need not have them

@@ -8,7 +8,7 @@ from typing import Any
 from mpipeline import registry
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SourceSpec
-from mpipeline.errors import EXIT_DONE, EXIT_SOURCE_FAILED, MpipelineError, SharedMemoryFull
+from mpipeline.errors import EXIT_DONE, EXIT_SOURCE_FAILED, MpipelineError, RingError, SharedMemoryFull
 from mpipeline.frame import FrameFormat
 from mpipeline.messages import (
     Bye,
@@ -16,6 +16,7 @@ from mpipeline.messages import (
     Heartbeat,
     Message,
     Refused,
+    RingDamaged,
     RingGranted,
     RingRequest,
     RingRetired,
@@ -40,6 +41,7 @@ class DecoderWorker:
         self._context = context
         self._source = SourceSpec.from_mapping(spec["source"])
         self._frames = channel.connect_frames(context.zmq_context, spec["frames"])
+        self._segment = ""  # of the present ring
         kind = registry.load("sources", self._source.kind)
         options = DecoderOptions(
             self._source.name,
@@ -73,8 +75,17 @@ class DecoderWorker:
         return {}
 
     def step(self) -> bool:
-        """One step of the loop."""
-        return self._loop.step()
+        """One step of the loop.
+
+        A damaged ring ends this process: its successor gets another one, and goes on where the supervisor says.
+        """
+        try:
+            return self._loop.step()
+        except SharedMemoryFull:
+            raise
+        except RingError as error:
+            self._context.control.send(RingDamaged(self._source.name, self._segment, str(error)))
+            raise
 
     def receive(self, message: Message) -> None:
         """Stops, or lets go of an old ring."""
@@ -95,6 +106,7 @@ class DecoderWorker:
             poller.wait(0.2)
             message = context.control.receive()
             if isinstance(message, RingGranted):
+                self._segment = message.descriptor.segment
                 writer = RingWriter(message.descriptor, reuse=True)
                 return GrantedRing(writer, message.every_frame, message.resume_after)
             if isinstance(message, Refused):
@@ -111,8 +123,8 @@ class DecoderWorker:
         return self._loop.state.value, self._loop.reason, self._loop.detail
 
     def goodbye(self) -> Bye:
-        """How the stream ended, and with which frame."""
-        return Bye(*self.state(), last_frame_id=self._loop.last_frame_id)
+        """How the stream ended, and the last frame that was published here."""
+        return Bye(*self.state(), last_frame_id=self._loop.published)
 
     def close(self) -> None:
         """Closes source, rings and socket."""

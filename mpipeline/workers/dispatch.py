@@ -61,6 +61,8 @@ class Dispatch:
                 self._drop(outlet, dropped)
         if every_frame:
             self._ledger.keep(frame.source, frame.frame_id, lease, required)
+            if not required:
+                self._recorder.set("acknowledged_frame_id", frame.frame_id, source=frame.source)
 
     def end(self, message: SourceEnded, every_frame: bool) -> None:
         """Tells every sink, behind the source's last prediction."""
@@ -74,9 +76,13 @@ class Dispatch:
         if outlet is None:
             return
         if status.session == outlet.session and outlet.session:
-            for delivery in outlet.update(status):
+            done = outlet.update(status)
+            for delivery in done:
                 self._recorder.add("predictions_acknowledged", sink=status.sink)
                 self._ledger.settle(delivery.source, delivery.frame_id, status.sink)
+            for source in {delivery.source for delivery in done}:
+                must = (o.acknowledged(source) for o in self._outlets.values() if o.is_lossless(every_frame=True))
+                self._recorder.set("acknowledged_frame_id", min(must), source=source)
         elif identity != outlet.identity or now_ns - self._opened_ns.get(status.sink, 0) > _OPENING_NS:
             # A sink that waits for its disk does not listen: it is told of the same session again, not of a new one.
             if identity != outlet.identity or not outlet.is_untouched:
@@ -85,6 +91,12 @@ class Dispatch:
                 outlet.open_session(((now_ns << 8) + (self._sessions & 0xFF)) & _LARGEST, identity)
             self._opened_ns[status.sink] = now_ns
             self._deliver(identity, codec.encode(SessionOpened(outlet.session)))
+
+    def forget(self, source: str) -> None:
+        """The rings of this source are damaged: nothing of them can be given back, or seen by a sink."""
+        self._ledger.forget(source)
+        for outlet in self._outlets.values():
+            outlet.forget(source)
 
     def send(self) -> None:
         """Sends what credit allows."""

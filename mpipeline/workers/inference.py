@@ -7,32 +7,27 @@ frames whose message was lost, or whose reader died, are found by walking the ri
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
 
 from mpipeline.batching import Batcher, Waiting
 from mpipeline.clock import NS_PER_S, Clock
-from mpipeline.messages import FrameReady, SinkAdded, SinkStatus, SourceEnded
+from mpipeline.frame import FrameRef
+from mpipeline.messages import FrameReady, RingDamaged, SinkAdded, SinkStatus, SourceEnded
 from mpipeline.metrics.recorder import Recorder
-from mpipeline.ring.reader import Lease, RingReader
+from mpipeline.ring.reader import Lease
 from mpipeline.workers.dispatch import Dispatch
 from mpipeline.workers.journal import Journal
 from mpipeline.workers.predictor import Predictor
+from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.trials import Trials
 
 _WALK_NS = NS_PER_S  # how often the rings are walked although no message asked for it
 
 
-@dataclass(frozen=True, slots=True)
-class AttachedRing:
-    """A ring that is read, its delivery, and the readers on whose behalf a dropped frame is declined."""
-
-    reader: RingReader
-    every_frame: bool
-    skip_mask: int
-
-
 class InferenceLoop:
-    """Steps the predictor over whatever waits. `progress` counts frames that were inferred or have failed."""
+    """Steps the predictor over whatever waits. `progress` counts frames that were inferred or have failed.
+
+    `rings` are those that it reads; `report` hears of one that is damaged.
+    """
 
     def __init__(
         self,
@@ -42,15 +37,17 @@ class InferenceLoop:
         clock: Clock,
         recorder: Recorder,
         journal: Journal | None = None,
+        report: Callable[[RingDamaged], object] = lambda _: None,
     ) -> None:
         self.progress = 0
+        self.rings = ReadRings(report, self._forget)
         self.dispatch = Dispatch(deliver, recorder, self._decline)
         self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder)
         self._batcher = batcher
         self._clock = clock
         self._recorder = recorder
-        self._rings: dict[str, AttachedRing] = {}
         self._offered: dict[str, int] = {}  # source → highest frame id that was offered to the batcher
+        self._unclear: set[str] = set()  # sources whose rings must be asked: a message was missed, or is not true
         self._ended: dict[str, SourceEnded] = {}
         self._next_walk_ns = 0
 
@@ -58,22 +55,15 @@ class InferenceLoop:
 
     def attach(self, ring: AttachedRing) -> None:
         """Reads this ring too, beginning with what a predecessor left unfinished."""
-        segment = ring.reader.descriptor.segment
-        if segment in self._rings:
-            ring.reader.close()
+        if not self.rings.add(ring):
             return
         source = ring.reader.descriptor.source
-        self._rings[segment] = ring
         if source not in self._offered:
             self._offered[source] = 0
             self._batcher.add_source(source, live=not ring.every_frame)
-        ring.reader.recover()
+        with self.rings.guard(ring.reader.descriptor):
+            ring.reader.recover()
         self._walk(source)
-
-    def retire(self, segment: str) -> None:
-        """Every bit of this ring has fallen and none will rise again."""
-        if (ring := self._rings.pop(segment, None)) is not None:
-            ring.reader.close()
 
     def add_sink(self, spec: SinkAdded) -> None:
         """Predictions go to this sink too."""
@@ -87,15 +77,17 @@ class InferenceLoop:
     # --- what decoders and sinks say ----------------------------------------------------------------------------
 
     def hint(self, message: FrameReady) -> None:
-        """A slot was published. The common case is taken as told; at any gap the ring is asked."""
-        ring = self._rings.get(message.ref.ring)
+        """A slot was published. The next frame is taken if it is there; else the ring is asked in the next step."""
+        ring = self.rings.get(message.ref.ring)
         if ring is None:
             return  # it will be walked when it is attached
         source = ring.reader.descriptor.source
-        if message.frame_id == self._offered.get(source, 0) + 1:
-            self._offer(Waiting(source, message.ref, message.frame_id, message.captured_ns))
-        elif message.frame_id > self._offered.get(source, 0):
-            self._walk(source)
+        ahead = message.frame_id - self._offered.get(source, 0)
+        captured_ns = self.rings.captured_ns(message.ref, message.frame_id) if ahead == 1 else None
+        if captured_ns is not None:
+            self._offer(Waiting(source, message.ref, message.frame_id, captured_ns))
+        elif ahead > 0:
+            self._unclear.add(source)
 
     def status(self, identity: str, status: SinkStatus) -> None:
         """A sink's credit and acknowledgements."""
@@ -109,8 +101,9 @@ class InferenceLoop:
         now = self._clock.monotonic_ns()
         if now >= self._next_walk_ns:
             self._next_walk_ns = now + _WALK_NS
-            for source in {ring.reader.descriptor.source for ring in self._rings.values()}:
-                self._walk(source)
+            self._unclear = self.rings.sources()
+        while self._unclear:
+            self._walk(self._unclear.pop())
         batch = self._batcher.take(now)
         if batch is not None:
             for item, reason in batch.dropped:
@@ -134,18 +127,16 @@ class InferenceLoop:
 
     def is_drained(self, lossless_only: bool) -> bool:
         """Whether nothing waits in rings, batcher and queues, and every owed acknowledgement has come."""
-        for ring in self._rings.values():
-            if ring.reader.pending():
-                self._walk(ring.reader.descriptor.source)
+        for source in self.rings.sources():
+            if self.rings.pending(source):
+                self._walk(source)
                 return False
         return not self._ended and self.dispatch.is_idle(lossless_only)
 
     def close(self) -> None:
         """Detaches from all rings. Slots that are still owed stay held, for a successor to recover."""
         self.dispatch.close()
-        for ring in self._rings.values():
-            ring.reader.close()
-        self._rings.clear()
+        self.rings.close()
         self._trials.close()
 
     # --- inside -------------------------------------------------------------------------------------------------
@@ -159,27 +150,24 @@ class InferenceLoop:
         known = self._offered.get(source, 0)
         found = [
             Waiting(source, ref, meta.frame_id, meta.captured_ns)
-            for ring in self._rings.values()
-            if ring.reader.descriptor.source == source
-            for ref, meta in ring.reader.pending()
+            for ref, meta in self.rings.pending(source)
             if meta.frame_id > known
         ]
         for item in sorted(found, key=lambda item: item.frame_id):
             self._offer(item)
 
     def _infer(self, items: Sequence[Waiting]) -> None:
-        leases: list[Lease] = []
-        rings: list[AttachedRing] = []
+        taken: list[tuple[AttachedRing, Lease]] = []
         for item in items:
-            ring = self._rings.get(item.ref.ring)
-            lease = ring.reader.acquire(item.ref.slot, item.ref.sequence) if ring is not None else None
-            if lease is None or ring is None:
-                continue  # the writer has reused the slot, and has counted it
-            leases.append(lease)
-            rings.append(ring)
-        if not leases:
+            ring, lease = self.rings.get(item.ref.ring), self.rings.acquire(item.ref)
+            if ring is not None and lease is not None:  # else the writer has reused the slot, and has counted it
+                taken.append((ring, lease))
+        # A ring that was found damaged by one frame has taken those before it along.
+        taken = [(ring, lease) for ring, lease in taken if self.rings.get(lease.ref.ring) is ring]
+        if not taken:
             return
-        for lease, ring, prediction in zip(leases, rings, self._trials.predict(leases), strict=True):
+        predictions = self._trials.predict([lease for _, lease in taken])
+        for (ring, lease), prediction in zip(taken, predictions, strict=True):
             if prediction.failure is None:
                 self._recorder.add("frames_inferred", source=prediction.frame.source)
             self.dispatch.publish(prediction, lease, ring.every_frame)
@@ -193,19 +181,24 @@ class InferenceLoop:
 
         A frame whose slot the writer has reused meanwhile was counted there.
         """
-        ring = self._rings.get(item.ref.ring)
-        mask = (1 << ring.reader.bit) | ring.skip_mask if ring is not None else 0
-        if ring is not None and ring.reader.skip(item.ref.slot, item.ref.sequence, mask):
+        ring = self.rings.get(item.ref.ring)
+        if ring is not None and self.rings.skip(item.ref, (1 << ring.reader.bit) | ring.skip_mask):
             self._recorder.add("frames_dropped", reason=reason, source=item.source)
 
     def _decline(self, ring: str, slot: int, sequence: int, bit: int) -> None:
-        if (attached := self._rings.get(ring)) is not None:
-            attached.reader.skip(slot, sequence, 1 << bit)
+        self.rings.skip(FrameRef(ring, slot, sequence), 1 << bit)
+
+    def _forget(self, source: str) -> None:
+        """What waits of this source, or for a sink with its pixels, cannot be read any more."""
+        self._offered.pop(source, None)
+        self._batcher.forget(source)
+        self._trials.forget(source)
+        self.dispatch.forget(source)
 
     def _pass_on_ends(self) -> None:
         for source, message in list(self._ended.items()):
-            rings = [r for r in self._rings.values() if r.reader.descriptor.source == source]
-            if not self._batcher.waiting(source) and not any(r.reader.pending() for r in rings):
+            rings = self.rings.of(source)
+            if not self._batcher.waiting(source) and not self.rings.pending(source):
                 self.dispatch.end(message, not rings or any(ring.every_frame for ring in rings))
                 self._batcher.forget(source)
                 del self._ended[source]

@@ -16,6 +16,7 @@ from mpipeline.messages import (
     FrameReady,
     Message,
     RingAttached,
+    RingDamaged,
     RingRetired,
     SinkAdded,
     SinkRemoved,
@@ -24,9 +25,10 @@ from mpipeline.messages import (
 )
 from mpipeline.ring.reader import RingReader
 from mpipeline.transport import channel
-from mpipeline.workers.inference import AttachedRing, InferenceLoop
+from mpipeline.workers.inference import InferenceLoop
 from mpipeline.workers.journal import Journal
 from mpipeline.workers.loading import open_predictor
+from mpipeline.workers.read_rings import AttachedRing
 from mpipeline.workers.runtime import WorkerContext
 
 _LONGEST_WAIT_S = 0.1
@@ -66,20 +68,27 @@ class InferenceWorker:
             int(self._batching.max_wait_ms * NS_PER_MS),
             int(self._batching.staleness_ms * NS_PER_MS),
         )
+        context = self._context
         self._loop = InferenceLoop(
-            predictor, batcher, self._sinks.send_encoded, self._context.clock, self._context.recorder, self._journal
+            predictor,
+            batcher,
+            self._sinks.send_encoded,
+            context.clock,
+            context.recorder,
+            self._journal,
+            context.control.send,
         )
         return facts
 
     def step(self) -> bool:
-        """Takes what the sockets have, infers one batch; waits if there is nothing to do."""
+        """Takes of what the sockets have, infers one batch; waits if there is nothing to do."""
         loop = self._loop
         assert loop is not None
         self._poller.wait(loop.wait_s(_LONGEST_WAIT_S))
-        while (received := self._sinks.receive()) is not None:
-            if isinstance(received[1], SinkStatus):
-                loop.status(received[0], received[1])
-        while (message := self._frames.receive()) is not None:
+        for identity, status in self._sinks.arrived():
+            if isinstance(status, SinkStatus):
+                loop.status(identity, status)
+        for message in self._frames.arrived():
             if isinstance(message, FrameReady):
                 loop.hint(message)
         loop.step()
@@ -90,11 +99,14 @@ class InferenceWorker:
         loop = self._loop
         assert loop is not None
         if isinstance(message, RingAttached):
-            with suppress(RingGone):  # retired meanwhile; that word is on its way
+            # One that is gone was retired meanwhile; that word is on its way.
+            with loop.rings.guard(message.descriptor), suppress(RingGone):
                 reader = RingReader(message.descriptor, self._bit)
                 loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
+        elif isinstance(message, RingDamaged):
+            loop.rings.let_go(message.source, message.segment)
         elif isinstance(message, RingRetired):
-            loop.retire(message.segment)
+            loop.rings.retire(message.segment)
         elif isinstance(message, SinkAdded):
             loop.add_sink(message)
         elif isinstance(message, SinkRemoved):

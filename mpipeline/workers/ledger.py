@@ -44,6 +44,10 @@ class Ledger:
         for source, frame_id in list(self._owed):
             self.settle(source, frame_id, sink)
 
-    def forget(self) -> None:
-        """Drops all leases without giving the slots back: a successor recovers them from the ring."""
-        self._owed.clear()
+    def forget(self, source: str | None = None) -> None:
+        """Drops all leases, or those of a source, without giving the slots back.
+
+        A successor recovers them from the ring, or there is no ring any more.
+        """
+        for key in [key for key in self._owed if source in (None, key[0])]:
+            del self._owed[key]

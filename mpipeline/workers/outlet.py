@@ -49,6 +49,7 @@ class Outlet:
         self._processed = 0
         self._capacity = 0
         self._lossy_next = False
+        self._acknowledged: dict[str, int] = {}
 
     @property
     def outstanding(self) -> int:
@@ -89,6 +90,8 @@ class Outlet:
         """Takes credit and acknowledgements; returns the lossless deliveries of frames that are now done."""
         self._processed = max(self._processed, min(status.processed, self._sent))
         self._capacity = max(0, status.capacity)
+        for source, frame_id in status.acknowledged.items():
+            self._acknowledged[source] = max(frame_id, self.acknowledged(source))
         done: list[Delivery] = []
         kept: deque[tuple[int, Delivery]] = deque()
         for number, delivery in self._unacknowledged:
@@ -115,6 +118,15 @@ class Outlet:
                 self._unacknowledged.append((self._sent, delivery))
             self._lossy_next = lane is self._lossless
         return count
+
+    def acknowledged(self, source: str) -> int:
+        """The last frame of `source` that the sink has acknowledged, in whichever session."""
+        return self._acknowledged.get(source, 0)
+
+    def forget(self, source: str) -> None:
+        """The pixels of this source are lost: what must reach the sink with them comes again, or never."""
+        self._lossless = deque(one for one in self._lossless if not _needs_pixels_of(source, one))
+        self._unacknowledged = deque(one for one in self._unacknowledged if not _needs_pixels_of(source, one[1]))
 
     def give_up_lossy(self) -> int:
         """Drops what waits in the lossy lane at the end of a run; returns how many predictions that were."""
@@ -148,3 +160,7 @@ class Outlet:
         delivery = self._lossy[index]
         del self._lossy[index]
         return delivery
+
+
+def _needs_pixels_of(source: str, delivery: Delivery) -> bool:
+    return delivery.source == source and delivery.ref is not None

@@ -3,15 +3,17 @@
 from __future__ import annotations
 
 import logging
+from collections.abc import Callable
 
 from mpipeline.clock import Clock
 from mpipeline.errors import PredictionRejected, ProtocolError, SinkError
 from mpipeline.frame import Frame
 from mpipeline.log import Summariser
-from mpipeline.messages import PredictionReady, SourceEnded
+from mpipeline.messages import PredictionReady, RingDamaged, SourceEnded
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.ring.reader import Lease, RingReader
 from mpipeline.sinks.sink import Sink
+from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.retrying import Retrying
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
@@ -22,17 +24,28 @@ _HOPELESS = 50  # predictions rejected in a row, after which the sink has failed
 
 
 class SinkLoop:
-    """Writes what a subscription brings. `progress` counts predictions written."""
+    """Writes what a subscription brings. `progress` counts predictions written.
 
-    def __init__(self, name: str, sink: Sink, subscription: Subscription, clock: Clock, recorder: Recorder) -> None:
+    `rings` are those whose pixels may be asked for; `report` hears of one that is damaged.
+    """
+
+    def __init__(
+        self,
+        name: str,
+        sink: Sink,
+        subscription: Subscription,
+        clock: Clock,
+        recorder: Recorder,
+        report: Callable[[RingDamaged], object] = lambda _: None,
+    ) -> None:
         self.progress = 0
+        self.rings = ReadRings(report)
         self.retrying = Retrying(name, clock)
         self._name = name
         self._sink = sink
         self._subscription = subscription
         self._recorder = recorder
         self._summary = Summariser(logger, clock)
-        self._rings: dict[str, RingReader] = {}
         self._rejected_in_row = 0
         self._unfinished: tuple[PredictionReady | SourceEnded, Lease | None] | None = None
 
@@ -41,16 +54,14 @@ class SinkLoop:
 
         Not so what is written already, by a predecessor or while this ring was not known: nobody would ask for it.
         """
-        segment = reader.descriptor.segment
-        if segment in self._rings:
-            reader.close()
+        if not self.rings.add(AttachedRing(reader)):
             return
-        reader.recover()
         written = self._subscription.acknowledged.get(reader.descriptor.source, 0)
-        for ref, meta in reader.pending():
-            if meta.frame_id <= written:
-                reader.skip(ref.slot, ref.sequence)
-        self._rings[segment] = reader
+        with self.rings.guard(reader.descriptor):
+            reader.recover()
+            for ref, meta in reader.pending():
+                if meta.frame_id <= written:
+                    reader.skip(ref.slot, ref.sequence)
 
     @property
     def ending(self) -> str:
@@ -58,14 +69,12 @@ class SinkLoop:
         message = self._unfinished[0] if self._unfinished is not None else None
         return message.source if isinstance(message, SourceEnded) else ""
 
-    def knows(self, segment: str) -> bool:
-        """Whether this ring is attached."""
-        return segment in self._rings
+    def is_lost(self, message: PredictionReady) -> bool:
+        """Whether the pixels of this prediction were in a ring that is damaged.
 
-    def retire(self, segment: str) -> None:
-        """No pixels will be asked for of this ring any more."""
-        if (reader := self._rings.pop(segment, None)) is not None:
-            reader.close()
+        It is passed over then, and not acknowledged: under `every_frame` it comes again, behind no later one.
+        """
+        return message.ref is not None and self.rings.is_damaged(message.frame.source, message.ref.ring)
 
     def take(self, message: PredictionReady | SourceEnded) -> None:
         """Works off one delivery, or begins to: `retrying` says whether it must be tried again before the next one.
@@ -79,6 +88,10 @@ class SinkLoop:
             self._subscription.done(message.frame.source, message.frame.frame_id)
             return
         lease = self._borrow(message) if isinstance(message, PredictionReady) else None
+        if isinstance(message, PredictionReady) and self.is_lost(message):
+            self._count("predictions_passed_over")
+            self._subscription.done(message.frame.source, 0)
+            return
         self._unfinished = message, lease
         self.attempt()
 
@@ -117,9 +130,7 @@ class SinkLoop:
             abandon = None if finished else getattr(self._sink, "abandon", None)
             (abandon or self._sink.close)()
         finally:
-            for reader in self._rings.values():
-                reader.close()
-            self._rings.clear()
+            self.rings.close()
 
     def _write(self, message: PredictionReady, frame: Frame | None) -> None:
         try:
@@ -138,9 +149,8 @@ class SinkLoop:
     def _borrow(self, message: PredictionReady) -> Lease | None:
         if message.ref is None or not self._sink.wants_frames:
             return None
-        reader = self._rings.get(message.ref.ring)
-        lease = reader.acquire(message.ref.slot, message.ref.sequence) if reader is not None else None
-        if lease is None:
+        lease = self.rings.acquire(message.ref)
+        if lease is None and not self.is_lost(message):
             self._count("frames_missing")
         return lease
 
@@ -148,5 +158,5 @@ class SinkLoop:
         self._recorder.add(metric, sink=self._name)
 
     def _skip(self, message: PredictionReady) -> None:
-        if message.ref is not None and (reader := self._rings.get(message.ref.ring)) is not None:
-            reader.skip(message.ref.slot, message.ref.sequence)
+        if message.ref is not None:
+            self.rings.skip(message.ref)

@@ -20,6 +20,7 @@ from mpipeline.messages import (
     Message,
     PredictionReady,
     RingAttached,
+    RingDamaged,
     RingRetired,
     SourceEnded,
 )
@@ -60,7 +61,9 @@ class SinkWorker:
         self._retired: deque[str] = deque(maxlen=_RETIRED)
         credit = _CREDIT_WITH_PIXELS if self._sink.wants_frames else _CREDIT
         self._subscription = Subscription(self._spec.name, context.incarnation, credit, self._peer.send)
-        self._loop = SinkLoop(self._spec.name, self._sink, self._subscription, context.clock, context.recorder)
+        self._loop = SinkLoop(
+            self._spec.name, self._sink, self._subscription, context.clock, context.recorder, context.control.send
+        )
         self._draining = False
         self._finished = False
         self.exit_code = EXIT_DONE
@@ -133,13 +136,13 @@ class SinkWorker:
     def _await_ring(self, delivery: Message) -> None:
         """The word that a ring exists comes on another socket than the first prediction of it, and may come later.
 
-        It does not come any more once the ring was retired.
+        It does not come any more once the ring was retired or lost.
         """
         if not isinstance(delivery, PredictionReady) or delivery.ref is None:
             return
         ring = delivery.ref.ring
         deadline = self._context.clock.monotonic_ns() + NS_PER_S
-        while not self._loop.knows(ring) and ring not in self._retired:
+        while not (self._loop.rings.get(ring) or ring in self._retired or self._loop.is_lost(delivery)):
             if self._context.clock.monotonic_ns() >= deadline:
                 break
             self._control_poller.wait(_LONGEST_WAIT_S)
@@ -149,12 +152,15 @@ class SinkWorker:
     def receive(self, message: Message) -> None:
         """Rings come and go; after a drain the sink ends as soon as nothing more arrives."""
         if isinstance(message, RingAttached):
-            try:
-                self._loop.attach(RingReader(message.descriptor, self._bit))
-            except RingGone:  # retired meanwhile; that word is on its way
-                self._retired.append(message.descriptor.segment)
+            with self._loop.rings.guard(message.descriptor):
+                try:
+                    self._loop.attach(RingReader(message.descriptor, self._bit))
+                except RingGone:  # retired meanwhile; that word is on its way
+                    self._retired.append(message.descriptor.segment)
+        elif isinstance(message, RingDamaged):
+            self._loop.rings.let_go(message.source, message.segment)
         elif isinstance(message, RingRetired):
-            self._loop.retire(message.segment)
+            self._loop.rings.retire(message.segment)
             self._retired.append(message.segment)
         elif isinstance(message, Drain):
             self._draining = True

@@ -63,6 +63,10 @@ class Trials:
         last = self._done.get(source, 0)
         self._journal.forget(source, last if oldest_owed is None else min(last, oldest_owed - 1))
 
+    def forget(self, source: str) -> None:
+        """What was answered of this source may come again."""
+        self._done.pop(source, None)
+
     def flush(self) -> None:
         """Lets the log summary out if it is time."""
         self._summary.flush()

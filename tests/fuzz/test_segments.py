@@ -220,13 +220,15 @@ from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.reader import RingReader
 
 reader = RingReader(RingDescriptor(sys.argv[1], "gate", 0, 3, FrameFormat(PixelFormat.I420, 34, 18)), 0)
+ref = reader.pending()[0][0]
+lease = reader.acquire(ref.slot, ref.sequence)
 print("attached", flush=True)
 sys.stdin.readline()
-reader.pending()
+lease.frame.bgr()
 """
 
 
-def test_who_is_attached_dies_of_the_cut_and_its_successor_is_refused(owned: OwnedRing) -> None:
+def test_who_looks_at_pixels_dies_of_the_cut_and_its_successor_is_refused(owned: OwnedRing) -> None:
     """The kernel gives no choice: see `Attachment`. What must not be is that the owner dies of it too."""
     arguments = [sys.executable, "-c", READER, owned.descriptor.segment]
     pipes = {"stdin": subprocess.PIPE, "stdout": subprocess.PIPE}

@@ -10,33 +10,22 @@ import random
 import uuid
 from collections import deque
 from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from functools import partial
 from pathlib import Path
 from typing import Any
 
-from support.lab_parts import Child, Decoder, SinkPart, SinkSetup, SourceSetup, Wires, config_of, obey_as_inference
+from support.lab_obedience import obey_as_decoder, obey_as_inference, obey_as_sink
+from support.lab_parts import Child, Decoder, SinkPart, SinkSetup, SourceSetup, Wires, config_of
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.batching import Batcher
 from mpipeline.clock import NS_PER_MS, ManualClock
 from mpipeline.config import RunConfig
-from mpipeline.errors import RingGone
-from mpipeline.frame import FrameRef
-from mpipeline.messages import (
-    Hello,
-    Ready,
-    RingAttached,
-    RingGranted,
-    RingRequest,
-    RingRetired,
-    Role,
-    Start,
-)
+from mpipeline.errors import RingError
+from mpipeline.messages import Bye, Heartbeat, Hello, Ready, RingDamaged, RingRequest, Role, Start
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.ring.descriptor import RingDescriptor
-from mpipeline.ring.reader import RingReader
-from mpipeline.ring.writer import RingWriter
 from mpipeline.supervisor.membership import Membership
 from mpipeline.supervisor.plan import make_plan
 from mpipeline.testing.fakes import FakeFrameBackend, FakeSink, FakeSinkOptions, Store
@@ -68,6 +57,7 @@ class Lab:
         self.decoders = {s.name: Decoder(s) for s in sources}
         self.sink_setups = {s.name: s for s in sinks}
         self.sinks: dict[str, SinkPart] = {}
+        self.found: deque[RingDamaged] = deque()  # on its way to the supervisor
         self.inference: InferenceLoop | None = None
         self.start_inference()
         for setup in sinks:
@@ -77,29 +67,34 @@ class Lab:
     # --- control channel: reliable while both ends live ------------------------------------------------------------
 
     def settle_control(self) -> None:
-        """Everyone takes what the supervisor has told; the supervisor serves."""
+        """The supervisor hears and serves, buries whom it has killed; everyone takes what it has told."""
+        while self.found:
+            self.members.hear(self.children["inference"], self.found.popleft())
+        if self.inference is not None:
+            self.members.hear(self.children["inference"], Heartbeat(0, self.recorder.snapshot()))
         self.members.serve(self.clock.monotonic_ns())
+        for name in self.decoders:
+            if self.children[f"decoder:{name}"].killed:
+                self.kill_decoder(name)
+                self.start_decoder(name)
         for child in self.children.values():
-            queue = self.wires.control.get(child.identity, deque())
-            while queue and child.is_alive:
-                self._obey(child, queue.popleft())
+            self._listen(child)
+
+    def _listen(self, child: Child) -> None:
+        queue = self.wires.control.get(child.identity, deque())
+        while queue and child.is_alive:
+            self._obey(child, queue.popleft())
 
     def _obey(self, child: Child, message: Any) -> None:
         if child.plan.role is Role.INFERENCE and self.inference is not None:
             obey_as_inference(self.inference, message)
         elif child.plan.role is Role.SINK and child.plan.spec["sink"]["name"] in self.sinks:
-            part = self.sinks[child.plan.spec["sink"]["name"]]
-            if isinstance(message, RingAttached):
-                with suppress(RingGone):
-                    part.loop.attach(RingReader(message.descriptor, part.bit))
-            elif isinstance(message, RingRetired):
-                part.loop.retire(message.segment)
+            obey_as_sink(self.sinks[child.plan.spec["sink"]["name"]], message)
         elif child.plan.role is Role.DECODER:
-            decoder = self.decoders[child.plan.spec["source"]["name"]]
-            if isinstance(message, RingGranted):
-                decoder.writer = RingWriter(message.descriptor, reuse=True)
-            elif isinstance(message, RingRetired):
-                decoder.retire(message.segment)
+            try:
+                obey_as_decoder(self.decoders[child.plan.spec["source"]["name"]], message)
+            except RingError as error:
+                self._fail(child, message.descriptor, error)
 
     def _greet(self, child: Child, role: Role) -> Start:
         self.members.greet(child.identity, Hello(role, child.name, child.incarnation, 1))
@@ -116,7 +111,9 @@ class Lab:
         self._greet(child, Role.INFERENCE)
         predictor = FramePredictor(FakeFrameBackend(BackendOptions("fake")), self.max_batch)
         batcher = Batcher(self.max_batch, 0, 500 * NS_PER_MS)
-        self.inference = InferenceLoop(predictor, batcher, self.wires.deliver, self.clock, self.recorder)
+        self.inference = InferenceLoop(
+            predictor, batcher, self.wires.deliver, self.clock, self.recorder, report=self.found.append
+        )
         child.ready = Ready({})
         self.members.welcome(child, child.ready)
 
@@ -156,7 +153,7 @@ class Lab:
         subscription.acknowledged.update(sink.open(start.spec["resume"]))
         self.lives[name].append(len(self.stores[name].written))
         self.wires.deliveries[identity] = deque()
-        loop = SinkLoop(name, sink, subscription, self.clock, Recorder())
+        loop = SinkLoop(name, sink, subscription, self.clock, Recorder(), self.found.append)
         self.sinks[name] = SinkPart(setup, loop, subscription, start.spec["bit"])
         child.ready = Ready({"wants_frames": setup.pixels})
         self.members.welcome(child, child.ready)
@@ -166,12 +163,8 @@ class Lab:
         part = self.sinks.pop(name)
         child = self.children[f"sink:{name}"]
         queue = self.wires.deliveries.pop(child.identity)
-        rings: dict[str, RingReader] = part.loop._rings
-        for data in [d for d in queue if while_reading]:
-            ref: FrameRef | None = getattr(codec.decode(data), "ref", None)
-            if ref is not None and ref.ring in rings:
-                rings[ref.ring].acquire(ref.slot, ref.sequence)  # and never released
-                break
+        if while_reading:
+            part.hold_next(queue)
         part.loop.close()
         self._bury(child)
 
@@ -186,8 +179,9 @@ class Lab:
         """Works off up to `most` deliveries, reports if it is time."""
         if name not in self.sinks:
             return
-        part = self.sinks[name]
-        queue = self.wires.deliveries[self.children[f"sink:{name}"].identity]
+        part, child = self.sinks[name], self.children[f"sink:{name}"]
+        self._listen(child)  # as it does when it is told of a frame in an unknown ring
+        queue = self.wires.deliveries[child.identity]
         part.work_off(queue, most, self.clock.monotonic_ns())
 
     # --- decoders ----------------------------------------------------------------------------------------------------
@@ -199,31 +193,41 @@ class Lab:
             return
         if decoder.next_id > decoder.setup.frames:
             child.is_over, child.is_alive = True, False
+            child.bye = Bye(last_frame_id=decoder.next_id - 1)
             self.members.farewell(child)
             return
         if decoder.wants_ring():
             ring = RingDescriptor("", name, 0, 0, decoder.format())
-            self.members.request(child, RingRequest(ring, not decoder.setup.every_frame, decoder.next_id - 1))
+            self.members.request(child, RingRequest(ring, not decoder.setup.every_frame, decoder.next_id - 1, rate=5))
             return
-        hint = decoder.publish(self.clock.monotonic_ns())
+        try:
+            hint = decoder.publish(self.clock.monotonic_ns())
+        except RingError as error:
+            assert decoder.writer is not None
+            self._fail(child, decoder.writer.descriptor, error)
+            return
         if hint is not None:
             self.wires.announce(hint)
         elif decoder.writer is not None and not decoder.setup.every_frame:
             self.recorder.add("frames_dropped", reason="ring_full", source=name)
             decoder.next_id += 1
 
+    def _fail(self, child: Child, ring: RingDescriptor, error: RingError) -> None:
+        """A decoder ends by itself: its ring is damaged."""
+        self.found.append(RingDamaged(ring.source, ring.segment, str(error)))
+        child.kill()
+
     def kill_decoder(self, name: str, while_writing: bool = False) -> None:
         """SIGKILL; `while_writing`: with a slot half written."""
-        decoder, child = self.decoders[name], self.children[f"decoder:{name}"]
-        if decoder.writer is not None and while_writing:
-            decoder.writer.reserve(0.0)
-        decoder.close()
-        self._bury(child)
+        if while_writing:
+            self.decoders[name].hold_slot()
+        self.decoders[name].close()
+        self._bury(self.children[f"decoder:{name}"])
 
     def start_decoder(self, name: str) -> None:
-        """A fresh process: goes on behind the last frame that was published."""
+        """A fresh process: goes on where the supervisor says."""
         child = self.children[f"decoder:{name}"]
-        child.is_alive = True
+        child.is_alive, child.killed, child.sentence, child.bye = True, False, None, None
         start = self._greet(child, Role.DECODER)
         self.decoders[name] = Decoder(self.sources[name], next_id=start.spec["resume_after"] + 1)
         child.ready = Ready({})
@@ -254,6 +258,7 @@ class Lab:
             all(c.is_over for c in decoders)
             and self.inference is not None
             and self.inference.is_drained(lossless_only=False)
+            and not self.found
         )
 
     def finish(self, most: int = 3000) -> None:

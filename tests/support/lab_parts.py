@@ -8,25 +8,20 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from mpipeline.errors import RingGone
+from mpipeline.errors import RingError
 from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
 from mpipeline.messages import (
+    Bye,
     FrameReady,
     Ready,
-    RingAttached,
-    RingRetired,
     SessionOpened,
-    SinkAdded,
-    SinkRemoved,
     SinkStatus,
-    SourceEnded,
 )
-from mpipeline.ring.reader import RingReader
 from mpipeline.ring.writer import RingWriter
+from mpipeline.supervisor.child import ProcessState, Sentence
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.testing.fakes import level_of
 from mpipeline.transport import codec
-from mpipeline.workers.inference import AttachedRing, InferenceLoop
 from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
 
@@ -56,7 +51,7 @@ class SinkSetup:
 
 @dataclass
 class Child:
-    """A worker as the membership knows it."""
+    """A worker as the membership knows it. `killed`: it has been, and is to be buried."""
 
     plan: WorkerPlan
     incarnation: int = 1
@@ -64,6 +59,12 @@ class Child:
     is_alive: bool = True
     is_over: bool = False
     blamed: bool = False
+    killed: bool = False
+    state: ProcessState = ProcessState.RUNNING
+    sentence: Sentence | None = None
+    bye: Bye | None = None
+    exit_code: int | None = None
+    failure: str = ""
 
     @property
     def name(self) -> str:
@@ -72,6 +73,9 @@ class Child:
     @property
     def identity(self) -> str:
         return f"{self.name}#{self.incarnation}"
+
+    def kill(self) -> None:
+        self.killed = True
 
 
 @dataclass
@@ -116,6 +120,12 @@ class Decoder:
         self.next_id += 1
         return FrameReady(FrameRef(self.writer.descriptor.segment, slot, sequence), meta.frame_id, now)
 
+    def hold_slot(self) -> None:
+        """Begins to write the next frame, and never ends."""
+        if self.writer is not None:
+            with suppress(RingError):
+                self.writer.reserve(0.0)
+
     def retire(self, segment: str) -> None:
         """Lets an older ring go."""
         for writer in [w for w in self.older if w.descriptor.segment == segment]:
@@ -149,6 +159,13 @@ class SinkPart:
                 self.loop.take(delivery)
                 self.subscription.report(now)
         self.subscription.report(now, idle=not queue)
+
+    def hold_next(self, queue: deque[bytes]) -> None:
+        """Begins to read the frame of the next delivery that has one, and never ends."""
+        for data in queue:
+            ref: FrameRef | None = getattr(codec.decode(data), "ref", None)
+            if ref is not None and self.loop.rings.acquire(ref) is not None:
+                return
 
 
 class Wires:
@@ -193,22 +210,6 @@ class Wires:
 
     def _copies(self) -> int:
         return self._rng.choice((0, 1, 2)) if self._rng.random() < self.loss else 1
-
-
-def obey_as_inference(loop: InferenceLoop, message: Any) -> None:
-    """What an inference worker does with a word of the supervisor."""
-    if isinstance(message, RingAttached):
-        with suppress(RingGone):
-            reader = RingReader(message.descriptor, 0)
-            loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
-    elif isinstance(message, RingRetired):
-        loop.retire(message.segment)
-    elif isinstance(message, SinkAdded):
-        loop.add_sink(message)
-    elif isinstance(message, SinkRemoved):
-        loop.dispatch.remove(message.name)
-    elif isinstance(message, SourceEnded):
-        loop.end(message)
 
 
 def config_of(sources: list[SourceSetup], sinks: list[SinkSetup]) -> dict[str, Any]:

@@ -22,6 +22,7 @@ GIVEN = {
     3: "Heartbeat",
     4: "RingRequest",
     5: "Bye",
+    6: "RingDamaged",
     16: "Start",
     17: "Refused",
     18: "RingGranted",

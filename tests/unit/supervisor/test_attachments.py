@@ -6,7 +6,7 @@ import os
 
 import pytest
 
-from mpipeline.errors import RunExists
+from mpipeline.errors import MpipelineError, RunExists
 from mpipeline.messages import Hello, Role
 from mpipeline.supervisor.attachments import Attachments
 
@@ -47,6 +47,6 @@ def test_a_name_is_taken_once() -> None:
 
 def test_a_program_that_is_gone_already() -> None:
     made = Attachments(reserved_bits=1)
-    with pytest.raises(ProcessLookupError):
+    with pytest.raises(MpipelineError, match="attach from the same machine"):
         made.add(hello("a", pid=2**22 - 3), "a")
     assert made.present() == []

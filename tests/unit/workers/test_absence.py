@@ -59,7 +59,7 @@ def test_a_fresh_process_begins_with_the_newest_frame(live: Maker, staleness_ms:
 def test_what_a_dead_process_held_does_not_come_before_fresh_frames(live: Maker, staleness_ms: int) -> None:
     bench = live(staleness_ms)
     film(bench, 1, 1)
-    reader = next(iter(bench.loop._rings.values())).reader
+    reader = bench.loop.rings.of("a")[0].reader
     [(ref, _)] = reader.pending()
     assert reader.acquire(ref.slot, ref.sequence) is not None  # and dies with it
     bench.loop.close()

@@ -165,7 +165,7 @@ def test_drops_are_counted_and_their_pixels_declined() -> None:
     bench.publish(2)  # drop_oldest: 1 goes
     bench.publish(3, every_frame=False)  # drop_newest: 3 itself goes
     assert bench.declined == [(1, 3), (3, 3)]
-    assert bench.recorder.snapshot() == {"predictions_dropped{reason=overflow,sink=lossy}": 2}
+    assert bench.recorder.snapshot()["predictions_dropped{reason=overflow,sink=lossy}"] == 2
 
 
 def test_a_sink_that_is_removed_is_not_waited_for_and_one_that_nobody_knows_is_ignored() -> None:
@@ -216,3 +216,46 @@ def test_what_is_given_up_at_the_end_is_counted() -> None:
         "predictions_dropped{reason=drain,sink=lossy}": 1,
     }
     assert not bench.made.is_idle(lossless_only=True)  # what must arrive still waits
+
+
+def acknowledged(bench: Bench) -> float | None:
+    return bench.recorder.snapshot().get("acknowledged_frame_id{source=a}")
+
+
+def test_what_every_sink_has_that_must_is_told() -> None:
+    bench = Bench(PLAIN, PIXELS, LOSSY)
+    for frame_id in (1, 2, 3):
+        bench.publish(frame_id)
+    sessions = {}
+    for sink in ("plain", "pixels", "lossy"):
+        bench.status(sink, 0)
+        sessions[sink] = bench.sessions()[-1]
+        bench.status(sink, sessions[sink])
+    assert acknowledged(bench) is None
+    bench.status("plain", sessions["plain"], 3, a=3)
+    assert acknowledged(bench) == 0
+    bench.status("pixels", sessions["pixels"], 2, a=2)
+    assert acknowledged(bench) == 2
+    bench.status("pixels", sessions["pixels"], 3, a=3)
+    assert acknowledged(bench) == 3
+
+
+def test_where_no_sink_must_have_every_frame_what_was_inferred_is_told() -> None:
+    bench = Bench(LOSSY)
+    bench.publish(1, every_frame=False)
+    assert acknowledged(bench) is None
+    bench.publish(4)
+    assert acknowledged(bench) == 4
+
+
+def test_a_source_whose_rings_are_gone_is_forgotten_by_all() -> None:
+    bench = Bench(PLAIN, PIXELS)
+    lease = bench.publish(1)
+    bench.made.forget("a")
+    for sink in ("plain", "pixels"):
+        bench.status(sink, 0)
+        bench.status(sink, bench.sessions()[-1])
+    assert bench.delivered() == [1]  # whoever needs no pixels gets what is known of them
+    bench.status("plain", bench.sessions()[0], 1, a=1)
+    assert lease.released == 0
+    assert bench.made.is_idle(lossless_only=False)

@@ -50,6 +50,16 @@ def test_a_sink_that_is_gone_is_forgiven_everything() -> None:
     assert (one.released, two.released, len(ledger)) == (1, 0, 1)
 
 
+def test_a_source_whose_rings_are_gone_is_forgotten_alone() -> None:
+    ledger = Ledger()
+    lost, kept = keep(ledger, 1, "x"), keep(ledger, 2, "x")
+    ledger.keep("b", 1, kept, ["x"])
+    ledger.forget("a")
+    ledger.settle("a", 1, "x")
+    ledger.settle("b", 1, "x")
+    assert (lost.released, kept.released, len(ledger)) == (0, 1, 0)
+
+
 def test_forgetting_leaves_the_slots_held() -> None:
     ledger = Ledger()
     lease = keep(ledger, 1, "x")

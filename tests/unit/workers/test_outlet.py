@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from mpipeline.frame import FrameRef
 from mpipeline.messages import SinkAdded, SinkStatus
 from mpipeline.workers.outlet import Delivery, Outlet
 
@@ -178,3 +179,27 @@ def test_what_is_not_fetched_by_the_end_is_given_up_unless_it_must_arrive() -> N
     made.update(status(0, 9))
     made.send(wire)
     assert wire.sent == [b"file1"]
+
+
+def test_what_a_sink_has_acknowledged_is_remembered_and_never_less() -> None:
+    made = outlet()
+    made.update(status(0, 2, a=7, b=1))
+    made.open_session(8, "sink:s#2")
+    made.update(status(0, 2, a=3))
+    assert [made.acknowledged(source) for source in "abc"] == [7, 1, 0]
+
+
+def test_what_needs_lost_pixels_is_not_sent_again_and_all_else_is() -> None:
+    wire, made = Wire(), outlet()
+    pixels = [Delivery("a", n, f"a{n}".encode(), FrameRef("mp-x-0", n, n)) for n in (1, 2, 3)]
+    for delivery in (pixels[0], pixels[1], item(4), item(0), item(1, "b"), pixels[2]):
+        made.offer(delivery, every_frame=True)
+    made.update(status(0, 1))
+    assert made.send(wire) == 1
+    made.forget("a")
+    made.open_session(8, "sink:s#2")
+    made.update(status(0, 9))
+    made.send(wire)
+    assert wire.sent == [b"a1", b"a4", b"a0", b"b1"]
+    made.update(status(3, 9, a=4, b=1))
+    assert made.is_idle(lossless_only=False)

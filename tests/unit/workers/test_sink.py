@@ -7,12 +7,13 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 import pytest
+from support.damaging import damage
 from support.predictions import meta, prediction
 
 from mpipeline.clock import ManualClock
 from mpipeline.errors import Reason, SinkError
 from mpipeline.frame import Frame, FrameFormat, FrameMeta, FrameRef, PixelFormat
-from mpipeline.messages import PredictionReady, SinkStatus, SourceEnded
+from mpipeline.messages import PredictionReady, RingDamaged, SinkStatus, SourceEnded
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import RingReader
@@ -36,6 +37,7 @@ class Bench:
     writer: RingWriter
     sink: Full
     clock: ManualClock
+    reports: list[RingDamaged]
 
     def publish(self, frame_id: int) -> PredictionReady:
         slot = self.writer.reserve(0.0)
@@ -77,11 +79,13 @@ def made(rejects: frozenset[int] = frozenset(), pixels: bool = True, remembered:
     sink.open(resume=False)
     subscription.acknowledged["a"] = remembered
     clock = ManualClock()
-    loop = SinkLoop("s", sink, subscription, clock, recorder)
+    reports: list[RingDamaged] = []
+    loop = SinkLoop("s", sink, subscription, clock, recorder, reports.append)
     ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.GRAY8, 16, 16), 4)
     ring.add_reader(1, pinned=True)
     loop.attach(RingReader(ring.descriptor, 1))
-    return Bench(loop, store, subscription, recorder, ring, RingWriter(ring.descriptor, reuse=True), sink, clock)
+    writer = RingWriter(ring.descriptor, reuse=True)
+    return Bench(loop, store, subscription, recorder, ring, writer, sink, clock, reports)
 
 
 @pytest.fixture
@@ -116,10 +120,24 @@ def test_pixels_that_had_to_be_given_up(bench: Bench) -> None:
     assert bench.recorder.snapshot()["frames_missing{sink=s}"] == 1
 
 
+def test_what_a_damaged_ring_held_is_passed_over_and_not_acknowledged(bench: Bench) -> None:
+    """A file's frame comes again in another ring; had a later one been acknowledged, it would be taken for written."""
+    three, four = bench.publish(3), bench.publish(4)
+    damage(bench.ring.descriptor.segment, "slots")
+    for message in (three, four):
+        bench.loop.take(message)
+        assert bench.loop.is_lost(message)
+    assert (bench.store.written, bench.subscription.acknowledged) == ([], {"a": 2})
+    assert [report.segment for report in bench.reports] == [bench.ring.descriptor.segment]
+    assert bench.recorder.snapshot() == {"predictions_passed_over{sink=s}": 2}
+    bench.loop.take(SourceEnded("b", 1))
+    assert bench.store.ended == ["b"]
+
+
 def test_a_ring_that_nobody_has_told_of(bench: Bench) -> None:
     message = bench.publish(3)
-    bench.loop.retire(bench.ring.descriptor.segment)
-    assert not bench.loop.knows(bench.ring.descriptor.segment)
+    bench.loop.rings.retire(bench.ring.descriptor.segment)
+    assert bench.loop.rings.get(bench.ring.descriptor.segment) is None
     bench.loop.take(message)
     assert bench.store.written[0].level is None
     assert not bench.ring.idle()
@@ -132,7 +150,7 @@ def test_a_successor_takes_back_what_its_predecessor_was_reading(bench: Bench) -
     assert message.ref is not None
     dead = RingReader(bench.ring.descriptor, 1)
     assert dead.acquire(message.ref.slot, message.ref.sequence) is not None
-    bench.loop.retire(bench.ring.descriptor.segment)
+    bench.loop.rings.retire(bench.ring.descriptor.segment)
     bench.loop.attach(RingReader(bench.ring.descriptor, 1))
     bench.loop.attach(RingReader(bench.ring.descriptor, 1))  # told twice
     bench.loop.take(message)
@@ -173,7 +191,7 @@ def test_an_error_of_the_sink_goes_up_unacknowledged_and_keeps_the_pixels_for_th
         bench.loop.take(bench.publish(3))
     assert bench.subscription.acknowledged == {"a": 2}
     assert not bench.ring.idle()
-    assert bench.loop._rings[bench.ring.descriptor.segment].recover() == 1
+    assert bench.loop.rings.of("a")[0].reader.recover() == 1
 
 
 def test_a_full_disk_is_waited_for_with_the_pixels_held(bench: Bench) -> None:
@@ -224,7 +242,7 @@ def test_pixels_that_were_held_for_the_next_attempt_are_taken_back_by_a_successo
     bench.sink.full = frozenset({3})
     message = bench.publish(3)
     bench.loop.take(message)
-    bench.loop.retire(bench.ring.descriptor.segment)  # as the death of the process
+    bench.loop.rings.retire(bench.ring.descriptor.segment)  # as the death of the process
     successor = made(remembered=2)
     successor.loop.attach(RingReader(bench.ring.descriptor, 1))
     successor.loop.take(message)

@@ -12,7 +12,16 @@ from support.predictions import meta, prediction
 from mpipeline.clock import ManualClock
 from mpipeline.errors import ConfigError, Reason, SinkError
 from mpipeline.frame import FrameRef
-from mpipeline.messages import FINISHING, Drain, Heartbeat, Message, RingRetired, SessionOpened, SourceEnded
+from mpipeline.messages import (
+    FINISHING,
+    Drain,
+    Heartbeat,
+    Message,
+    RingDamaged,
+    RingRetired,
+    SessionOpened,
+    SourceEnded,
+)
 from mpipeline.testing.fakes import FakeSink
 from mpipeline.transport import channel
 from mpipeline.transport.run_directory import Endpoints
@@ -137,4 +146,12 @@ def test_a_ring_that_was_retired_is_not_waited_for(bench: Bench) -> None:
     bench.worker.open()
     bench.worker.receive(RingRetired("mp-x-0"))
     bench.worker._await_ring(to_wire(prediction(meta("a", 1)), FrameRef("mp-x-0", 1, 11)))
-    assert not bench.worker._loop.knows("mp-x-0")  # and this clock would never have ended the wait
+    assert bench.worker._loop.rings.get("mp-x-0") is None  # and this clock would never have ended the wait
+
+
+def test_a_ring_that_was_damaged_before_it_was_known_is_not_waited_for(bench: Bench) -> None:
+    bench.worker.open()
+    bench.worker.receive(RingDamaged("a", "mp-x-0"))
+    message = to_wire(prediction(meta("a", 1)), FrameRef("mp-x-0", 1, 11))
+    bench.worker._await_ring(message)
+    assert bench.worker._loop.is_lost(message)

@@ -1,0 +1,142 @@
+"""The rings that a worker or an attached program reads. One that is damaged costs its own source only."""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+
+from mpipeline.errors import RingError
+from mpipeline.frame import FrameMeta, FrameRef
+from mpipeline.messages import RingDamaged
+from mpipeline.ring.descriptor import RingDescriptor
+from mpipeline.ring.reader import Lease, RingReader
+
+_REMEMBERED = 64  # damaged rings; who hears so late of a frame in an earlier one has been waiting for ages
+
+
+@dataclass(frozen=True, slots=True)
+class AttachedRing:
+    """A ring that is read, its delivery, and the readers on whose behalf a dropped frame is declined."""
+
+    reader: RingReader
+    every_frame: bool = False
+    skip_mask: int = 0
+
+
+class ReadRings:
+    """The rings by segment. When one turns out to be damaged, all rings of its source are let go, and it is reported.
+
+    From then on no ring of that source is taken until the supervisor has told of the damage as well (`let_go`): the
+    frames begin anew behind what every sink has, and what still comes of the rings before must not overtake them.
+    `forget(source)` is called whenever the rings of a source are let go as damaged.
+    """
+
+    def __init__(self, report: Callable[[RingDamaged], object], forget: Callable[[str], None] | None = None) -> None:
+        self._report = report
+        self._forget = forget
+        self._rings: dict[str, AttachedRing] = {}
+        self._broken: set[str] = set()  # sources whose damage was found here, and not told by the supervisor yet
+        self._damaged: deque[str] = deque(maxlen=_REMEMBERED)  # segments
+
+    def add(self, ring: AttachedRing) -> bool:
+        """Reads this ring too. False, and it is closed, if it is read already or not to be read."""
+        descriptor = ring.reader.descriptor
+        if descriptor.segment in self._rings or self.is_damaged(descriptor.source, descriptor.segment):
+            ring.reader.close()
+            return False
+        self._rings[descriptor.segment] = ring
+        return True
+
+    def get(self, segment: str) -> AttachedRing | None:
+        """The ring in this segment, if it is read."""
+        return self._rings.get(segment)
+
+    def of(self, source: str) -> list[AttachedRing]:
+        """The rings of a source."""
+        return [ring for ring in self._rings.values() if ring.reader.descriptor.source == source]
+
+    def sources(self) -> set[str]:
+        """The sources that have a ring."""
+        return {ring.reader.descriptor.source for ring in self._rings.values()}
+
+    def is_damaged(self, source: str, segment: str) -> bool:
+        """Whether nothing can be read, or must not be, of what this segment of this source holds."""
+        return source in self._broken or segment in self._damaged
+
+    # --- looking at frames; what finds a ring damaged finds nothing --------------------------------------------------
+
+    def pending(self, source: str) -> list[tuple[FrameRef, FrameMeta]]:
+        """All frames of a source that wait for this reader, ring by ring."""
+        found = []
+        for ring in self.of(source):
+            with self.guard(ring.reader.descriptor):
+                found += ring.reader.pending()
+            if source in self._broken:
+                return []
+        return found
+
+    def acquire(self, ref: FrameRef) -> Lease | None:
+        """A lease on a pending frame; None if there is none, for whatever reason."""
+        lease = None
+        if (ring := self._holder(ref)) is not None:
+            with self.guard(ring.reader.descriptor):
+                lease = ring.reader.acquire(ref.slot, ref.sequence)
+        return lease
+
+    def captured_ns(self, ref: FrameRef, frame_id: int) -> int | None:
+        """When this frame was captured; None if it is not what lies there."""
+        captured_ns = None
+        if (ring := self._holder(ref)) is not None:
+            with self.guard(ring.reader.descriptor):
+                captured_ns = ring.reader.captured_ns(ref, frame_id)
+        return captured_ns
+
+    def skip(self, ref: FrameRef, mask: int | None = None) -> bool:
+        """Declines a frame, for this reader or for all in `mask`; False if it was not pending."""
+        declined = False
+        if (ring := self._holder(ref)) is not None:
+            with self.guard(ring.reader.descriptor):
+                declined = ring.reader.skip(ref.slot, ref.sequence, mask)
+        return declined
+
+    def _holder(self, ref: FrameRef) -> AttachedRing | None:
+        """The ring that a message means, if it has such a slot."""
+        ring = self._rings.get(ref.ring)
+        return ring if ring is not None and ref.slot < ring.reader.descriptor.slots else None
+
+    # --- damage, and ordinary ends -----------------------------------------------------------------------------------
+
+    @contextmanager
+    def guard(self, descriptor: RingDescriptor) -> Iterator[None]:
+        """A RingError in this block is the end of the block, and of all that is read of this source."""
+        try:
+            yield
+        except RingError as error:
+            self._broken.add(descriptor.source)
+            self._give_up(descriptor.source, descriptor.segment)
+            self._report(RingDamaged(descriptor.source, descriptor.segment, str(error)))
+
+    def let_go(self, source: str, segment: str) -> None:
+        """The supervisor has told of the damage: the rings of this source that come from now on are fresh ones."""
+        self._broken.discard(source)
+        self._give_up(source, segment)
+
+    def _give_up(self, source: str, segment: str) -> None:
+        gone = [ring.reader.descriptor.segment for ring in self.of(source)]
+        for each in gone:
+            self.retire(each)
+        self._damaged.extend({segment, *gone})
+        if self._forget is not None:
+            self._forget(source)
+
+    def retire(self, segment: str) -> None:
+        """Nothing of this ring is needed any more."""
+        if (ring := self._rings.pop(segment, None)) is not None:
+            ring.reader.close()
+
+    def close(self) -> None:
+        """Detaches from all; what is held stays held."""
+        for segment in list(self._rings):
+            self.retire(segment)

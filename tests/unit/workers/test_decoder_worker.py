@@ -1,0 +1,114 @@
+"""A decoder's process around its loop: a damaged ring is reported, and is the end of the process."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.damaging import damage
+
+from mpipeline.errors import RingError, SharedMemoryFull
+from mpipeline.frame import FrameFormat, PixelFormat
+from mpipeline.messages import Bye, Heartbeat, Message, Refused, RingDamaged, RingGranted
+from mpipeline.ring.segment import OwnedRing, create_ring
+from mpipeline.transport import channel
+from mpipeline.transport.run_directory import Endpoints
+from mpipeline.workers.decoder_worker import DecoderWorker
+from mpipeline.workers.runtime import WorkerContext
+
+NAME = "decoder:a#1"
+SOURCE = {"name": "a", "kind": "synthetic", "width": 64, "height": 48, "count": 50}
+
+
+class Bench:
+    """A worker whose supervisor answers before it is asked."""
+
+    def __init__(self, folder: Path) -> None:
+        ends = Endpoints(folder)
+        self.zmq = channel.context()
+        self.supervisor = channel.Router(self.zmq, ends.control)
+        self.control = channel.connect_control(self.zmq, ends.control, NAME)
+        self.poller = channel.Poller()
+        self.poller.add(self.supervisor)
+        self.control.send(Bye())  # the supervisor's end knows it from now on
+        assert self.poller.wait(60.0)
+        self.supervisor.receive()
+        self.ring: OwnedRing = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.I420, 64, 48), 8)
+        spec: dict[str, Any] = {"source": SOURCE, "resume_after": 0, "frames": ends.frames}
+        self.worker = DecoderWorker(WorkerContext("decoder:a", 1, self.control, self.zmq), spec)
+
+    def answer(self, message: Message) -> None:
+        assert self.supervisor.send(NAME, message)
+
+    def granted(self) -> RingGranted:
+        return RingGranted(self.ring.descriptor, every_frame=True)
+
+    def step_until(self, published: int) -> None:
+        while self.worker.progress < published:
+            assert self.worker.step()
+
+    def reports(self) -> list[RingDamaged]:
+        """What it has said of rings, up to a last word that is sent now."""
+        self.control.send(Bye())
+        found: list[RingDamaged] = []
+        while True:
+            assert self.poller.wait(60.0)
+            for _, message in self.supervisor.arrived():
+                if isinstance(message, Bye):
+                    return found
+                if isinstance(message, RingDamaged):
+                    found.append(message)
+                else:
+                    assert not isinstance(message, Heartbeat) or message.state != "FAILED"
+
+    def close(self) -> None:
+        self.worker.close()
+        self.ring.close()
+        self.control.close(linger_ms=0)
+        self.supervisor.close(linger_ms=0)
+        self.zmq.destroy(linger=0)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("how", ["cut", "emptied"])
+def test_a_ring_that_is_cut_while_it_is_written(bench: Bench, how: str) -> None:
+    bench.answer(bench.granted())
+    bench.step_until(published=3)
+    damage(bench.ring.descriptor.segment, how)
+    with pytest.raises(RingError, match="was cut"):
+        bench.step_until(published=9)
+    (report,) = bench.reports()
+    assert (report.source, report.segment) == ("a", bench.ring.descriptor.segment)
+    assert "was cut" in report.detail
+
+
+@pytest.mark.parametrize("how", ["cut", "header"])
+def test_a_ring_that_is_damaged_before_it_is_attached(bench: Bench, how: str) -> None:
+    damage(bench.ring.descriptor.segment, how)
+    bench.answer(bench.granted())
+    with pytest.raises(RingError, match="cannot attach"):
+        bench.step_until(published=1)
+    assert [report.segment for report in bench.reports()] == [bench.ring.descriptor.segment]
+
+
+def test_a_want_of_memory_is_no_damage(bench: Bench) -> None:
+    bench.answer(Refused("no room; --shm-size"))
+    with pytest.raises(SharedMemoryFull):
+        bench.step_until(published=1)
+    assert bench.reports() == []
+
+
+def test_its_last_words_name_the_last_frame_that_it_has_published(bench: Bench) -> None:
+    bench.answer(bench.granted())
+    bench.ring.add_reader(0, pinned=True)
+    bench.step_until(published=3)
+    assert bench.worker.goodbye().last_frame_id == 3

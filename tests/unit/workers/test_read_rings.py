@@ -1,0 +1,144 @@
+"""The rings that are read: what damage costs, when a source is read again, what strangers may name."""
+
+from __future__ import annotations
+
+import uuid
+from collections.abc import Iterator
+
+import pytest
+from support.damaging import damage
+
+from mpipeline.errors import RingError
+from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
+from mpipeline.messages import RingDamaged
+from mpipeline.ring.reader import RingReader
+from mpipeline.ring.segment import OwnedRing, create_ring
+from mpipeline.ring.writer import RingWriter
+from mpipeline.workers.read_rings import AttachedRing, ReadRings
+
+FORMAT = FrameFormat(PixelFormat.GRAY8, 16, 16)
+
+
+class Bench:
+    """Rings "a", "a" (of another time) and "b", with a frame in each, read with bit 0."""
+
+    def __init__(self) -> None:
+        self.reports: list[RingDamaged] = []
+        self.forgotten: list[str] = []
+        self.made = ReadRings(self.reports.append, self.forgotten.append)
+        self.owned: list[OwnedRing] = []
+        self.refs = [self.ring(source) for source in ("a", "a", "b")]
+
+    def ring(self, source: str) -> FrameRef:
+        """Another ring, with a frame in it, is read."""
+        run_id = uuid.uuid4().hex[:12]
+        owned = create_ring(run_id, source, len(self.owned), FORMAT, 3)
+        self.owned.append(owned)
+        owned.add_reader(0, True)
+        writer = RingWriter(owned.descriptor, reuse=True)
+        slot = writer.reserve(0.0)
+        assert slot is not None
+        sequence = writer.publish(slot, FrameMeta(source, 4, None, 7, 1, 16, 16))
+        writer.close()
+        self.attach(owned)
+        return FrameRef(owned.descriptor.segment, slot, sequence)
+
+    def attach(self, owned: OwnedRing) -> bool:
+        return self.made.add(AttachedRing(RingReader(owned.descriptor, 0)))
+
+    def damage(self, index: int, how: str = "slots") -> None:
+        damage(self.owned[index].descriptor.segment, how)
+
+    def close(self) -> None:
+        self.made.close()
+        for owned in self.owned:
+            owned.close()
+
+
+@pytest.fixture
+def bench() -> Iterator[Bench]:
+    made = Bench()
+    yield made
+    made.close()
+
+
+@pytest.mark.parametrize("how", ["slots", "cut", "emptied"])
+@pytest.mark.parametrize("look", ["pending", "acquire", "captured_ns"])
+def test_a_damaged_ring_costs_all_rings_of_its_source_and_no_other(bench: Bench, how: str, look: str) -> None:
+    bench.damage(0, how)
+    if look == "pending":
+        assert bench.made.pending("a") == []
+    elif look == "acquire":
+        assert bench.made.acquire(bench.refs[0]) is None
+    else:
+        bench.made.captured_ns(bench.refs[0], 4)  # does not look at all of the header
+        assert bench.made.pending("a") == []
+    assert bench.made.sources() == {"b"}
+    assert len(bench.made.pending("b")) == 1
+    ((source, segment, detail),) = [(m.source, m.segment, m.detail) for m in bench.reports]
+    assert (source, segment) == ("a", bench.refs[0].ring)
+    assert detail
+    assert bench.forgotten == ["a"]
+    assert all(bench.made.is_damaged("a", ref.ring) for ref in bench.refs[:2])
+    assert not bench.made.is_damaged("b", bench.refs[2].ring)
+
+
+def test_a_source_is_not_read_again_before_the_supervisor_has_told_of_the_damage(bench: Bench) -> None:
+    """A ring that was made before it knew holds later frames than those which come again."""
+    bench.damage(0)
+    bench.made.pending("a")
+    late = bench.ring("a")
+    assert bench.made.get(late.ring) is None
+    assert bench.made.is_damaged("a", late.ring)
+    bench.made.let_go("a", bench.refs[0].ring)
+    bench.made.let_go("a", late.ring)
+    fresh = bench.ring("a")
+    assert bench.made.get(fresh.ring) is not None
+    assert [ref for ref, _ in bench.made.pending("a")] == [fresh]
+    assert bench.made.is_damaged("a", late.ring)
+
+
+def test_what_the_supervisor_tells_is_let_go_without_a_look(bench: Bench) -> None:
+    bench.made.let_go("a", bench.refs[1].ring)
+    assert bench.made.sources() == {"b"}
+    assert (bench.reports, bench.forgotten) == ([], ["a"])
+    assert not bench.attach(bench.owned[1])  # that word comes late
+
+
+def test_a_ring_that_cannot_even_be_attached_is_reported(bench: Bench) -> None:
+    bench.damage(2, "header")
+    descriptor = bench.owned[2].descriptor
+    with bench.made.guard(descriptor):
+        RingReader(descriptor, 0)
+    assert [(m.source, m.segment) for m in bench.reports] == [("b", descriptor.segment)]
+    assert "its first 8 bytes are wrong" in bench.reports[0].detail
+
+
+def test_only_damage_is_passed_over(bench: Bench) -> None:
+    with pytest.raises(ValueError, match="mine"), bench.made.guard(bench.owned[0].descriptor):
+        raise ValueError("mine")
+    with bench.made.guard(bench.owned[0].descriptor):
+        raise RingError("broken")
+    assert bench.made.sources() == {"b"}
+
+
+@pytest.mark.parametrize("ref", [FrameRef("mp-elsewhere-0", 0, 1), FrameRef("", 4095, 1), FrameRef("", 0, 99)])
+def test_a_stranger_who_names_what_is_not_there_damages_nothing(bench: Bench, ref: FrameRef) -> None:
+    named = FrameRef(ref.ring or bench.refs[0].ring, ref.slot, ref.sequence)
+    assert bench.made.acquire(named) is None
+    assert bench.made.captured_ns(named, 4) is None
+    assert not bench.made.skip(named)
+    assert bench.reports == []
+    assert len(bench.made.pending("a")) == 2
+
+
+def test_a_frame_is_taken_and_declined(bench: Bench) -> None:
+    assert bench.made.captured_ns(bench.refs[0], 4) == 7
+    lease = bench.made.acquire(bench.refs[0])
+    assert lease is not None
+    lease.release()
+    assert bench.made.skip(bench.refs[1])
+    assert bench.made.pending("a") == []
+    bench.made.retire(bench.refs[0].ring)
+    bench.made.retire(bench.refs[0].ring)
+    assert len(bench.made.of("a")) == 1

@@ -17,16 +17,19 @@ if TYPE_CHECKING:
     from mpipeline.frame import Frame, FrameMeta
     from mpipeline.hosted.model import get_model
     from mpipeline.inference_pipeline.entities import SinkMode, VideoFrame
+    from mpipeline.masks import Masks
     from mpipeline.pipeline import Pipeline
-    from mpipeline.prediction import Detections, Failure, Prediction
+    from mpipeline.prediction import Classification, Detections, Failure, Prediction
 
 __version__ = "0.1.0"
 
 __all__ = [
+    "Classification",
     "Detections",
     "Failure",
     "Frame",
     "FrameMeta",
+    "Masks",
     "MpipelineError",
     "Pipeline",
     "Prediction",
@@ -41,10 +44,12 @@ __all__ = [
 
 # Loaded when first used, so that `import mpipeline` costs nothing.
 _HOMES = {
+    "Classification": "mpipeline.prediction",
     "Detections": "mpipeline.prediction",
     "Failure": "mpipeline.prediction",
     "Frame": "mpipeline.frame",
     "FrameMeta": "mpipeline.frame",
+    "Masks": "mpipeline.masks",
     "MpipelineError": "mpipeline.errors",
     "Pipeline": "mpipeline.pipeline",
     "Prediction": "mpipeline.prediction",

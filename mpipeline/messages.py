@@ -13,6 +13,7 @@ from typing import Any, Union
 
 from mpipeline.frame import FrameMeta, FrameRef
 from mpipeline.ring.descriptor import RingDescriptor
+from mpipeline.wire_columns import WireClassification, WireDetections
 
 PROTOCOL_VERSION = 1
 
@@ -242,27 +243,18 @@ class SinkStatus:
 
 
 @dataclass(frozen=True, slots=True)
-class WireDetections:
-    """Detections as raw little-endian columns: xyxy 4 x float32, score float32, class id int32 a row.
-
-    `names` has the names of the class ids that occur.
-    """
-
-    xyxy: bytes
-    score: bytes
-    class_id: bytes
-    names: Mapping[int, str]
-
-
-@dataclass(frozen=True, slots=True)
 class PredictionReady:
-    """One prediction for one sink, with the name of its pixels. Exactly one of detections and failure is set."""
+    """One prediction for one sink, with the name of its pixels.
+
+    Exactly one of detections, classification and failure is set.
+    """
 
     frame: FrameMeta
     ref: Union[FrameRef, None]  # noqa: UP007 - evaluated at run time by the codec, on 3.10 too
     detections: Union[WireDetections, None]  # noqa: UP007
     failure_reason: str = ""
     failure_message: str = ""
+    classification: Union[WireClassification, None] = None  # noqa: UP007
 
 
 Message = Union[  # noqa: UP007

@@ -2,16 +2,15 @@
 
 from __future__ import annotations
 
-import uuid
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Literal, Union
 
 import numpy as np
 import numpy.typing as npt
 
+from mpipeline import prediction_records
 from mpipeline.frame import FrameMeta
-
-_DETECTION_NAMESPACE = uuid.UUID("7a6f1d0e-5f0e-4c55-9c55-6d70697065ff")
+from mpipeline.masks import Masks
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -20,12 +19,19 @@ class Detections:
 
     `xyxy` (N, 4) float32: left, top, right, bottom in pixels of the source frame. `score` (N,) float32 in 0..1.
     `class_id` (N,) int32. `class_name`: N names.
+
+    Models that find more than boxes add columns. `masks`: N masks of the size of the frame. `keypoints` (N, K, 3)
+    float32: x, y in pixels of the source frame, and how sure it is, in 0..1; 0 where a point was not found.
+    `keypoint_name`: the K names.
     """
 
     xyxy: npt.NDArray[np.float32]
     score: npt.NDArray[np.float32]
     class_id: npt.NDArray[np.int32]
     class_name: tuple[str, ...]
+    masks: Masks | None = None
+    keypoints: npt.NDArray[np.float32] | None = None
+    keypoint_name: tuple[str, ...] = ()
 
     def __len__(self) -> int:
         return len(self.score)
@@ -33,7 +39,8 @@ class Detections:
     @property
     def is_finite(self) -> bool:
         """Whether every coordinate and score is a number, and none infinite."""
-        return bool(np.isfinite(self.xyxy).all() and np.isfinite(self.score).all())
+        boxes = bool(np.isfinite(self.xyxy).all() and np.isfinite(self.score).all())
+        return boxes and (self.keypoints is None or bool(np.isfinite(self.keypoints).all()))
 
     @staticmethod
     def empty() -> Detections:
@@ -41,9 +48,36 @@ class Detections:
         return Detections(np.zeros((0, 4), np.float32), np.zeros(0, np.float32), np.zeros(0, np.int32), ())
 
 
+@dataclass(frozen=True, slots=True, eq=False)
+class Classification:
+    """What the whole frame shows, as columns of equal length N, highest score first.
+
+    `score` (N,) float32 in 0..1, `class_id` (N,) int32, `class_name`: N names. A frame is of one class, the first,
+    and only classes that may be it are told; none if no class is likely enough. With `multi_label` each class is or
+    is not there by itself: all are told, and those that score more than `threshold` are there.
+    """
+
+    score: npt.NDArray[np.float32]
+    class_id: npt.NDArray[np.int32]
+    class_name: tuple[str, ...]
+    multi_label: bool = False
+    threshold: float = 0.0
+
+    def __len__(self) -> int:
+        return len(self.score)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every score is a number, and none infinite."""
+        return bool(np.isfinite(self.score).all())
+
+
+Findings = Union[Detections, Classification]  # noqa: UP007 - a value, on 3.10 too: what a model says about one frame
+
+
 @dataclass(frozen=True, slots=True)
 class Failure:
-    """Why a frame has no detections although it was due: a code for machines and a sentence for people."""
+    """Why a frame has no findings although it was due: a code for machines and a sentence for people."""
 
     reason: str
     message: str
@@ -51,7 +85,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What the model says about one frame. Exactly one of `detections` and `failure` is set.
+    """What the model says about one frame. Exactly one of `detections`, `classification` and `failure` is set.
 
     An empty `detections` means that nothing was found; a frame that could not be inferred has a `failure`.
     """
@@ -59,29 +93,40 @@ class Prediction:
     frame: FrameMeta
     detections: Detections | None
     failure: Failure | None = None
+    classification: Classification | None = None
+
+    @staticmethod
+    def of(frame: FrameMeta, findings: Findings) -> Prediction:
+        """The prediction that consists of these findings."""
+        if isinstance(findings, Classification):
+            return Prediction(frame, None, classification=findings)
+        return Prediction(frame, findings)
 
     def records(self) -> list[dict[str, Any]]:
-        """The detections as dictionaries with the keys of `InferencePipeline` predictions.
+        """What was found as a list of dictionaries, with the keys of `to_dict` and numbers rounded for people.
 
-        x, y is the centre and width, height the size of the box in source pixels. `detection_id` is a UUID derived
-        from source, frame id and row, so that the same work done twice gives the same id.
+        Of a classification one for each class; a frame that failed has none.
         """
+        if self.classification is not None:
+            return prediction_records.classes(self.classification)
         if self.detections is None:
             return []
-        rows = []
-        columns = (self.detections.xyxy.tolist(), self.detections.score.tolist(), self.detections.class_id.tolist())
-        for i, ((x1, y1, x2, y2), score, class_id) in enumerate(zip(*columns, strict=True)):
-            identity = uuid.uuid5(_DETECTION_NAMESPACE, f"{self.frame.source}/{self.frame.frame_id}/{i}")
-            rows.append(
-                {
-                    "x": round((x1 + x2) / 2, 3),
-                    "y": round((y1 + y2) / 2, 3),
-                    "width": round(x2 - x1, 3),
-                    "height": round(y2 - y1, 3),
-                    "confidence": round(score, 5),
-                    "class": self.detections.class_name[i],
-                    "class_id": class_id,
-                    "detection_id": str(identity),
-                }
-            )
-        return rows
+        identities = prediction_records.identities(self.frame, len(self.detections))
+        return prediction_records.rounded(prediction_records.rows(self.detections, identities))
+
+    def to_dict(self, *, whole_pixels: bool = False, masks: Literal["polygon", "rle"] = "polygon") -> dict[str, Any]:
+        """The dictionary that `InferencePipeline` gives for one frame; docs/predictions.md has its keys.
+
+        With `whole_pixels` corners of boxes and key points are rounded to whole pixels first, as recent versions of
+        it do. `masks`: as the outline of the largest part, or complete, in COCO's run-length form. Raises ValueError
+        for a frame that failed: it has no dictionary that would not look like an empty one.
+        """
+        image = {"width": self.frame.width, "height": self.frame.height}
+        if self.classification is not None:
+            return {"image": image, **prediction_records.classification_fields(self.classification)}
+        if self.detections is None:
+            reason = self.failure.message if self.failure is not None else "it has neither findings nor a failure"
+            raise ValueError(f"frame {self.frame.frame_id} of {self.frame.source} has no findings: {reason}")
+        identities = prediction_records.identities(self.frame, len(self.detections))
+        found = prediction_records.rows(self.detections, identities, whole_pixels=whole_pixels, masks=masks)
+        return {"image": image, "predictions": found}

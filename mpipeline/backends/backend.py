@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import ClassVar, Protocol
 
 from mpipeline.frame import Frame
-from mpipeline.prediction import Detections
+from mpipeline.prediction import Findings
 from mpipeline.tensor import ModelInfo, Tensor
 
 
@@ -41,7 +41,7 @@ class Backend(Protocol):
 
 
 class FrameBackend(Protocol):
-    """Takes frames and gives detections, with a model or logic of its own."""
+    """Takes frames and gives findings, with a model or logic of its own."""
 
     takes: ClassVar[str]  # "frames"
 
@@ -50,8 +50,8 @@ class FrameBackend(Protocol):
     def open(self) -> ModelInfo:
         """Makes ready; inputs and outputs of the info are empty."""
 
-    def infer(self, frames: Sequence[Frame]) -> list[Detections]:
-        """The detections of each frame, in source pixels."""
+    def infer(self, frames: Sequence[Frame]) -> Sequence[Findings]:
+        """What was found in each frame, in source pixels."""
 
     def close(self) -> None:
         """Gives everything back; harmless when repeated."""

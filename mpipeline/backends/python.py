@@ -1,4 +1,4 @@
-"""Your own Python in place of a model: frames in, detections out."""
+"""Your own Python in place of a model: frames in, findings out."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.results import ResultReader
 from mpipeline.errors import BackendError, ConfigError
 from mpipeline.frame import Frame
-from mpipeline.prediction import Detections
+from mpipeline.prediction import Findings
 from mpipeline.registry import suggestion
 from mpipeline.tensor import ModelInfo
 
@@ -49,8 +49,8 @@ class PythonBackend:
         self._reader = ResultReader(self._target, _names(getattr(self._subject, "names", None)))
         return ModelInfo((), ())
 
-    def infer(self, frames: Sequence[Frame]) -> list[Detections]:
-        """The detections of each frame. Raises BackendError if the target fails, or returns what is no result."""
+    def infer(self, frames: Sequence[Frame]) -> Sequence[Findings]:
+        """What was found in each frame. Raises BackendError if the target fails, or returns what is no result."""
         infer = self._infer
         if infer is None:
             raise BackendError(f"{self._target} was not opened, or is closed")

@@ -1,6 +1,6 @@
-"""Reads what a user's Python returns for a frame, in any of three forms, and refuses what is none of them.
+"""Reads what a user's Python returns for a frame, in any of four forms, and refuses what is none of them.
 
-* `Detections`, as they are.
+* `Detections`, with masks and key points if there are any, or a `Classification`, as they are.
 * An array (N, 6), or (0,) for nothing: x1, y1, x2, y2, score, class_id, in pixels of the source frame.
 * A list of mappings with the keys x, y (the centre), width, height, confidence, and class and/or class_id. A class
   without class_id gets a number of its own, in the order of appearance.
@@ -9,23 +9,24 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import replace
 from typing import Any
 
 import numpy as np
 import numpy.typing as npt
 
 from mpipeline.errors import BackendError
-from mpipeline.prediction import Detections
+from mpipeline.prediction import Classification, Detections, Findings
 
 _FORMS = (
-    "Detections, an (N, 6) array of x1, y1, x2, y2, score, class_id, or a list of mappings with x, y, width, height, \
-confidence, class, class_id"
+    "Detections, a Classification, an (N, 6) array of x1, y1, x2, y2, score, class_id, or a list of mappings with x, "
+    "y, width, height, confidence, class, class_id"
 )
 _KEYS = ("x", "y", "width", "height", "confidence")
 
 
 class ResultReader:
-    """Turns results into detections; remembers the number of each class name it has seen."""
+    """Turns results into findings; remembers the number of each class name it has seen."""
 
     def __init__(self, origin: str, names: Mapping[int, str]) -> None:
         """`origin` is named in errors; `names` are the class names by number."""
@@ -33,8 +34,8 @@ class ResultReader:
         self._names = dict(names)
         self._ids = {name: class_id for class_id, name in self._names.items()}
 
-    def read(self, results: Any, expected: int) -> list[Detections]:
-        """One `Detections` for each of `expected` frames, highest score first.
+    def read(self, results: Any, expected: int) -> list[Findings]:
+        """The findings of each of `expected` frames, highest score first.
 
         Raises BackendError that says what was expected if the number, a form or a value is wrong.
         """
@@ -44,7 +45,9 @@ class ResultReader:
             raise self._error(f"returned {len(results)} results for {expected} frames; expected one for each, in order")
         return [self._one(result, i) for i, result in enumerate(results)]
 
-    def _one(self, result: Any, index: int) -> Detections:
+    def _one(self, result: Any, index: int) -> Findings:
+        if isinstance(result, Classification):
+            return self._classification(result, index)
         if isinstance(result, Detections):
             rows, names = self._checked(result, index), result.class_name
         elif isinstance(result, np.ndarray):
@@ -62,12 +65,45 @@ class ResultReader:
             raise self._error(f"returned a box whose right or bottom lies before its left or top for frame {index}")
         order = np.argsort(-rows[:, 4], kind="stable")
         rows = rows[order]
-        return Detections(
-            rows[:, :4].astype(np.float32),
-            rows[:, 4].astype(np.float32),
-            rows[:, 5].astype(np.int32),
-            tuple(names[i] for i in order.tolist()),
-        )
+        columns = (rows[:, :4].astype(np.float32), rows[:, 4].astype(np.float32), rows[:, 5].astype(np.int32))
+        found = Detections(*columns, tuple(names[i] for i in order.tolist()))
+        return self._with_more(found, result, order, index) if isinstance(result, Detections) else found
+
+    def _with_more(self, found: Detections, given: Detections, order: npt.NDArray[Any], index: int) -> Detections:
+        """The masks and key points that were given, in their new order."""
+        masks, points, names = given.masks, given.keypoints, given.keypoint_name
+        if masks is not None:
+            if len(masks) != len(found):
+                raise self._error(f"returned {len(masks)} masks for the {len(found)} detections of frame {index}")
+            try:
+                masks.check()
+            except ValueError as error:
+                raise self._error(f"returned masks that are none for frame {index}: {error}") from error
+            masks = masks.select(order)
+        if points is not None:
+            points = np.asarray(points, np.float32)
+            names = names or tuple(str(i) for i in range(points.shape[1] if points.ndim == 3 else 0))
+            if points.shape != (len(found), len(names), 3):
+                wanted = f"expected ({len(found)}, {len(names)}, 3)"
+                raise self._error(f"returned key points of shape {points.shape} for frame {index}; {wanted}")
+            if not np.isfinite(points).all() or ((points[:, :, 2] < 0) | (points[:, :, 2] > 1)).any():
+                raise self._error(f"returned a key point that is not finite, or not of 0..1, for frame {index}")
+            points = points[order]
+        return replace(found, masks=masks, keypoints=points, keypoint_name=names)
+
+    def _classification(self, found: Classification, index: int) -> Classification:
+        score, class_id = np.asarray(found.score, np.float32), np.asarray(found.class_id, np.int32)
+        count = len(found.class_name)
+        if (score.shape, class_id.shape) != ((count,), (count,)):
+            shapes = f"{score.shape} and {class_id.shape}"
+            raise self._error(
+                f"returned a Classification with columns of shapes {shapes} and {count} names for frame {index}"
+            )
+        if not np.isfinite(score).all() or ((score < 0) | (score > 1)).any():
+            raise self._error(f"returned a score outside 0..1 for frame {index}")
+        order = np.argsort(-score, kind="stable")
+        names = tuple(found.class_name[i] for i in order.tolist())
+        return replace(found, score=score[order], class_id=class_id[order], class_name=names)
 
     def _checked(self, found: Detections, index: int) -> npt.NDArray[np.float64]:
         columns = [np.asarray(column) for column in (found.xyxy, found.score, found.class_id)]

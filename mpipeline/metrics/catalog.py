@@ -33,7 +33,7 @@ _METRICS = (
     # inference workers
     Metric("frames_inferred", "counter", "Frames that the model has seen.", _SOURCE),
     Metric(
-        "frames_failed", "counter", "Frames that got an error instead of detections, by reason.", ("reason", "source")
+        "frames_failed", "counter", "Frames that got an error instead of findings, by reason.", ("reason", "source")
     ),
     Metric("batches", "counter", "Batches given to the backend."),
     Metric("inference_seconds", "counter", "Time spent in the backend."),

@@ -1,4 +1,6 @@
-"""The 80 classes of the COCO detection challenge (Lin et al., 2014), in the order that detectors number them."""
+"""COCO (Lin et al., 2014): its 80 classes in the order that detectors number them, the numbers that they have in the
+data set itself, and the 17 key points of a person.
+"""
 
 from __future__ import annotations
 
@@ -15,4 +17,15 @@ COCO_NAMES: tuple[str, ...] = tuple(
     """.strip()
     .replace("\n    ", "|")
     .split("|")
+)
+
+# Numbers from 1 to 90 in the data set's files, of which ten were never used; of the classes above, in their order.
+COCO_CATEGORIES: tuple[int, ...] = tuple(
+    number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)
+)
+
+COCO_KEYPOINTS: tuple[str, ...] = (
+    "nose",
+    *(f"{side}_{part}" for part in ("eye", "ear", "shoulder", "elbow", "wrist") for side in ("left", "right")),
+    *(f"{side}_{part}" for part in ("hip", "knee", "ankle") for side in ("left", "right")),
 )

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Literal, Protocol
 
 from mpipeline.frame import Frame
-from mpipeline.prediction import Detections
+from mpipeline.prediction import Findings
 from mpipeline.tensor import Geometry, ModelInfo, Tensor
 
 
@@ -70,5 +70,5 @@ class Family(Protocol):
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, a C-contiguous view of shape `input_shape`; says how it was placed."""
 
-    def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
-        """The detections of each row, in source pixels, highest score first; rows beyond `geometries` are padding."""
+    def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> Sequence[Findings]:
+        """What was found in each row, in source pixels, highest score first; rows beyond `geometries` are padding."""

@@ -38,6 +38,10 @@ WHOLE: Mapping[tuple[str, str], Bounds] = {
     ("SinkStatus", "capacity"): (0, 2**31 - 1),
     ("SinkStatus", "session"): (0, 2**64 - 1),
     ("WireDetections", "names"): (-(2**31), 2**31 - 1),  # its keys
+    ("WireDetections", "keypoint_names"): (0, 4095),
+    ("WireClassification", "names"): (-(2**31), 2**31 - 1),
+    ("WireMasks", "width"): (0, 65535),
+    ("WireMasks", "height"): (0, 65535),
 }
 
 TEXT: Mapping[tuple[str, str], int] = {

@@ -1,7 +1,8 @@
 """Messages to bytes and back. What comes from outside is checked here, field by field, before anyone sees it.
 
 Format: one msgpack array `[tag, field, field, …]` in the order of the struct's fields; nested structs are arrays
-without a tag. Missing trailing fields take their defaults, so that a field can be added at the end.
+without a tag. Missing trailing fields take their defaults, so that a field can be added at the end. What is sent for
+each frame leaves them out where they have these values, so that what a prediction lacks costs nothing.
 """
 
 from __future__ import annotations
@@ -16,9 +17,10 @@ from typing import Any, Union, get_args, get_origin, get_type_hints
 import msgpack
 
 from mpipeline.errors import ProtocolError
-from mpipeline.messages import TAGS, Message
+from mpipeline.messages import TAGS, Message, PredictionReady
 from mpipeline.transport import bounds
 from mpipeline.transport.structure import check_structure
+from mpipeline.wire_columns import WireDetections
 
 MAX_MESSAGE_BYTES = 4 << 20  # a prediction of 300 boxes takes about 8 kB, a START a few kB
 _MAX_STRING = 2 << 20  # the boxes of 100 000 detections, the most that a config may ask for
@@ -28,6 +30,14 @@ _SHORT = 2048  # bytes: all that can be announced in so many takes a few megabyt
 _PLAIN = (type(None), bool, int, float, str, bytes)
 
 _TAG_OF = {struct: tag for tag, struct in TAGS.items()}
+_ABBREVIATED = {
+    struct: [
+        field.default_factory() if field.default is dataclasses.MISSING else field.default
+        for field in reversed(dataclasses.fields(struct))
+        if field.default is not dataclasses.MISSING or field.default_factory is not dataclasses.MISSING
+    ]
+    for struct in (PredictionReady, WireDetections)
+}
 
 Check = Callable[[Any], Any]
 Place = tuple[str, str]  # struct and field
@@ -85,7 +95,12 @@ def _without_repetition(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
 
 
 def _fields(value: Any) -> list[Any]:
-    return [_plain(getattr(value, name), value, name) for name in value.__dataclass_fields__]
+    names = list(value.__dataclass_fields__)
+    for default in _ABBREVIATED.get(type(value), ()):
+        if getattr(value, names[-1]) != default:
+            break
+        names.pop()
+    return [_plain(getattr(value, name), value, name) for name in names]
 
 
 def _plain(value: Any, struct: Any, name: str) -> Any:

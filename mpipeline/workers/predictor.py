@@ -1,4 +1,4 @@
-"""Frames in, detections out: a model family and a backend joined, or a backend that takes frames itself."""
+"""Frames in, findings out: a model family and a backend joined, or a backend that takes frames itself."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ from mpipeline.backends.backend import Backend, FrameBackend
 from mpipeline.errors import BackendError
 from mpipeline.frame import Frame
 from mpipeline.models.family import Family
-from mpipeline.prediction import Detections
+from mpipeline.prediction import Findings
 
 
 class Predictor(Protocol):
@@ -20,8 +20,8 @@ class Predictor(Protocol):
 
     max_batch: int
 
-    def predict(self, frames: Sequence[Frame]) -> list[Detections]:
-        """The detections of each frame, in order."""
+    def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
+        """What was found in each frame, in order."""
 
     def close(self) -> None:
         """Gives the engine back."""
@@ -38,11 +38,11 @@ class TensorPredictor:
         self._rows = math.ceil(rows / family.batch) * family.batch if family.batch else rows
         self._input = np.zeros((self._rows, *family.input_shape), np.dtype(family.input_dtype))
 
-    def predict(self, frames: Sequence[Frame]) -> list[Detections]:
+    def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
         """As in Predictor."""
         geometries = [self._family.preprocess(frame, self._input[i]) for i, frame in enumerate(frames)]
         chunk = self._family.batch or len(frames)
-        found: list[Detections] = []
+        found: list[Findings] = []
         for start in range(0, len(frames), chunk):
             outputs = self._backend.run({self._family.input_name: self._input[start : start + chunk]})
             found += self._family.postprocess(outputs, geometries[start : start + chunk])
@@ -60,7 +60,7 @@ class FramePredictor:
         self.max_batch = max_batch
         self._backend = backend
 
-    def predict(self, frames: Sequence[Frame]) -> list[Detections]:
+    def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
         """As in Predictor."""
         found = self._backend.infer(frames)
         if len(found) != len(frames):

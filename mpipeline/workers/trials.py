@@ -128,9 +128,9 @@ class Trials:
             found = self._predictor.predict(frames)
         finally:
             self._journal.leave()
-        if not all(detections.is_finite for detections in found):
-            raise BackendError("the model gave a box or a score that is no finite number")
-        predictions = [Prediction(f.meta, detections) for f, detections in zip(frames, found, strict=True)]
+        if not all(findings.is_finite for findings in found):
+            raise BackendError("the model gave a box, a key point or a score that is no finite number")
+        predictions = [Prediction.of(f.meta, findings) for f, findings in zip(frames, found, strict=True)]
         self._failures_in_row = 0
         return predictions
 

@@ -15,7 +15,8 @@ FENCES = {
     "cv2": [
         "mpipeline/sinks/video.py",
         "mpipeline/sinks/encoder.py",
-        "mpipeline/sinks/drawing.py",
+        "mpipeline/sinks/drawing*.py",
+        "mpipeline/masks.py",  # outlines
         "mpipeline/inference_pipeline/sinks/*",
         "mpipeline/hosted/pictures.py",
     ],

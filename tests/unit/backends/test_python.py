@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import sys
+from dataclasses import replace
 from pathlib import Path
 from textwrap import dedent
 
 import numpy as np
 import pytest
+from support.findings import multi_label, single_label, with_keypoints, with_masks
 from support.pictures import meta
 
 from mpipeline.backends.backend import BackendOptions
@@ -15,7 +17,8 @@ from mpipeline.backends.python import PythonBackend
 from mpipeline.backends.results import ResultReader
 from mpipeline.errors import BackendError, ConfigError
 from mpipeline.frame import Frame
-from mpipeline.prediction import Detections
+from mpipeline.masks import Masks
+from mpipeline.prediction import Classification, Detections, Findings
 
 FRAME = Frame.from_bgr(meta(8, 6), np.zeros((6, 8, 3), np.uint8))
 ROW = [1.0, 2.0, 5.0, 6.0, 0.5, 3.0]
@@ -109,7 +112,7 @@ def test_what_it_raises_is_told_and_kept(module) -> None:
     assert isinstance(error.value.__cause__, ValueError)
 
 
-def read(result, expected: int = 1) -> list[Detections]:
+def read(result, expected: int = 1) -> list[Findings]:
     return ResultReader("mine:find", {3: "cat"}).read(result, expected)
 
 
@@ -137,6 +140,53 @@ def test_highest_score_first_and_numbers_for_names() -> None:
     assert found.class_name == ("b", "a", "a")
     assert found.class_id.tolist() == [5, 4, 4]
     assert found.score.tolist() == pytest.approx([0.9, 0.4, 0.1])
+
+
+def test_masks_and_key_points_follow_their_boxes() -> None:
+    masked = with_masks(128, 96)
+    assert masked.masks is not None
+    turned = replace(masked, score=np.array([0.1, 0.9, 0.5], np.float32))
+    (found,) = read([turned])
+    assert isinstance(found, Detections)
+    assert found.masks is not None
+    for place, row in enumerate((1, 2, 0)):
+        assert np.array_equal(found.masks.picture(place), masked.masks.picture(row))
+    (found,) = read([with_keypoints()])
+    assert isinstance(found, Detections)
+    np.testing.assert_array_equal(found.keypoints, with_keypoints().keypoints)
+    (found,) = read([replace(with_keypoints(), keypoint_name=())])
+    assert isinstance(found, Detections)
+    assert found.keypoint_name[:2] == ("0", "1")
+
+
+def test_classifications_are_taken_highest_score_first() -> None:
+    (found,) = read([single_label()])
+    assert isinstance(found, Classification)
+    assert found.class_name == ("cat", "dog")
+    (found,) = read([replace(multi_label(), score=[0.1, 0.2, 0.9])])
+    assert isinstance(found, Classification)
+    assert (found.class_name, found.multi_label, found.threshold) == (("cold", "dark", "wet"), True, 0.5)
+
+
+@pytest.mark.parametrize(
+    ("result", "message"),
+    [
+        (replace(with_masks(128, 96), masks=Masks.of(128, 96, [])), "returned 0 masks for the 3 detections"),
+        (
+            replace(with_masks(128, 96), masks=replace(with_masks(128, 96).masks, width=9)),
+            "outside the frame of 9 x 96",
+        ),
+        (replace(with_keypoints(), keypoints=np.zeros((1, 4, 3))), r"key points of shape \(1, 4, 3\)"),
+        (replace(with_keypoints(), keypoints=np.full((1, 17, 3), np.inf)), "a key point that is not finite"),
+        (replace(with_keypoints(), keypoints=np.full((1, 17, 3), 2.0)), "a key point that is not finite"),
+        (replace(single_label(), score=np.zeros(3)), r"columns of shapes \(3,\) and \(2,\) and 2 names"),
+        (replace(single_label(), score=np.array([0.5, np.nan])), "a score outside 0..1"),
+        (replace(single_label(), score=np.array([0.5, 1.5])), "a score outside 0..1"),
+    ],
+)
+def test_findings_that_do_not_fit_together(result, message: str) -> None:
+    with pytest.raises(BackendError, match=f"mine:find .*{message}"):
+        read([result])
 
 
 @pytest.mark.parametrize(

@@ -93,7 +93,7 @@ class Ring:
 
 # --- end of the ring ---
 
-# --- pixels, preprocessing and boxes: native/bindings/pixels.cpp ---
+# --- pixels, preprocessing, boxes and masks: native/bindings/pixels.cpp ---
 
 def to_bgr(
     pixel_format: int,
@@ -129,6 +129,28 @@ class Preprocessor:
         placement: tuple[int, int, int, int],
     ) -> None: ...
 
+class SmoothPreprocessor:
+    def __init__(
+        self,
+        width: int,
+        height: int,
+        bgr: bool,
+        scale: tuple[float, float, float],
+        bias: tuple[float, float, float],
+        pad: float,
+    ) -> None: ...
+    def run(
+        self,
+        out: npt.NDArray[Any],
+        pixel_format: int,
+        width: int,
+        height: int,
+        matrix: int,
+        full_range: bool,
+        planes: Sequence[npt.NDArray[np.uint8]],
+        placement: tuple[int, int, int, int],
+    ) -> None: ...
+
 def select_candidates(
     scores: npt.NDArray[np.float32],
     threshold: float,
@@ -141,5 +163,8 @@ def non_maximum_suppression(
     threshold: float,
     max_detections: int,
 ) -> npt.NDArray[np.int64]: ...
+def enlarged_runs(
+    patch: npt.NDArray[np.float32], across: tuple[int, int, int], down: tuple[int, int, int]
+) -> tuple[tuple[int, int, int, int], npt.NDArray[np.uint16]]: ...
 
-# --- end of pixels, preprocessing and boxes ---
+# --- end of pixels, preprocessing, boxes and masks ---

@@ -1,7 +1,7 @@
 """What exporters write into a model file beside the graph: the metadata of Ultralytics, read with suspicion.
 
-Keys as in `ultralytics/engine/exporter.py` (description, stride, task, batch, imgsz, names, args, end2end) and
-YOLOv5's `export.py` (stride, names). Values are texts; several of them are Python literals.
+Keys as in `ultralytics/engine/exporter.py` (description, stride, task, batch, imgsz, names, args, end2end, kpt_shape,
+kpt_names) and YOLOv5's `export.py` (stride, names). Values are texts; several of them are Python literals.
 """
 
 from __future__ import annotations
@@ -14,12 +14,16 @@ from typing import Any
 from mpipeline.errors import ModelError
 from mpipeline.models.labels import in_order
 
+_MOST_KEYPOINTS = 4096
 _LONGEST = 1_000_000  # characters of a literal that are parsed: names of more classes than any detector has
 
 
 @dataclass(frozen=True, slots=True)
 class ExportMetadata:
-    """The entries that matter, None or empty where the file has none. `size` is (width, height)."""
+    """The entries that matter, None or empty where the file has none. `size` is (width, height).
+
+    `keypoints` is (points of a detection, numbers of a point), `keypoint_names` their names.
+    """
 
     names: tuple[str, ...] = ()
     task: str | None = None
@@ -27,6 +31,8 @@ class ExportMetadata:
     size: tuple[int, int] | None = None
     description: str = ""
     end_to_end: bool = False
+    keypoints: tuple[int, int] | None = None
+    keypoint_names: tuple[str, ...] = ()
 
     @property
     def from_ultralytics(self) -> bool:
@@ -45,6 +51,8 @@ def read_metadata(entries: Mapping[str, str]) -> ExportMetadata:
         size=_size(entries),
         description=f"{entries.get('description', '')} {entries.get('author', '')}".strip(),
         end_to_end=nms_inside or entries.get("end2end", "").strip().lower() == "true",
+        keypoints=_keypoints(entries),
+        keypoint_names=_keypoint_names(entries),
     )
 
 
@@ -93,6 +101,30 @@ def _size(entries: Mapping[str, str]) -> tuple[int, int] | None:
     if not isinstance(value, (list, tuple)) or not 1 <= len(value) <= 2 or not all(isinstance(v, int) for v in value):
         raise _unreadable("imgsz", entries["imgsz"])
     return value[-1], value[0]
+
+
+def _keypoints(entries: Mapping[str, str]) -> tuple[int, int] | None:
+    """`[17, 3]`: 17 points of x, y and visibility; with 2 they have no visibility."""
+    value = _literal(entries, "kpt_shape")
+    if value is None:
+        return None
+    if not isinstance(value, (list, tuple)) or len(value) != 2 or not all(isinstance(v, int) for v in value):
+        raise _unreadable("kpt_shape", entries["kpt_shape"])
+    if not 1 <= value[0] <= _MOST_KEYPOINTS or value[1] not in (2, 3):
+        raise _unreadable("kpt_shape", entries["kpt_shape"])
+    return value[0], value[1]
+
+
+def _keypoint_names(entries: Mapping[str, str]) -> tuple[str, ...]:
+    """`{0: ['nose', 'left_eye']}`, a list for each class, of which the first counts, or one list for all."""
+    value = _literal(entries, "kpt_names")
+    if isinstance(value, dict):
+        value = next(iter(value.values()), None)
+    if value is None:
+        return ()
+    if not isinstance(value, (list, tuple)):
+        raise _unreadable("kpt_names", entries["kpt_names"])
+    return tuple(str(name) for name in value)
 
 
 def _unreadable(key: str, text: str) -> ModelError:

@@ -14,11 +14,10 @@ from mpipeline.tensor import Geometry
 
 Floats = npt.NDArray[np.float32]
 Ids = npt.NDArray[np.int32]
+Rows = npt.NDArray[np.int64]
 
 
-def select_candidates(
-    scores: Floats, threshold: float, objectness: Floats | None = None
-) -> tuple[npt.NDArray[np.int64], Ids, Floats]:
+def select_candidates(scores: Floats, threshold: float, objectness: Floats | None = None) -> tuple[Rows, Ids, Floats]:
     """(anchor, class id, score) of each anchor whose best class scores more than `threshold`, in order of the anchors.
 
     `scores` is (anchors, classes) float32 with any strides; `objectness`, (anchors,) float32, multiplies them. Of equal
@@ -29,7 +28,7 @@ def select_candidates(
 
 def non_maximum_suppression(
     xyxy: Floats, score: Floats, class_id: Ids | None, iou_threshold: float, max_detections: int
-) -> npt.NDArray[np.int64]:
+) -> Rows:
     """Indices to keep, highest score first (equal scores in the given order), at most `max_detections`.
 
     `xyxy` is (N, 4) float32. A box goes when a kept one of the same class has an intersection over union with it that
@@ -61,26 +60,45 @@ class Selection:
 
     def suppress(self, xyxy: Floats, score: Floats, class_id: Ids, geometry: Geometry) -> Detections:
         """Detections of one frame from boxes in model pixels that may overlap."""
-        wanted = self.wanted(class_id)
-        xyxy, score, class_id = xyxy[wanted], score[wanted], class_id[wanted]
-        options = self._options
-        ids = None if options.class_agnostic_nms else class_id
-        kept = non_maximum_suppression(xyxy, score, ids, options.iou_threshold, options.max_detections)
-        return self._detections(xyxy[kept], score[kept], class_id[kept], geometry)
+        kept = self.suppressed(xyxy, score, class_id)
+        return self.placed(xyxy[kept], score[kept], class_id[kept], geometry)[0]
 
     def rank(self, xyxy: Floats, score: Floats, class_id: Ids, geometry: Geometry) -> Detections:
         """Detections of one frame from boxes in model pixels that the model itself has suppressed."""
-        wanted = self.wanted(class_id) & (score > self._options.confidence)
-        xyxy, score, class_id = xyxy[wanted], score[wanted], class_id[wanted]
-        order = np.argsort(-score, kind="stable")[: self._options.max_detections]
-        return self._detections(xyxy[order], score[order], class_id[order], geometry)
+        kept = self.ranked(score, class_id)
+        return self.placed(xyxy[kept], score[kept], class_id[kept], geometry)[0]
 
-    def _detections(self, xyxy: Floats, score: Floats, class_id: Ids, geometry: Geometry) -> Detections:
-        """In source pixels; a box that lies wholly in the padding, or is not made of numbers, has no area and goes."""
-        placed = geometry.to_source(xyxy)
-        real = (placed[:, 2] > placed[:, 0]) & (placed[:, 3] > placed[:, 1])
+    def suppressed(self, xyxy: Floats, score: Floats, class_id: Ids) -> Rows:
+        """The rows to report of boxes that may overlap, highest score first."""
+        options = self._options
+        if self._classes is None:
+            ids = None if options.class_agnostic_nms else class_id
+            return non_maximum_suppression(xyxy, score, ids, options.iou_threshold, options.max_detections)
+        wanted = np.flatnonzero(self.wanted(class_id))
+        ids = None if options.class_agnostic_nms else class_id[wanted]
+        kept = non_maximum_suppression(xyxy[wanted], score[wanted], ids, options.iou_threshold, options.max_detections)
+        return wanted[kept]
+
+    def ranked(self, score: Floats, class_id: Ids) -> Rows:
+        """The rows to report of boxes that do not, highest score first."""
+        wanted = np.flatnonzero(self.wanted(class_id) & (score > self._options.confidence))
+        return wanted[np.argsort(-score[wanted], kind="stable")[: self._options.max_detections]]
+
+    def placed(
+        self, xyxy: Floats, score: Floats, class_id: Ids, geometry: Geometry
+    ) -> tuple[Detections, npt.NDArray[np.bool_]]:
+        """Chosen boxes in source pixels, and which of the rows they are.
+
+        A box that lies wholly in the padding, or is not made of numbers, has no area and goes.
+        """
+        boxes = geometry.to_source(xyxy)
+        real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
         ids = class_id[real]
-        return Detections(placed[real], score[real], ids, tuple(self._name(i) for i in ids.tolist()))
+        return Detections(boxes[real], score[real], ids, self.names_of(ids)), real
+
+    def names_of(self, class_id: Ids) -> tuple[str, ...]:
+        """The name of each class."""
+        return tuple(self._name(i) for i in class_id.tolist())
 
     def _name(self, class_id: int) -> str:
         return self._names[class_id] if 0 <= class_id < len(self._names) else str(class_id)

@@ -3,7 +3,7 @@
 The result equals an OpenCV reference (`cv2.resize` INTER_LINEAR of the picture as `Frame.bgr` gives it, then padding
 and normalisation) within 0.5 of 255 levels on average and 1.5 at most, for every format, size and mode: the pass does
 not round to bytes between its steps, and clamps colours after resizing instead of before it, which shows only where a
-source holds YUV values that are no colours.
+source holds YUV values that are no colours. With `smooth` it equals Pillow's resize with BILINEAR as closely.
 """
 
 from __future__ import annotations
@@ -23,8 +23,9 @@ Triple = tuple[float, float, float]
 class Recipe:
     """How a family feeds its models: value = (level * scale - mean) / std per channel, and the placement.
 
-    `resize`: keep the proportions and fill the rest with level `pad`, or stretch. `anchor`: where a letterboxed picture
-    lies. `rounding` of its size: to the nearest pixel (ties to even), or down.
+    `resize`: keep the proportions and fill the rest with level `pad`, or stretch, or let the shorter side fit and cut
+    off what is over of the longer, at both ends. `anchor`: where a letterboxed picture lies. `rounding` of its size: to
+    the nearest pixel (ties to even), or down. `smooth`: what shrinks is averaged, so that nothing aliases; slower.
     """
 
     order: Literal["rgb", "bgr"] = "rgb"
@@ -32,9 +33,10 @@ class Recipe:
     mean: Triple = (0.0, 0.0, 0.0)
     std: Triple = (1.0, 1.0, 1.0)
     pad: float = 114.0
-    resize: Literal["letterbox", "stretch"] = "letterbox"
+    resize: Literal["letterbox", "stretch", "crop"] = "letterbox"
     anchor: Literal["centre", "top_left"] = "centre"
     rounding: Literal["nearest", "down"] = "nearest"
+    smooth: bool = False
 
     def overridden(self, by: Normalisation) -> Recipe:
         """This recipe with what `by` says."""
@@ -44,7 +46,7 @@ class Recipe:
 
 @dataclass(frozen=True, slots=True)
 class Placement:
-    """The rectangle of the input, in pixels, that the resized picture covers."""
+    """The rectangle, in pixels of the input, that the resized picture covers; a cropped one reaches beyond it."""
 
     width: int
     height: int
@@ -61,12 +63,23 @@ def place(recipe: Recipe, target: tuple[int, int], source: tuple[int, int]) -> P
     """Where a picture of size `source` lies in an input of size `target`, both (width, height)."""
     if recipe.resize == "stretch":
         return Placement(*target, 0, 0)
+    if recipe.resize == "crop":
+        return _cropped(target, source)
     ratio = letterbox_ratio(target, source)
     rounded = int if recipe.rounding == "down" else round
     width, height = (max(1, min(rounded(side * ratio), limit)) for side, limit in zip(source, target, strict=True))
     if recipe.anchor == "top_left":
         return Placement(width, height, 0, 0)
     return Placement(width, height, (target[0] - width) // 2, (target[1] - height) // 2)
+
+
+def _cropped(target: tuple[int, int], source: tuple[int, int]) -> Placement:
+    """As torchvision's Resize of the shorter side and CenterCrop do; a target that is not square is filled as it is."""
+    if target[0] != target[1]:
+        return Placement(*target, 0, 0)
+    side, shorter = target[0], min(source)
+    width, height = (side if each == shorter else int(side * each / shorter) for each in source)
+    return Placement(width, height, -round((width - side) / 2), -round((height - side) / 2))
 
 
 class Preprocessor:
@@ -79,7 +92,11 @@ class Preprocessor:
         mean, std = recipe.mean, recipe.std
         scale = (recipe.scale / std[0], recipe.scale / std[1], recipe.scale / std[2])
         bias = (-mean[0] / std[0], -mean[1] / std[1], -mean[2] / std[2])
-        self._native = _native.Preprocessor(*size, recipe.order == "bgr", scale, bias, recipe.pad)
+        self._native: _native.Preprocessor | _native.SmoothPreprocessor
+        if recipe.smooth or recipe.resize == "crop":
+            self._native = _native.SmoothPreprocessor(*size, recipe.order == "bgr", scale, bias, recipe.pad)
+        else:
+            self._native = _native.Preprocessor(*size, recipe.order == "bgr", scale, bias, recipe.pad)
 
     def run(self, frame: Frame, row: Tensor) -> Geometry:
         """Fills `row`, C-contiguous (3, height, width) of float32 or float16; says how the frame was placed.
@@ -105,7 +122,7 @@ class Preprocessor:
 
         Both families' own tools do so, and users compare with them; it is less than one model pixel away.
         """
-        if self._recipe.resize == "stretch":
+        if self._recipe.resize != "letterbox":
             scale_x, scale_y = placed.width / width, placed.height / height
         else:
             scale_x = scale_y = letterbox_ratio(self._size, (width, height))

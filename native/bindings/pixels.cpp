@@ -1,4 +1,4 @@
-// Python's view of pixels, preprocessing and non-maximum suppression: checks shapes, releases the lock, calls.
+// Python's view of pixels, preprocessing, suppression and masks: checks shapes, releases the lock, calls.
 #include "mpipeline/pixels.hpp"
 
 #include <nanobind/nanobind.h>
@@ -14,8 +14,10 @@
 #include <utility>
 #include <vector>
 
+#include "mpipeline/masks.hpp"
 #include "mpipeline/nms.hpp"
 #include "mpipeline/preprocess.hpp"
+#include "mpipeline/smooth.hpp"
 
 namespace nb = nanobind;
 using namespace mpipeline;
@@ -67,7 +69,8 @@ void bind_to_bgr(nb::module_& m) {
     m.def("has_avx2", &pixels::has_avx2, "Whether the fast paths run on this processor.");
 }
 
-void run(pixels::Preprocessor& self, OutArray out, int format, int width, int height, int matrix, bool full_range,
+template <typename Preprocessor>
+void run(Preprocessor& self, OutArray out, int format, int width, int height, int matrix, bool full_range,
          const std::vector<PlaneArray>& planes, std::array<int, 4> place) {
     const pixels::Picture source = picture(format, width, height, matrix, full_range, planes);
     const pixels::Target& target = self.target();
@@ -98,9 +101,22 @@ void bind_preprocessor(nb::module_& m) {
                bool portable) { new (self) pixels::Preprocessor({width, height, bgr, scale, bias, pad}, portable); },
             nb::arg("width"), nb::arg("height"), nb::arg("bgr"), nb::arg("scale"), nb::arg("bias"), nb::arg("pad"),
             nb::arg("portable") = false)
-        .def("run", &run, nb::arg("out").noconvert(), nb::arg("pixel_format"), nb::arg("width"), nb::arg("height"),
-             nb::arg("matrix"), nb::arg("full_range"), nb::arg("planes").noconvert(), nb::arg("placement"),
+        .def("run", &run<pixels::Preprocessor>, nb::arg("out").noconvert(), nb::arg("pixel_format"), nb::arg("width"),
+             nb::arg("height"), nb::arg("matrix"), nb::arg("full_range"), nb::arg("planes").noconvert(),
+             nb::arg("placement"),
              "Writes into `out`, (3, height, width) float32 or float16; placement is (width, height, left, top).");
+    nb::class_<pixels::SmoothPreprocessor>(m, "SmoothPreprocessor", "The same with a resize that does not alias.")
+        .def(
+            "__init__",
+            [](pixels::SmoothPreprocessor* self, int width, int height, bool bgr, std::array<float, 3> scale,
+               std::array<float, 3> bias, float pad) {
+                new (self) pixels::SmoothPreprocessor({width, height, bgr, scale, bias, pad});
+            },
+            nb::arg("width"), nb::arg("height"), nb::arg("bgr"), nb::arg("scale"), nb::arg("bias"), nb::arg("pad"))
+        .def("run", &run<pixels::SmoothPreprocessor>, nb::arg("out").noconvert(), nb::arg("pixel_format"),
+             nb::arg("width"), nb::arg("height"), nb::arg("matrix"), nb::arg("full_range"),
+             nb::arg("planes").noconvert(), nb::arg("placement"),
+             "As Preprocessor.run; the placement may reach beyond the target.");
 }
 
 void bind_boxes(nb::module_& m) {
@@ -146,10 +162,38 @@ void bind_boxes(nb::module_& m) {
         "Indices of the boxes to keep, highest score first; class ids None: class-agnostic.");
 }
 
+void bind_masks(nb::module_& m) {
+    m.def(
+        "enlarged_runs",
+        [](Matrix2 patch, std::array<int, 3> across, std::array<int, 3> down) {
+            if (patch.shape(0) > pixels::kMostPixels || patch.shape(1) > pixels::kMostPixels) {
+                throw nb::value_error("the patch has too many cells");
+            }
+            const masks::Patch cells{patch.data(), static_cast<int>(patch.shape(0)), static_cast<int>(patch.shape(1)),
+                                     static_cast<std::ptrdiff_t>(patch.stride(0)),
+                                     static_cast<std::ptrdiff_t>(patch.stride(1))};
+            for (const auto& side : {across, down}) {
+                if (side[1] > pixels::kMostPixels || side[2] > pixels::kMostPixels) {
+                    throw nb::value_error("the grid or the frame is too large");
+                }
+            }
+            masks::Runs runs;
+            {
+                nb::gil_scoped_release unlocked;
+                runs = masks::enlarged(cells, {across[0], across[1], across[2]}, {down[0], down[1], down[2]});
+            }
+            return std::make_tuple(std::make_tuple(runs.left, runs.top, runs.width, runs.height),
+                                   owned(std::move(runs.lengths)));
+        },
+        nb::arg("patch"), nb::arg("across"), nb::arg("down"),
+        "((left, top, width, height), runs) of what is above 0; across and down are (offset, cells, pixels).");
+}
+
 }  // namespace
 
 void bind_pixels(nb::module_& m) {
     bind_to_bgr(m);
     bind_preprocessor(m);
     bind_boxes(m);
+    bind_masks(m);
 }

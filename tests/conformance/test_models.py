@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
+from dataclasses import dataclass
+
 import numpy as np
 import pytest
 from support.pictures import frame_of, planes_of, scene
@@ -11,53 +14,86 @@ from mpipeline.errors import ModelError
 from mpipeline.frame import FrameFormat, PixelFormat
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.selection import choose_family
+from mpipeline.prediction import Classification, Detections, Findings, Prediction
 from mpipeline.tensor import ModelInfo, TensorSpec
 
 CLASSES = 3
 ANCHORS = 8 * 8 + 4 * 4 + 2 * 2  # of a 64 x 64 input
+QUERIES = 20
 
-# The output of a file of each family for an input of 64 x 64 with three classes, without the batch.
-OUTPUTS: dict[str, tuple[int, ...]] = {
-    "yolo": (4 + CLASSES, ANCHORS),
-    "yolox": (ANCHORS, 5 + CLASSES),
+
+@dataclass(frozen=True)
+class Sort:
+    """A sort of file of a family, for inputs of 64 x 64 and three classes; shapes of outputs without the batch."""
+
+    family: str
+    outputs: Mapping[str, tuple[int, ...]]
+    task: str = ""  # as its exporter writes it into the file
+    masks: bool = False
+    keypoints: int = 0
+
+
+SORTS = {
+    "yolo": Sort("yolo", {"out": (4 + CLASSES, ANCHORS)}),
+    "yolox": Sort("yolox", {"out": (ANCHORS, 5 + CLASSES)}),
+    "yolo_segmentation": Sort(
+        "yolo_segmentation", {"out": (4 + CLASSES + 32, ANCHORS), "grids": (32, 16, 16)}, "segment", masks=True
+    ),
+    "yolo_pose": Sort("yolo_pose", {"out": (4 + CLASSES + 15, ANCHORS)}, "pose", keypoints=5),
+    "yolo_classification": Sort("yolo_classification", {"out": (CLASSES,)}, "classify"),
+    "rfdetr": Sort("rfdetr", {"dets": (QUERIES, 4), "labels": (QUERIES, CLASSES + 1)}),
+    "rfdetr with masks": Sort(
+        "rfdetr",
+        {"dets": (QUERIES, 4), "labels": (QUERIES, CLASSES + 1), "masks": (QUERIES, 16, 16)},
+        masks=True,
+    ),
 }
-KINDS = sorted(registry.kinds("models"))
 
 
-@pytest.fixture(params=KINDS)
-def kind(request: pytest.FixtureRequest) -> str:
-    assert request.param in OUTPUTS, f"give the output of the new family {request.param!r} here"
-    return str(request.param)
+def test_every_family_is_here() -> None:
+    assert {sort.family for sort in SORTS.values()} == set(registry.kinds("models")), "give the files of the new family"
 
 
-def info_of(kind: str, dtype: str = "float32", batch: int | None = None) -> ModelInfo:
+@pytest.fixture(params=SORTS)
+def sort(request: pytest.FixtureRequest) -> Sort:
+    return SORTS[request.param]
+
+
+def info_of(sort: Sort, dtype: str = "float32", batch: int | None = None) -> ModelInfo:
     numbers = np.dtype(dtype)
-    image, output = TensorSpec("in", (batch, 3, 64, 64), numbers), TensorSpec("out", (batch, *OUTPUTS[kind]), numbers)
-    return ModelInfo((image,), (output,))
+    image = TensorSpec("in", (batch, 3, 64, 64), numbers)
+    outputs = tuple(TensorSpec(name, (batch, *shape), numbers) for name, shape in sort.outputs.items())
+    told = {"description": "Ultralytics model", "stride": "32", "task": sort.task} if sort.task else {}
+    if sort.keypoints:
+        told["kpt_shape"] = f"[{sort.keypoints}, 3]"
+    return ModelInfo((image,), outputs, told)
 
 
-def make(kind: str, options: ModelOptions | None = None, **file):
-    return registry.load("models", kind)(info_of(kind, **file), options or ModelOptions())
+def make(sort: Sort, options: ModelOptions | None = None, **file):
+    return registry.load("models", sort.family)(info_of(sort, **file), options or ModelOptions())
 
 
-def outputs_of(kind: str, count: int, dtype: str = "float32") -> dict[str, np.ndarray]:
+def outputs_of(sort: Sort, count: int, dtype: str = "float32") -> dict[str, np.ndarray]:
     """High scores everywhere, and boxes that lie in the picture."""
-    numbers = np.random.default_rng(count).uniform(0.8, 1, (count, *OUTPUTS[kind]))
-    if kind == "yolo":
-        numbers[:, :4] *= 32
-    return {"out": numbers.astype(dtype)}
+    rng = np.random.default_rng(count)
+    made = {name: rng.uniform(0.8, 1, (count, *shape)) for name, shape in sort.outputs.items()}
+    if sort.family.startswith("yolo") and sort.family not in ("yolox", "yolo_classification"):
+        made["out"][:, :4] *= 32
+    if sort.family == "rfdetr":
+        made["dets"] *= 0.5
+    return {name: value.astype(dtype) for name, value in made.items()}
 
 
-def test_it_recognises_its_own_files_and_no_other_does(kind: str) -> None:
-    family, why = choose_family(info_of(kind), None)
-    assert family is registry.load("models", kind)
-    assert kind in why
+def test_it_recognises_its_own_files_and_no_other_does(sort: Sort) -> None:
+    family, why = choose_family(info_of(sort), None)
+    assert family is registry.load("models", sort.family)
+    assert sort.family in why
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("batch", [None, 1, 4])
-def test_what_it_says_of_itself(kind: str, dtype: str, batch: int | None) -> None:
-    family = make(kind, dtype=dtype, batch=batch)
+def test_what_it_says_of_itself(sort: Sort, dtype: str, batch: int | None) -> None:
+    family = make(sort, dtype=dtype, batch=batch)
     assert (family.input_name, family.input_dtype, family.batch) == ("in", dtype, batch)
     assert family.input_shape == (3, 64, 64)
     assert len(family.names) == CLASSES
@@ -68,8 +104,8 @@ def test_what_it_says_of_itself(kind: str, dtype: str, batch: int | None) -> Non
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 @pytest.mark.parametrize("pixel_format", list(PixelFormat))
 @pytest.mark.parametrize("size", [(1, 1), (77, 31), (31, 200), (64, 64)])
-def test_preprocess_fills_the_row_and_no_other(kind: str, dtype: str, pixel_format: PixelFormat, size) -> None:
-    family = make(kind, dtype=dtype)
+def test_preprocess_fills_the_row_and_no_other(sort: Sort, dtype: str, pixel_format: PixelFormat, size) -> None:
+    family = make(sort, dtype=dtype)
     form = FrameFormat(pixel_format, *size)
     tensor = np.full((3, *family.input_shape), np.nan, family.input_dtype)
     geometry = family.preprocess(frame_of(form, planes_of(form, scene(*size))), tensor[1])
@@ -81,45 +117,79 @@ def test_preprocess_fills_the_row_and_no_other(kind: str, dtype: str, pixel_form
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-def test_postprocess_keeps_to_the_options(kind: str, dtype: str) -> None:
+def test_postprocess_keeps_to_the_options(sort: Sort, dtype: str) -> None:
     options = ModelOptions(confidence=0.5, iou_threshold=0.9, max_detections=7, classes=(0, "2"))
-    family = make(kind, options, dtype=dtype)
+    family = make(sort, options, dtype=dtype)
     form = FrameFormat(PixelFormat.GRAY8, 100, 50)
     row = np.empty(family.input_shape, dtype)
     geometry = family.preprocess(frame_of(form, planes_of(form, scene(100, 50))), row)
-    found = family.postprocess(outputs_of(kind, 4, dtype), [geometry] * 3)
+    found = family.postprocess(outputs_of(sort, 4, dtype), [geometry] * 3)
     assert len(found) == 3
     for each in found:
         assert 0 < len(each) <= 7
-        assert each.xyxy.shape == (len(each), 4)
-        assert (each.xyxy.dtype, each.score.dtype, each.class_id.dtype) == (np.float32, np.float32, np.int32)
-        assert (each.score > 0.5).all()
+        assert (each.score.dtype, each.class_id.dtype) == (np.float32, np.int32)
         assert (np.diff(each.score) <= 0).all()
         assert set(each.class_id.tolist()) <= {0, 2}
         assert each.class_name == tuple(family.names[i] for i in each.class_id)
-        assert (each.xyxy >= 0).all()
-        assert (each.xyxy <= [100, 50, 100, 50]).all()
+        assert each.is_finite
+        check(each, sort)
+        assert Prediction.of(frame_of(form, ()).meta, each).to_dict()["predictions"]
 
 
-def test_nothing_above_the_threshold(kind: str) -> None:
-    family = make(kind)
+def check(found: Findings, sort: Sort) -> None:
+    """That it has the columns of its task, and no others."""
+    if sort.task == "classify":
+        assert isinstance(found, Classification)
+        return
+    assert isinstance(found, Detections)
+    assert (found.score > 0.5).all()
+    assert found.xyxy.shape == (len(found), 4)
+    assert found.xyxy.dtype == np.float32
+    assert (found.xyxy >= 0).all()
+    assert (found.xyxy <= [100, 50, 100, 50]).all()
+    assert (found.masks is not None) == sort.masks
+    if found.masks is not None:
+        found.masks.check()
+        assert len(found.masks) == len(found)
+        assert (found.masks.width, found.masks.height) == (100, 50)
+        assert found.masks.area(0) > 0
+    assert (found.keypoints is not None) == bool(sort.keypoints)
+    assert len(found.keypoint_name) == sort.keypoints
+    if found.keypoints is not None:
+        assert found.keypoints.shape == (len(found), sort.keypoints, 3)
+        assert found.keypoints.dtype == np.float32
+
+
+def test_nothing_above_the_threshold(sort: Sort) -> None:
+    family = make(sort, ModelOptions(confidence=0.6))
     row = np.empty(family.input_shape, np.float32)
     form = FrameFormat(PixelFormat.GRAY8, 8, 8)
     geometry = family.preprocess(frame_of(form, planes_of(form, scene(8, 8))), row)
-    (found,) = family.postprocess({"out": np.zeros((1, *OUTPUTS[kind]), np.float32)}, [geometry])
+    outputs = {name: np.zeros((1, *shape), np.float32) for name, shape in sort.outputs.items()}
+    (found,) = family.postprocess(outputs, [geometry])
     assert len(found) == 0
-    assert found.xyxy.shape == (0, 4)
+    if isinstance(found, Detections):
+        assert found.xyxy.shape == (0, 4)
 
 
-def test_a_file_of_something_else_is_refused(kind: str) -> None:
+def test_a_file_of_something_else_is_refused(sort: Sort) -> None:
     sound = TensorSpec("sound", (1, 16000), np.dtype(np.float32))
     classes = TensorSpec("classes", (1, 1000), np.dtype(np.float32))
     other = ModelInfo((sound,), (classes,))
-    family = registry.load("models", kind)
+    family = registry.load("models", sort.family)
     assert family.matches(other) is None
     with pytest.raises(ModelError):
         family(other, ModelOptions())
     with pytest.raises(ModelError):
-        make(kind, ModelOptions(names=("one", "two")))
+        make(sort, ModelOptions(names=("one", "two")))
     with pytest.raises(ModelError):
-        make(kind, ModelOptions(classes=(CLASSES,)))
+        make(sort, ModelOptions(classes=(CLASSES,)))
+
+
+def test_outputs_with_fewer_rows_than_frames_are_refused(sort: Sort) -> None:
+    family = make(sort)
+    row = np.empty(family.input_shape, np.float32)
+    form = FrameFormat(PixelFormat.GRAY8, 8, 8)
+    geometry = family.preprocess(frame_of(form, planes_of(form, scene(8, 8))), row)
+    with pytest.raises(ModelError):
+        family.postprocess(outputs_of(sort, 1), [geometry] * 2)

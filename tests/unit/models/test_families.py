@@ -11,7 +11,8 @@ from mpipeline.errors import ModelError
 from mpipeline.frame import FrameFormat, PixelFormat
 from mpipeline.models.coco import COCO_NAMES
 from mpipeline.models.family import ModelOptions, Normalisation
-from mpipeline.models.yolo import Layout, Yolo, layout_of
+from mpipeline.models.yolo import Yolo
+from mpipeline.models.yolo_head import Layout, layout_of
 from mpipeline.models.yolox import Yolox
 from mpipeline.tensor import Geometry, ModelInfo, TensorSpec
 

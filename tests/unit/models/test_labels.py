@@ -86,6 +86,13 @@ def test_metadata_of_ultralytics() -> None:
     assert found.end_to_end
 
 
+def test_metadata_of_key_points() -> None:
+    found = read_metadata({"kpt_shape": "[3, 2]", "kpt_names": "{0: ['a', 'b', 'c'], 1: ['d', 'e', 'f']}"})
+    assert (found.keypoints, found.keypoint_names) == ((3, 2), ("a", "b", "c"))
+    assert read_metadata({"kpt_names": "['a', 'b']"}).keypoint_names == ("a", "b")
+    assert read_metadata({}).keypoints is None
+
+
 def test_metadata_of_yolov5_and_none() -> None:
     found = read_metadata({"stride": "32", "names": "['a', 'b']"})
     assert found.from_ultralytics
@@ -105,6 +112,12 @@ def test_metadata_of_yolov5_and_none() -> None:
         ("stride", "'many'"),
         ("imgsz", "[1, 2, 3]"),
         ("args", "open('x')"),
+        ("kpt_shape", "[17]"),
+        ("kpt_shape", "[0, 3]"),
+        ("kpt_shape", "[17, 4]"),
+        ("kpt_shape", "[1e9, 3]"),
+        ("kpt_shape", "17"),
+        ("kpt_names", "'nose'"),
     ],
 )
 def test_metadata_is_never_executed(key: str, value: str) -> None:

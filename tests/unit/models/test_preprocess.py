@@ -7,13 +7,14 @@ from dataclasses import replace
 import cv2
 import numpy as np
 import pytest
+from PIL import Image
 from support.pictures import exact_bgr, frame_of, planes_of, scene
 
 from mpipeline import _native
 from mpipeline.frame import ColorMatrix, FrameFormat, PixelFormat
 from mpipeline.models.family import Normalisation
 from mpipeline.models.preprocess import Placement, Preprocessor, Recipe, place
-from mpipeline.models.yolo import RECIPE as YOLO
+from mpipeline.models.yolo_head import RECIPE as YOLO
 from mpipeline.models.yolox import RECIPE as YOLOX
 from mpipeline.ring.pixels import to_bgr
 
@@ -34,6 +35,7 @@ SIZES = [
 ]
 TARGETS = [(64, 64), (96, 64), (33, 47), (320, 256)]
 LEVELS = Recipe(scale=1.0)
+SMOOTH = replace(LEVELS, order="bgr", resize="crop", smooth=True)
 
 
 def reference(recipe: Recipe, target: tuple[int, int], bgr: np.ndarray) -> np.ndarray:
@@ -163,6 +165,10 @@ def test_overrides_change_only_what_they_say() -> None:
         (YOLO, (640, 480), (100, 100), Placement(480, 480, 80, 0)),
         (YOLO, (64, 64), (5000, 1), Placement(64, 1, 0, 31)),
         (replace(YOLO, resize="stretch"), (320, 240), (77, 1001), Placement(320, 240, 0, 0)),
+        (SMOOTH, (224, 224), (1920, 1080), Placement(398, 224, -87, 0)),
+        (SMOOTH, (224, 224), (480, 641), Placement(224, 299, 0, -38)),
+        (SMOOTH, (224, 224), (100, 100), Placement(224, 224, 0, 0)),
+        (SMOOTH, (224, 160), (100, 300), Placement(224, 160, 0, 0)),
     ],
 )
 def test_placement(recipe: Recipe, target, source, expected: Placement) -> None:
@@ -199,6 +205,59 @@ def test_one_preprocessor_serves_many_geometries() -> None:
         preprocessor.run(frame_of(form, planes), out)
         Preprocessor(YOLO, (64, 48)).run(frame_of(form, planes), fresh)
         assert np.array_equal(out, fresh)
+
+
+def pillow(bgr: np.ndarray, target: tuple[int, int], placed: Placement) -> np.ndarray:
+    """What Pillow makes of a picture, cut out or padded with 114."""
+    resized = np.asarray(Image.fromarray(bgr).resize((placed.width, placed.height), Image.Resampling.BILINEAR))
+    canvas = np.full((target[1] + 2 * placed.height, target[0] + 2 * placed.width, 3), 114, np.uint8)
+    top, left = placed.top + placed.height, placed.left + placed.width
+    canvas[top : top + placed.height, left : left + placed.width] = resized
+    return canvas[placed.height :, placed.width :][: target[1], : target[0]].transpose(2, 0, 1).astype(np.float32)
+
+
+@pytest.mark.parametrize("resize", ["crop", "stretch", "letterbox"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_a_smooth_resize_equals_pillow(pixel_format: PixelFormat, size: tuple[int, int], resize: str) -> None:
+    form = FrameFormat(pixel_format, *size, ColorMatrix.BT709)
+    planes = planes_of(form, scene(*size), spare=5)
+    recipe = replace(SMOOTH, resize=resize)
+    for target in TARGETS:
+        placed = place(recipe, target, size)
+        expected = pillow(to_bgr(form, planes), target, placed)
+        difference = np.abs(run(recipe, target, form, planes) - expected)
+        assert difference.mean() <= MEAN_TOLERANCE
+        assert difference.max() <= MAX_TOLERANCE
+
+
+def test_the_middle_is_cut_out() -> None:
+    form = FrameFormat(PixelFormat.BGR24, 400, 100)
+    ramp = np.repeat(np.arange(400) // 2, 3).astype(np.uint8)
+    row = np.empty((3, 50, 50), np.float32)
+    geometry = Preprocessor(SMOOTH, (50, 50)).run(frame_of(form, (np.tile(ramp, (100, 1)),)), row)
+    assert (row[:, :, 0].mean(), row[:, :, -1].mean()) == pytest.approx((75, 124), abs=1)
+    assert geometry.to_source(np.array([[0, 0, 50, 50]], np.float32)).tolist() == [[150, 0, 250, 100]]
+
+
+def test_a_smooth_resize_in_half_precision() -> None:
+    form = FrameFormat(PixelFormat.I420, 333, 211)
+    planes = planes_of(form, scene(333, 211))
+    recipe = replace(SMOOTH, scale=1 / 255, mean=(0.4, 0.5, 0.6), std=(0.2, 0.3, 0.4))
+    single, half = (run(recipe, (128, 128), form, planes, dtype) for dtype in (np.float32, np.float16))
+    assert np.array_equal(single.astype(np.float16), half)
+
+
+@pytest.mark.parametrize("place", [(0, 4, 0, 0), (4, 0, 0, 0), (-1, 4, 0, 0)])
+def test_a_smooth_resize_to_nothing_is_refused(place: tuple[int, int, int, int]) -> None:
+    form = FrameFormat(PixelFormat.GRAY8, 8, 8)
+    native = _native.SmoothPreprocessor(4, 4, False, (1.0, 1.0, 1.0), (0.0, 0.0, 0.0), 7.0)
+    arguments = (form.pixel_format, 8, 8, form.matrix, form.full_range, planes_of(form, scene(8, 8)))
+    row = np.empty((3, 4, 4), np.float32)
+    with pytest.raises(ValueError, match="no pixels"):
+        native.run(row, *arguments, place)
+    native.run(row, *arguments, (4, 4, 100, -100))  # wholly outside
+    assert (row == 7).all()
 
 
 def test_wrong_shapes_are_refused() -> None:

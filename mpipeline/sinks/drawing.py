@@ -8,23 +8,28 @@ from typing import Any
 import numpy as np
 
 from mpipeline.frame import Pixels
-from mpipeline.prediction import Detections, Failure, Prediction
-
-Color = tuple[int, int, int]
+from mpipeline.prediction import Classification, Detections, Failure, Prediction
+from mpipeline.sinks.drawing_shapes import Color, skeleton, tint
 
 _GOLDEN_RATIO = 0.618034  # steps of it around the colour wheel never come close to each other
 _RED: Color = (40, 40, 220)
 _BLACK: Color = (0, 0, 0)
 _WHITE: Color = (255, 255, 255)
+_MOST_CLASSES = 5  # of a frame that are written into it
 
 
 def annotate(image: Pixels, prediction: Prediction, labels: bool = True) -> Pixels:
-    """A copy of a (H, W, 3) uint8 BGR picture with boxes, class names and scores, or a note if there was a failure."""
+    """A copy of a (H, W, 3) uint8 BGR picture with what was found in it, or a note if there was a failure.
+
+    Boxes, tinted masks and key points; with `labels` class names and scores too, those of the frame at its top.
+    """
     canvas: Pixels = image.copy()
     if prediction.failure is not None:
         _draw_failure(canvas, prediction.failure)
     elif prediction.detections is not None:
         _draw_detections(canvas, prediction.detections, labels)
+    elif prediction.classification is not None and labels:
+        _draw_classes(canvas, prediction.classification)
     return canvas
 
 
@@ -59,13 +64,26 @@ def _draw_detections(canvas: Pixels, detections: Detections, labels: bool) -> No
     thickness = _thickness(canvas)
     order = range(len(detections) - 1, -1, -1)  # the surest last, on top
     boxes = [tuple(round(value) for value in row) for row in detections.xyxy.tolist()]
+    colors = [class_color(class_id) for class_id in detections.class_id.tolist()]
+    if detections.masks is not None:
+        tint(canvas, detections.masks, colors)
     for i in order:
         left, top, right, bottom = boxes[i]
-        color = class_color(int(detections.class_id[i]))
-        cv2.rectangle(canvas, (left, top), (right, bottom), color, thickness)
+        cv2.rectangle(canvas, (left, top), (right, bottom), colors[i], thickness)
+        if detections.keypoints is not None:
+            skeleton(canvas, detections.keypoints[i], detections.keypoint_name, colors[i], thickness)
     for i in order if labels else ():
         text = f"{detections.class_name[i]} {detections.score[i]:.2f}"
-        draw_label(canvas, text, boxes[i][0], boxes[i][1], class_color(int(detections.class_id[i])))
+        draw_label(canvas, text, boxes[i][0], boxes[i][1], colors[i])
+
+
+def _draw_classes(canvas: Pixels, found: Classification) -> None:
+    """The likeliest classes, one below the other."""
+    shown = [i for i in range(len(found)) if not found.multi_label or found.score[i] > found.threshold][:_MOST_CLASSES]
+    top = 0
+    for i in shown:
+        text = f"{found.class_name[i]} {found.score[i]:.2f}"
+        top = draw_label(canvas, text, 0, top, class_color(int(found.class_id[i])), under=True)
 
 
 def _draw_failure(canvas: Pixels, failure: Failure) -> None:

@@ -30,8 +30,8 @@ class VideoOptions(BaseModel):
     """`path` needs `{source}` in it if there is more than one source; `.mp4` is added if it has no suffix.
 
     `crf`: quality of x264, 0 (lossless) to 51, lower is better and bigger. `preset`: its speed, ultrafast to veryslow.
-    `labels`: class names and scores beside the boxes. `rate`: Hz; gives each written frame the same duration, instead
-    of the time that it had in the source.
+    `labels`: class names and scores, beside the boxes or of the frame. `rate`: Hz; gives each written frame the same
+    duration, instead of the time that it had in the source.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -68,7 +68,7 @@ class _Track:
 
 
 class VideoSink:
-    """Draws boxes and encodes H.264; each frame keeps its time in the source (variable frame rates stay variable).
+    """Draws predictions, encodes H.264; each frame keeps its time in the source (variable frame rates stay variable).
 
     While it grows the file is a fragmented MP4, one fragment a frame, handed to the kernel before `write` returns
     (`fragments.py`): it can be played at any moment and after any crash, and a resumed sink goes on in the same file,

@@ -2,12 +2,15 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
+from support.findings import multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, found, meta, prediction
 
 from mpipeline.frame import Pixels
-from mpipeline.prediction import Detections
+from mpipeline.prediction import Classification, Detections, Prediction
 from mpipeline.sinks.drawing import annotate, class_color, fit
 
 
@@ -52,6 +55,60 @@ def test_label_is_fully_visible_in_every_corner(corner: tuple[float, float]) -> 
 def test_label_grows_with_the_picture() -> None:
     small, big = (annotate(grey(w, h), prediction(meta(), (50, 200, 52, 202))) for w, h in ((640, 360), (3840, 2160)))
     assert (big != 90).any(axis=2).sum() > 6 * (small != 90).any(axis=2).sum()
+
+
+def test_masks_are_tinted_where_they_cover() -> None:
+    detections = with_masks(400, 300)
+    assert detections.masks is not None
+    drawn = annotate(grey(400, 300), Prediction.of(meta(size=(400, 300)), detections), labels=False)
+    tinted = tuple(np.rint(90 * 0.55 + np.array(class_color(2)) * 0.45).astype(int))
+    assert tuple(drawn[150, 100]) == tinted
+    assert tuple(drawn[150, 280]) == (90, 90, 90)  # the hole of the ring
+    assert tuple(drawn[80, 280]) == tinted
+    small = annotate(grey(200, 100), Prediction.of(meta(size=(400, 300)), detections))  # as after a change of size
+    assert small.shape == (100, 200, 3)
+
+
+@pytest.mark.parametrize("size", [(16, 16), (128, 96), (1920, 1080)])
+def test_key_points_and_limbs(size: tuple[int, int]) -> None:
+    width, height = size
+    drawn = annotate(grey(width, height), Prediction.of(meta(size=size), with_keypoints()), labels=False)
+    if height < 100:
+        return
+    changed = (drawn != 90).any(axis=2)
+    assert changed[26:44, 50].any()  # between the shoulders
+    assert changed[80, 59]  # between hip and knee
+    assert not changed[103, 39]  # the ankle was not found
+
+
+def test_key_points_of_other_things_are_dots() -> None:
+    other = replace(with_keypoints(), keypoint_name=tuple(map(str, range(17))))
+    drawn = annotate(grey(128, 128), Prediction.of(meta(size=(128, 128)), other), labels=False)
+    assert (drawn[70, 58] != 90).any()
+    assert (drawn[80, 59] == 90).all()
+
+
+@pytest.mark.parametrize("far", [1e30, -1e30, 40_000.0])
+def test_key_points_far_away_are_left_out(far: float) -> None:
+    person = with_keypoints()
+    assert person.keypoints is not None
+    points = person.keypoints.copy()
+    points[0, :, 0] = far
+    drawn = annotate(grey(128, 96), Prediction.of(meta(size=(128, 96)), replace(person, keypoints=points)))
+    assert (drawn[60, 40] == 90).all()
+
+
+def test_classes_stand_at_the_top() -> None:
+    one, none = single_label(), Classification(np.zeros(0, np.float32), np.zeros(0, np.int32), ())
+    drawn = annotate(grey(400, 300), Prediction.of(meta(size=(400, 300)), one))
+    assert tuple(drawn[1, 1]) == class_color(2)
+    rows = np.flatnonzero((drawn != 90).any(axis=(1, 2)))
+    assert rows[-1] < 100
+    assert (drawn[rows[-1] - 1, 1] == class_color(5)).all()
+    assert (annotate(grey(64, 48), Prediction.of(meta(), none)) == 90).all()
+    assert (annotate(grey(64, 48), Prediction.of(meta(), one), labels=False) == 90).all()
+    drawn = annotate(grey(400, 300), Prediction.of(meta(size=(400, 300)), multi_label()))
+    assert (drawn != np.array(class_color(1))).any(axis=2).all()  # "cold" is not there
 
 
 def test_failed_frames_are_visibly_marked() -> None:

@@ -11,9 +11,11 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from support.findings import multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, meta, prediction
 
 from mpipeline.errors import SinkError
+from mpipeline.prediction import Prediction
 from mpipeline.sinks.jsonl import JsonlOptions, JsonlSink, record
 
 
@@ -54,6 +56,24 @@ def test_nothing_found_is_an_empty_list_and_a_failure_is_none_at_all() -> None:
     line = record(failure(meta()))
     assert "predictions" not in line
     assert line["error"] == {"reason": "backend_failed", "message": "the engine fell over"}
+
+
+def test_every_sort_of_findings_has_its_fields() -> None:
+    frame = meta("gate", 3, size=(128, 96))
+    masked, _, empty = record(Prediction.of(frame, with_masks(128, 96)))["predictions"]
+    assert masked["mask_format"] == "polygon"
+    assert masked["points"][0].keys() == {"x", "y"}
+    assert empty["points"] == []
+    (person,) = record(Prediction.of(frame, with_keypoints()))["predictions"]
+    assert person["keypoints"][0] == {"x": 50, "y": 20, "confidence": 0.9, "class_id": 0, "class": "nose"}
+    line = record(Prediction.of(frame, single_label()))
+    assert (line["top"], line["confidence"]) == ("cat", 0.8124)
+    assert [entry["class"] for entry in line["predictions"]] == ["cat", "dog"]
+    line = record(Prediction.of(frame, multi_label()))
+    assert line["predicted_classes"] == ["dark", "wet"]
+    assert list(line["predictions"]) == ["dark", "cold", "wet"]
+    assert list(line)[:2] == ["source", "frame_id"]
+    assert "image" not in line
 
 
 def test_corrupt_frames_say_so_and_others_do_not() -> None:

@@ -114,6 +114,15 @@ class Prediction:
         identities = prediction_records.identities(self.frame, len(self.detections))
         return prediction_records.rounded(prediction_records.rows(self.detections, identities))
 
+    def fields(self) -> dict[str, Any]:
+        """What was found as it stands in a line of the `jsonl` sink: `records` under `predictions`.
+
+        A classification has the keys of `to_dict`, less `image`.
+        """
+        if self.classification is not None:
+            return prediction_records.classification_fields(self.classification)
+        return {"predictions": self.records()}
+
     def to_dict(self, *, whole_pixels: bool = False, masks: Literal["polygon", "rle"] = "polygon") -> dict[str, Any]:
         """The dictionary that `InferencePipeline` gives for one frame; docs/predictions.md has its keys.
 

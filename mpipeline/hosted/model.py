@@ -12,7 +12,7 @@ from typing import Any
 from mpipeline.config.schema import ModelSpec
 from mpipeline.errors import BackendError, ConfigError
 from mpipeline.hosted.pictures import Picture, as_list, frame_of
-from mpipeline.prediction import Detections, Prediction
+from mpipeline.prediction import Findings, Prediction
 from mpipeline.store.progress import Progress
 from mpipeline.store.resolve import ResolvedModel, resolve
 from mpipeline.workers.loading import load_model
@@ -128,15 +128,15 @@ class Model:
         for picture in pictures:
             self._count += 1
             frames.append(frame_of(picture, self._name, self._count))
-        found: list[Detections] = []
+        found: list[Findings] = []
         for start in range(0, len(frames), self._predictor.max_batch):
             found += self._predictor.predict(frames[start : start + self._predictor.max_batch])
         if not all(one.is_finite for one in found):
             raise BackendError(f"{self.resolved.path}: the model gave boxes that are no numbers")
-        return [response(Prediction(frame.meta, one)) for frame, one in zip(frames, found, strict=True)]
+        return [response(Prediction.of(frame.meta, one)) for frame, one in zip(frames, found, strict=True)]
 
 
 def response(prediction: Prediction) -> dict[str, Any]:
-    """A prediction as a dictionary: `image` with width and height in pixels, `predictions` as `Prediction.records`."""
+    """A prediction as a dictionary: `image` with width and height in pixels, and `Prediction.fields`."""
     size = {"width": prediction.frame.width, "height": prediction.frame.height}
-    return {"image": size, "predictions": prediction.records()}
+    return {"image": size, **prediction.fields()}

@@ -8,12 +8,21 @@ from mpipeline import registry
 from mpipeline.errors import ModelError
 
 DETECTION = "object-detection"
+SEGMENTATION = "instance-segmentation"
+KEY_POINTS = "keypoint-detection"
+
+_ULTRALYTICS = r"yolo-?(v[589]|v?1[0-2]|v?26)(?!\d)[a-z0-9-]*"
+_RFDETR = r"rf-?detr[a-z0-9-]*"
 
 # (task, pattern of the architecture) → the family that reads its models. A package that says an architecture and a
 # task of which no row speaks is refused.
 FAMILIES: tuple[tuple[str, str, str], ...] = (
     (DETECTION, r"yolox.*", "yolox"),
-    (DETECTION, r"yolo-?(v[589]|v?1[0-2]|v?26)(?!\d)[a-z0-9-]*", "yolo"),
+    (DETECTION, _ULTRALYTICS, "yolo"),
+    (SEGMENTATION, _ULTRALYTICS, "yolo_segmentation"),
+    (KEY_POINTS, _ULTRALYTICS, "yolo_pose"),
+    (DETECTION, _RFDETR, "rfdetr"),
+    (SEGMENTATION, _RFDETR, "rfdetr"),
 )
 
 

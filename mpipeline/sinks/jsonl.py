@@ -122,10 +122,8 @@ def record(prediction: Prediction) -> dict[str, Any]:
         line["corrupt"] = True
     if prediction.failure is not None:
         line["error"] = {"reason": prediction.failure.reason, "message": prediction.failure.message}
-    elif prediction.classification is not None:
-        line.update({key: value for key, value in prediction.to_dict().items() if key != "image"})
     else:
-        line["predictions"] = prediction.records()
+        line.update(prediction.fields())
     return line
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from mpipeline.errors import ModelError
-from mpipeline.models.architectures import DETECTION, family_of
+from mpipeline.models.architectures import DETECTION, KEY_POINTS, SEGMENTATION, family_of
 
 
 @pytest.mark.parametrize(
@@ -21,10 +21,25 @@ from mpipeline.models.architectures import DETECTION, family_of
         ("yolov12", "yolo"),
         ("yolo26n", "yolo"),
         ("yolox-nano", "yolox"),
+        ("rfdetr", "rfdetr"),
+        ("rfdetr-nano", "rfdetr"),
     ],
 )
 def test_detectors(architecture: str, family: str) -> None:
     assert family_of(architecture, DETECTION) == family
+
+
+@pytest.mark.parametrize(
+    ("architecture", "task", "family"),
+    [
+        ("yolov8n-seg", SEGMENTATION, "yolo_segmentation"),
+        ("yolo26", SEGMENTATION, "yolo_segmentation"),
+        ("rfdetr-seg-preview", SEGMENTATION, "rfdetr"),
+        ("yolov11n", KEY_POINTS, "yolo_pose"),
+    ],
+)
+def test_other_tasks(architecture: str, task: str, family: str) -> None:
+    assert family_of(architecture, task) == family
 
 
 @pytest.mark.parametrize("architecture", ["yolo-nas", "yolov7", "yolov4", "yolov80", "paligemma", ""])

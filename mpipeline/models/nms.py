@@ -93,8 +93,9 @@ class Selection:
         """
         boxes = geometry.to_source(xyxy)
         real = (boxes[:, 2] > boxes[:, 0]) & (boxes[:, 3] > boxes[:, 1])
-        ids = class_id[real]
-        return Detections(boxes[real], score[real], ids, self.names_of(ids)), real
+        if not real.all():
+            boxes, score, class_id = boxes[real], score[real], class_id[real]
+        return Detections(boxes, score, class_id, self.names_of(class_id)), real
 
     def names_of(self, class_id: Ids) -> tuple[str, ...]:
         """The name of each class."""

@@ -119,6 +119,8 @@ class YoloHead:
 
     def _reading(self, boxes: Floats, score: Floats, class_id: Ids, more: Floats, geometry: Geometry) -> Reading:
         found, real = self._selection.placed(boxes, score, class_id, geometry)
+        if len(found) == len(boxes):  # as nearly always
+            return Reading(found, boxes, more)
         return Reading(found, boxes[real], more[real])
 
     def _layout(self, second: int | None, third: int | None) -> tuple[Layout | None, int | None]:

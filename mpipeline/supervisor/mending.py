@@ -19,7 +19,7 @@ logger = logging.getLogger("mpipeline.supervisor")
 
 _LOOK_NS = NS_PER_S // 10
 _REMEMBERED = 64  # damaged rings, for sinks that come later
-_UNSEEN_S = 1.0  # between the last look at a ring and the end of its writer, at most
+_END_S = 1.0  # what the writer of a ring takes to end once its damage was seen, at most
 _ASSUMED_RATE = 60.0  # Hz, of a stream that tells none
 
 
@@ -45,7 +45,7 @@ class Mending:
         self._children = children
         self._streams = streams
         self._tell = tell
-        self._next_ns = 0
+        self._looked_ns = -_LOOK_NS
         self._found: dict[str, str] = {}  # source → what a worker has found wrong with a ring of it
         self._acknowledged: dict[str, int] = {}
         self._owed: dict[str, int] = {}  # source → its last frame when its rings were discarded, until it has new ones
@@ -63,13 +63,14 @@ class Mending:
 
     def look(self, now_ns: int) -> None:
         """Looks at all rings if it is time, and discards what is damaged."""
-        if now_ns >= self._next_ns:
-            self._next_ns = now_ns + _LOOK_NS
+        unseen_ns = now_ns - self._looked_ns  # more than planned if this process was stopped, or made a large ring
+        if unseen_ns >= _LOOK_NS:
+            self._looked_ns = now_ns
             self._rings.look()
         found = {**self._found, **self._rings.damaged}
         self._found.clear()
         for source, detail in found.items():
-            self._begin_anew(source, detail)
+            self._begin_anew(source, detail, unseen_ns / NS_PER_S)
 
     def granted(self, source: str) -> None:
         """This source has a fresh ring: what is owed of it comes again."""
@@ -87,12 +88,12 @@ class Mending:
             fields = {"event": "frames_lost", "source": source, "reason": Reason.RING_DAMAGED.value}
             logger.error("%s: %s", source, decoder.failure, extra=fields)
 
-    def _begin_anew(self, source: str, detail: str) -> None:
+    def _begin_anew(self, source: str, detail: str, unseen_s: float) -> None:
         decoder = self._children[decoder_name(source)]
         last = max(self._rings.last_frame_id(source), decoder.bye.last_frame_id if decoder.bye is not None else 0)
         stream, goes_on = self._streams[source], last
         if stream.live:  # what has come since the last look has an id as well, which no other frame must have
-            goes_on += math.ceil((stream.rate or _ASSUMED_RATE) * _UNSEEN_S) + 1
+            goes_on += math.ceil((stream.rate or _ASSUMED_RATE) * (unseen_s + _END_S)) + 1
         elif self._rings.is_every_frame(source):
             goes_on = min(last, self._acknowledged.get(source, 0))
             self._owed[source] = last

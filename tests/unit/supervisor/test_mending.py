@@ -129,6 +129,13 @@ def test_a_live_stream_goes_on_with_ids_that_nobody_has_seen(live: Mended) -> No
     assert live.restart() > 5 + 25  # a second's worth: what was published since the last look
 
 
+def test_a_supervisor_that_was_stopped_for_long_knows_that_it_has_missed_much(live: Mended) -> None:
+    live.now += 8 * NS_PER_S
+    damage(live.ring.segment, "emptied")
+    live.serve()
+    assert live.restart() > 5 + 9 * 25
+
+
 def test_one_that_tells_no_rate_is_taken_for_a_fast_one(live: Mended) -> None:
     live.made.streams["a"] = replace(live.made.streams["a"], rate=0.0)
     live.report()

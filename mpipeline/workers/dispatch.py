@@ -48,7 +48,7 @@ class Dispatch:
         """Queues a prediction for every sink. Under `every_frame` the lease is kept until it is acknowledged."""
         frame, ref = prediction.frame, lease.ref
         encoded: dict[bool, bytes] = {}
-        required = []
+        required, drops = [], []
         for name, outlet in self._outlets.items():
             pixels = outlet.spec.bit >= 0
             if pixels not in encoded:
@@ -58,11 +58,13 @@ class Dispatch:
             if outlet.is_lossless(every_frame):
                 required.append(name)
             elif dropped is not None:
-                self._drop(outlet, dropped)
+                drops.append((outlet, dropped))
         if every_frame:
             self._ledger.keep(frame.source, frame.frame_id, lease, required)
             if not required:
                 self._recorder.set("acknowledged_frame_id", frame.frame_id, source=frame.source)
+        for outlet, dropped in drops:  # last: it may turn out that the ring is damaged, and all of it is forgotten
+            self._drop(outlet, dropped)
 
     def end(self, message: SourceEnded, every_frame: bool) -> None:
         """Tells every sink, behind the source's last prediction."""

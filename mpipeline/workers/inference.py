@@ -168,6 +168,8 @@ class InferenceLoop:
             return
         predictions = self._trials.predict([lease for _, lease in taken])
         for (ring, lease), prediction in zip(taken, predictions, strict=True):
+            if self.rings.get(lease.ref.ring) is not ring:
+                continue  # found damaged while a frame before was published: nobody could ever be done with this one
             if prediction.failure is None:
                 self._recorder.add("frames_inferred", source=prediction.frame.source)
             self.dispatch.publish(prediction, lease, ring.every_frame)

@@ -259,3 +259,14 @@ def test_a_source_whose_rings_are_gone_is_forgotten_by_all() -> None:
     bench.status("plain", bench.sessions()[0], 1, a=1)
     assert lease.released == 0
     assert bench.made.is_idle(lossless_only=False)
+
+
+def test_a_drop_that_finds_the_ring_damaged_leaves_nothing_to_wait_for() -> None:
+    bench = Bench()
+    bench.made = Dispatch(bench._deliver, bench.recorder, lambda *_: bench.made.forget("a"))
+    for sink in (PIXELS, LOSSY):
+        bench.made.add(sink)
+    bench.publish(1)
+    assert not bench.made.is_idle(lossless_only=True)
+    bench.publish(2)  # of the lossy sink 1 goes, and that is where it is found out
+    assert bench.made.is_idle(lossless_only=True)

@@ -36,6 +36,16 @@ class StreamState(str, Enum):
     RECONNECTING = "RECONNECTING"
     ENDED = "ENDED"
     FAILED = "FAILED"
+    PAUSED = "PAUSED"
+    MUTED = "MUTED"
+
+
+class PlayMode(str, Enum):
+    """What a decoder does with an open source: read and publish, not even read, or read and publish nothing."""
+
+    PLAY = "play"
+    PAUSE = "pause"
+    MUTE = "mute"
 
 
 # States of a sink in its heartbeats: it waits for a full disk or a lost peer; it completes what it has of a source.
@@ -204,6 +214,13 @@ class Drain:
     """Finish what is in flight, then stop."""
 
 
+@dataclass(frozen=True, slots=True)
+class Play:
+    """For a decoder: what it does with its source from now on."""
+
+    mode: PlayMode
+
+
 # --- data channel: decoder → inference ------------------------------------------------------------------------------
 
 
@@ -259,28 +276,14 @@ class PredictionReady:
 
 Message = Union[  # noqa: UP007
     Hello, Ready, Heartbeat, RingRequest, Bye, RingDamaged, Start, Refused, RingGranted, RingAttached, RingRetired,
-    SinkAdded, SinkRemoved, SourceEnded, Drain, FrameReady, SessionOpened, SinkStatus, PredictionReady,
+    SinkAdded, SinkRemoved, SourceEnded, Drain, Play, FrameReady, SessionOpened, SinkStatus, PredictionReady,
 ]  # fmt: skip
 
 # Tag → struct. A tag is never given to another struct.
 TAGS: dict[int, type[Message]] = {
-    1: Hello,
-    2: Ready,
-    3: Heartbeat,
-    4: RingRequest,
-    5: Bye,
-    6: RingDamaged,
-    16: Start,
-    17: Refused,
-    18: RingGranted,
-    19: RingAttached,
-    20: RingRetired,
-    21: SinkAdded,
-    22: SinkRemoved,
-    23: SourceEnded,
-    24: Drain,
+    1: Hello, 2: Ready, 3: Heartbeat, 4: RingRequest, 5: Bye, 6: RingDamaged,
+    16: Start, 17: Refused, 18: RingGranted, 19: RingAttached, 20: RingRetired, 21: SinkAdded, 22: SinkRemoved,
+    23: SourceEnded, 24: Drain, 25: Play,
     32: FrameReady,
-    40: SessionOpened,
-    41: SinkStatus,
-    42: PredictionReady,
-}
+    40: SessionOpened, 41: SinkStatus, 42: PredictionReady,
+}  # fmt: skip

@@ -3,19 +3,24 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
+from functools import partial
 from pathlib import Path
 
 from mpipeline import registry
 from mpipeline.config import RunConfig
 from mpipeline.config.environment import run_root
 from mpipeline.config.schema import SourceSpec
-from mpipeline.errors import SourceError
+from mpipeline.errors import ConfigError, SourceError
+from mpipeline.messages import PlayMode
 from mpipeline.sources.source import StreamInfo
 from mpipeline.store.resolve import located
+from mpipeline.supervisor.launch import Order
 from mpipeline.supervisor.plan import Plan, make_plan
 from mpipeline.supervisor.status import RunStatus
 from mpipeline.supervisor.supervisor import Supervisor
+from mpipeline.workers.hosted import HostedWorker
+from mpipeline.workers.runtime import MakeWorker, Runtime
 
 logger = logging.getLogger("mpipeline")
 
@@ -32,12 +37,26 @@ class Pipeline:
     has, and each file begins behind what every sink has that must have all of it. Without, older output is replaced.
 
     A model that the config names by an id is looked up here, and fetched if it is not on this machine.
+
+    `hosted`: the name of a worker in the plan → what makes its loop. Such a worker runs in a thread of this program
+    instead of a process. It is never ended for taking long or for using much, and not started again when it fails.
     """
 
-    def __init__(self, config: RunConfig, log_level: str = "info", *, resume: bool = False) -> None:
-        self.plan, _ = look_and_plan(config.model_copy(update={"model": located(config.model)}))
+    def __init__(
+        self,
+        config: RunConfig,
+        log_level: str = "info",
+        *,
+        resume: bool = False,
+        hosted: Mapping[str, MakeWorker] | None = None,
+    ) -> None:
+        config = config.model_copy(update={"model": located(config.model)})
+        self.plan, self.unreadable = look_and_plan(config)
+        launches = {name: partial(_host, make) for name, make in (hosted or {}).items()}
+        if unknown := set(launches) - {worker.name for worker in self.plan.workers}:
+            raise ConfigError(f"no worker of this run can be hosted by the name of {', '.join(sorted(unknown))}")
         root = config.run_dir if config.run_dir is not None else run_root()
-        self._supervisor = Supervisor(self.plan, Path(root), log_level, resume=resume)
+        self._supervisor = Supervisor(self.plan, Path(root), log_level, resume=resume, launches=launches)
 
     def run(self, watch: Watch | None = None) -> int:
         """Blocks until every source has ended or `stop` was called; returns the exit code (0: everything went well).
@@ -53,9 +72,26 @@ class Pipeline:
         """
         self._supervisor.stop()
 
+    def play(self, source: str, mode: PlayMode) -> None:
+        """Pauses, mutes or resumes a source: its decoder does not read, or publishes nothing, until told otherwise.
+
+        May be called from any thread, before and while the run lasts.
+        """
+        if source not in {spec.name for spec in self.plan.config.sources}:
+            raise ConfigError(f"there is no source {source!r} in this run")
+        self._supervisor.play(source, mode)
+
     def status(self) -> RunStatus:
         """The run as it stands."""
         return self._supervisor.status()
+
+
+def _host(make: MakeWorker, order: Order) -> HostedWorker:
+    worker = order.plan
+    runtime = Runtime(
+        worker.role.value, worker.name, order.incarnation, order.control, None, order.log_level, hosted=True
+    )
+    return HostedWorker(runtime, make)
 
 
 def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:

@@ -1,4 +1,4 @@
-"""One worker as the supervisor sees it: its process, its state, its last words."""
+"""One worker as the supervisor sees it: its incarnations, its state, its last words."""
 
 from __future__ import annotations
 
@@ -6,19 +6,15 @@ import json
 import logging
 import os
 import signal
-import subprocess
-import sys
 from collections import deque
-from contextlib import suppress
 from dataclasses import dataclass
 from enum import Enum
-from pathlib import Path
 
-import mpipeline
 from mpipeline.credentials import redact
 from mpipeline.errors import EXIT_FAILED, EXIT_TEMPORARY, Reason
 from mpipeline.messages import Bye, Heartbeat, Ready, Role
 from mpipeline.metrics.catalog import CATALOG
+from mpipeline.supervisor.launch import Launch, Launched, Order, launch_process
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.supervisor.restart import RestartPolicy
 
@@ -26,7 +22,6 @@ _TAIL_LINES = 20
 _CRASHES = frozenset({signal.SIGSEGV, signal.SIGABRT, signal.SIGBUS, signal.SIGILL, signal.SIGFPE})
 _READ_BYTES = 1 << 16
 _READS_AT_ONCE = 16
-_WORKERS = Path(mpipeline.__file__).with_name("workers")  # by path: see its __main__
 
 logger = logging.getLogger("mpipeline")
 
@@ -56,9 +51,14 @@ class Sentence:
 
 
 class Child:
-    """A worker's process over all its incarnations. Acts only when told; decisions are the supervisor's."""
+    """A worker over all its incarnations. Acts only when told; decisions are the supervisor's.
 
-    def __init__(self, plan: WorkerPlan, policy: RestartPolicy, control: str, log_level: str) -> None:
+    It is a process of its own unless there is another way to `launch` it: then it is hosted by the calling program.
+    """
+
+    def __init__(
+        self, plan: WorkerPlan, policy: RestartPolicy, control: str, log_level: str, launch: Launch | None = None
+    ) -> None:
         self.plan = plan
         self.policy = policy
         self.state = ProcessState.STARTING
@@ -80,8 +80,10 @@ class Child:
         self.counters: dict[str, float] = {}  # of earlier incarnations, summed
         self._control = control
         self._log_level = log_level
-        self._process: subprocess.Popen[bytes] | None = None
+        self._launch: Launch = launch if launch is not None else launch_process
+        self._launched: Launched | None = None
         self._spawned_pid = 0
+        self.is_hosted = launch is not None
         self._partial = b""
 
     @property
@@ -96,13 +98,13 @@ class Child:
 
     @property
     def pid(self) -> int:
-        """Process id, 0 while there is no process."""
-        return self._process.pid if self._process is not None else 0
+        """Process id, 0 while it does not run."""
+        return self._launched.pid if self._launched is not None else 0
 
     @property
     def is_alive(self) -> bool:
-        """Whether there is a process."""
-        return self._process is not None
+        """Whether an incarnation of it runs, or has ended and was not reaped yet."""
+        return self._launched is not None
 
     @property
     def is_over(self) -> bool:
@@ -121,35 +123,17 @@ class Child:
         self.ready, self.heartbeat, self.bye, self.exit_code, self.sentence = None, None, None, None, None
         self.heard_ns = now_ns
         self.state = ProcessState.STARTING
-        command = [
-            *(sys.executable, str(_WORKERS), self.plan.role.value, "--name", self.name),
-            *("--incarnation", str(self.incarnation), "--control", self._control),
-            *("--lifeline", str(lifeline), "--log-level", self._log_level),
-        ]
-        process = subprocess.Popen(
-            command,
-            stdin=subprocess.DEVNULL,
-            stderr=subprocess.PIPE,
-            pass_fds=[lifeline],
-            start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's alone
-        )
-        assert process.stderr is not None
-        try:
-            self.pidfd = os.pidfd_open(process.pid)
-        except OSError:
-            process.kill()
-            process.wait()
-            process.stderr.close()
-            raise
-        self._process, self._spawned_pid = process, process.pid
-        self.stderr_fd = process.stderr.fileno()
-        os.set_blocking(self.stderr_fd, False)
+        launched = self._launch(Order(self.plan, self.incarnation, self._control, lifeline, self._log_level))
+        self._launched, self._spawned_pid = launched, launched.pid
+        self.pidfd, self.stderr_fd = launched.pidfd, launched.stderr_fd
 
     def read_stderr(self) -> bool:
         """Passes on what the worker has logged; anything else it printed is kept for the report of a crash.
 
         False if there will be no more of it.
         """
+        if self.stderr_fd < 0:
+            return False
         for _ in range(_READS_AT_ONCE):  # a worker that floods its log must not keep the supervisor from the others
             try:
                 data = os.read(self.stderr_fd, _READ_BYTES)
@@ -166,20 +150,16 @@ class Child:
         return True
 
     def reap(self) -> int:
-        """Collects the exit code of a process that has ended, and closes what belonged to it."""
-        assert self._process is not None
-        with suppress(ProcessLookupError, PermissionError):  # what it has started itself must not outlive it
-            os.killpg(self._process.pid, signal.SIGKILL)
-        code = self._process.wait()
+        """Collects the exit code of an incarnation that has ended, and closes what belonged to it."""
+        assert self._launched is not None
+        code = self._launched.reap()
         self.read_stderr()
         if self._partial:
             self._log(self._partial.decode(errors="replace"))
             self._partial = b""
-        assert self._process.stderr is not None
-        self._process.stderr.close()
-        os.close(self.pidfd)
+        self._launched.close()
         self.pidfd = self.stderr_fd = -1
-        self._process = None
+        self._launched = None
         self.exit_code = code
         self.blamed = self._is_to_blame(code)
         if self.heartbeat is not None:
@@ -200,13 +180,9 @@ class Child:
         return total
 
     def kill(self, signal_number: int = signal.SIGKILL) -> None:
-        """Sends a signal to the process and whatever it has started."""
-        if self._process is None:
-            return
-        try:
-            os.killpg(self._process.pid, signal_number)
-        except (ProcessLookupError, PermissionError):
-            self._process.send_signal(signal_number)
+        """Sends a signal to the process and whatever it has started; asks a hosted worker to end."""
+        if self._launched is not None:
+            self._launched.kill(signal_number)
 
     def why(self) -> str:
         """The reason code of its end, empty if there is none."""

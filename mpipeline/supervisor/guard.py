@@ -40,7 +40,12 @@ class Guard:
             logger.warning("memory and processor limits need /proc: they are not watched", extra={"event": "no_proc"})
 
     def look(self, child: Child, at_work: bool, now_ns: int) -> None:
-        """Ends the worker if it has to be ended. `at_work`: it is ready, and was not told to finish."""
+        """Ends the worker if it has to be ended. `at_work`: it is ready, and was not told to finish.
+
+        Not a hosted one: code of the calling program runs there, which may be in a debugger, and shares its memory.
+        """
+        if child.is_hosted:
+            return
         if self._looked_ns and now_ns - self._looked_ns > _PAUSE_NS:
             self._watchdog.pause(now_ns - self._looked_ns, now_ns)
         self._looked_ns = now_ns

@@ -59,6 +59,8 @@ class RestartPolicy:
             return Fatal("its source cannot be read")
         while self._restarts and now_ns - self._restarts[0] > self._spec.window * NS_PER_S:
             self._restarts.popleft()
+        if not self._spec.max_restarts:
+            return Fatal("it is not started again")
         if len(self._restarts) >= self._spec.max_restarts:
             return Fatal(f"it ended {len(self._restarts) + 1} times within {self._spec.window:g} s")
         self._restarts.append(now_ns)

@@ -11,18 +11,21 @@ import logging
 import os
 import select
 import uuid
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
 from mpipeline.errors import EXIT_DONE, EXIT_FAILED, EXIT_TEMPORARY, MpipelineError
-from mpipeline.messages import Bye, Drain, Heartbeat, Hello, Message, Ready, Role, StreamState
+from mpipeline.messages import Drain, PlayMode, Role, StreamState
 from mpipeline.ring.segment import check_capacity, sweep
 from mpipeline.supervisor import descriptors, outcome
 from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.guard import Guard
+from mpipeline.supervisor.hearing import Hearing
+from mpipeline.supervisor.launch import Launch
 from mpipeline.supervisor.membership import Membership
-from mpipeline.supervisor.plan import Plan
+from mpipeline.supervisor.plan import Plan, WorkerPlan
+from mpipeline.supervisor.playback import Playback
 from mpipeline.supervisor.restart import Done, Fatal, Restart, RestartPolicy
 from mpipeline.supervisor.shutdown import Phase, Shutdown
 from mpipeline.supervisor.status import RunStatus, describe
@@ -36,18 +39,31 @@ _SHORTAGES = (errno.EAGAIN, errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of proc
 
 
 class Supervisor:
-    """Runs one plan: `start()`, then `step()` until it returns False, then `close()`; or all of it by `run()`."""
+    """Runs one plan: `start()`, then `step()` until it returns False, then `close()`; or all of it by `run()`.
+
+    `launches`: worker → how it is started, for those that are no processes of their own. What fails there is code of
+    the calling program, so they are not started again.
+    """
 
     def __init__(
-        self, plan: Plan, root: Path, log_level: str = "info", clock: Clock | None = None, *, resume: bool = False
+        self,
+        plan: Plan,
+        root: Path,
+        log_level: str = "info",
+        clock: Clock | None = None,
+        *,
+        resume: bool = False,
+        launches: Mapping[str, Launch] | None = None,
     ) -> None:
         self.plan = plan
         self._resume = resume
+        self._launches = launches or {}
         self._root = root
         self._log_level = log_level
         self._clock = clock if clock is not None else SystemClock()
         self._children: dict[str, Child] = {}
         self._talking: set[str] = set()  # children whose standard error is still open
+        self._playback = Playback(self._children)
         self._stop_calls = 0
         self._directory: run_directory.RunDirectory | None = None
 
@@ -77,6 +93,7 @@ class Supervisor:
         self._members = Membership(
             self.plan, self._children, endpoints, run_id, self._control.send, resume=self._resume
         )
+        self._hearing = Hearing(self._control, self._members, self._children, self._clock)
         limits = self.plan.config.limits
         self._shutdown = Shutdown(limits.stop_timeout, self._children, self._drain, self._members.farewell)
         self._guard = Guard(self.plan.config.supervision, self._members.owes)
@@ -84,9 +101,14 @@ class Supervisor:
         self._lifeline = descriptors.pipe()
         now = self._clock.monotonic_ns()
         for worker in self.plan.workers:
-            child = Child(worker, RestartPolicy(self.plan.config.supervision), endpoints.control, self._log_level)
-            self._children[worker.name] = child
+            self._children[worker.name] = child = self._child(worker, endpoints)
             self._spawn(child, now)
+
+    def _child(self, worker: WorkerPlan, endpoints: run_directory.Endpoints) -> Child:
+        launch, spec = self._launches.get(worker.name), self.plan.config.supervision
+        if launch is not None:
+            spec = spec.model_copy(update={"max_restarts": 0})
+        return Child(worker, RestartPolicy(spec), endpoints.control, self._log_level, launch)
 
     def _abandon(self) -> None:
         """Ends what a start that failed half-way has started, and gives the name free."""
@@ -98,7 +120,7 @@ class Supervisor:
     def step(self, timeout_s: float = _TICK_S) -> bool:
         """Waits for news and acts on it; False when the run is over."""
         self._poller.wait(timeout_s)
-        self._listen()
+        self._hearing.listen()
         now = self._clock.monotonic_ns()
         for child in self._children.values():
             self._attend(child, now)
@@ -106,6 +128,7 @@ class Supervisor:
             if _has_ended(attachment.pidfd):
                 self._members.detach(attachment)
         self._members.serve(now)
+        self._playback.serve(self._control.send)
         self._shutdown.advance(now, self._stop_calls)
         return self._shutdown.phase is not Phase.OVER
 
@@ -127,6 +150,10 @@ class Supervisor:
     def stop(self) -> None:
         """First call: drain, then end. Second call: end now."""
         self._stop_calls += 1
+
+    def play(self, source: str, mode: PlayMode) -> None:
+        """What the decoder of `source` does from now on, also after a restart. For any thread, at any time."""
+        self._playback.ask(source, mode)
 
     def close(self) -> None:
         """Kills what still runs, removes segments, sockets and the run directory; harmless when repeated."""
@@ -154,10 +181,11 @@ class Supervisor:
         return describe(self.plan, phase, self._children, self._members.streams, attached, now, usage)
 
     def _end_children(self) -> None:
-        for child in self._children.values():
-            if child.is_alive:
-                child.kill()
-                child.reap()
+        alive = [child for child in self._children.values() if child.is_alive]
+        for child in alive:
+            child.kill()
+        for child in alive:
+            child.reap()
 
     def _drain(self, child: Child) -> None:
         self._control.send(child.identity, Drain())
@@ -171,8 +199,9 @@ class Supervisor:
             self._could_not_spawn(child, error, now)
             return
         self._poller.add(child.pidfd)
-        self._poller.add(child.stderr_fd)
-        self._talking.add(child.name)
+        if child.stderr_fd >= 0:
+            self._poller.add(child.stderr_fd)
+            self._talking.add(child.name)
 
     def _could_not_spawn(self, child: Child, error: OSError, now: int) -> None:
         """What the machine lacks just now, it may have later; a worker that has been at work is tried for ever."""
@@ -214,7 +243,7 @@ class Supervisor:
         self._poller.remove(child.pidfd)
         self._hush(child)
         self._guard.forget(child)
-        self._listen()  # its last words may still be in the socket
+        self._hearing.listen()  # its last words may still be in the socket
         ran = now - child.ready_ns if child.ready is not None else 0
         self._decide(child, child.reap(), ran, now)
 
@@ -257,36 +286,6 @@ class Supervisor:
         """Whether a worker that exited with 0 had a reason to: it was told to finish, or its source has ended."""
         ended = child.bye is not None and child.bye.state == StreamState.ENDED.value
         return self._shutdown.has_asked(child) or (child.plan.role is Role.DECODER and ended)
-
-    # --- messages -----------------------------------------------------------------------------------------------
-
-    def _listen(self) -> None:
-        for identity, message in self._control.arrived():
-            self._receive(identity, message)
-
-    def _receive(self, identity: str, message: Message) -> None:
-        if isinstance(message, Hello):
-            self._members.greet(identity, message)
-            return
-        attachment = self._members.attachments.by_identity(identity)
-        if attachment is not None:
-            if isinstance(message, Bye):
-                self._members.detach(attachment)
-            return
-        child = self._children.get(identity.rpartition("#")[0])
-        if child is None or child.identity != identity:
-            return  # of an incarnation that is dead
-        if not child.is_alive and not isinstance(message, Bye):
-            return  # it came late: the process has been buried
-        child.heard_ns = self._clock.monotonic_ns()
-        if isinstance(message, Heartbeat):
-            child.heartbeat = message
-        elif isinstance(message, Ready):
-            child.ready, child.ready_ns, child.state = message, child.heard_ns, ProcessState.RUNNING
-            self._members.welcome(child, message)
-        elif isinstance(message, Bye):
-            child.bye = message
-        self._members.hear(child, message)
 
 
 def _has_ended(pidfd: int) -> bool:

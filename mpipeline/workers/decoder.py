@@ -16,7 +16,7 @@ from mpipeline.clock import Clock
 from mpipeline.errors import Reason, SourceError
 from mpipeline.frame import FrameFormat, FrameMeta, FrameRef
 from mpipeline.log import Summariser
-from mpipeline.messages import FrameReady, StreamState
+from mpipeline.messages import FrameReady, PlayMode, StreamState
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.sources.source import GrabbedFrame, Source, StreamInfo
 from mpipeline.workers.attempts import Attempts
@@ -32,6 +32,7 @@ logger = logging.getLogger("mpipeline.decoder")
 # A locked account or a camera that must be set up differently: asking often does harm, or no good.
 _SELDOM = (Reason.AUTH_FAILED, Reason.NO_VIDEO, Reason.CODEC_UNSUPPORTED)
 _RESERVE_S = 0.1  # how long one step waits for a free slot
+_REST_S = 0.05  # how long one step of a paused source sleeps
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,7 +52,8 @@ class DecoderOptions:
 class DecoderLoop:
     """Steps one source. `state`, `reason` and `detail` say where it stands; `progress` counts published frames.
 
-    `published`: the last frame that was published here, 0 if none was.
+    `published`: the last frame that was published here, 0 if none was. `mode` may be set at any time. A paused source is
+    not read: a live one may be lost by that, and reconnects later. Of a muted one every frame is dropped.
     """
 
     def __init__(
@@ -71,6 +73,8 @@ class DecoderLoop:
         self.detail = ""
         self.progress = 0
         self.published = 0
+        self.mode = PlayMode.PLAY
+        self._clock = clock
         self._rings = RingSwitch(options.name, rings)
         self._announce = announce
         self._attempts = Attempts(backoff if backoff is not None else Backoff(), clock)
@@ -91,6 +95,13 @@ class DecoderLoop:
         """The last frame that was published or dropped, here or by a predecessor."""
         return self._numbering.done
 
+    @property
+    def shown_state(self) -> StreamState:
+        """`state`, or what `mode` makes of an open source."""
+        if self.state is not StreamState.STREAMING or self.mode is PlayMode.PLAY:
+            return self.state
+        return StreamState.PAUSED if self.mode is PlayMode.PAUSE else StreamState.MUTED
+
     def step(self) -> bool:
         """Does the next bit of work; False when the source has ended or failed for good."""
         if self.state in (StreamState.ENDED, StreamState.FAILED):
@@ -98,6 +109,9 @@ class DecoderLoop:
         self._summary.flush()
         if self._source is None:
             self._connect()
+            return True
+        if self.mode is PlayMode.PAUSE and self.state is StreamState.STREAMING:
+            self._clock.sleep(_REST_S)
             return True
         try:
             if self._grabbed is None and not self._grab():
@@ -165,10 +179,10 @@ class DecoderLoop:
             self._tally.count("frames_skipped")
             return True
         self._tally.count("frames_decoded")
-        if is_wanted:
+        if is_wanted and self.mode is not PlayMode.MUTE:
             self._grabbed = grabbed
         else:
-            self._drop(grabbed, "max_fps")
+            self._drop(grabbed, "max_fps" if not is_wanted else "muted")
         return True
 
     def _deliver(self, grabbed: GrabbedFrame) -> None:

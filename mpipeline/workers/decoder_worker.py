@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 from mpipeline import registry
@@ -15,6 +16,7 @@ from mpipeline.messages import (
     Drain,
     Heartbeat,
     Message,
+    Play,
     Refused,
     RingDamaged,
     RingGranted,
@@ -24,7 +26,7 @@ from mpipeline.messages import (
 )
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.writer import RingWriter
-from mpipeline.sources.source import StreamInfo
+from mpipeline.sources.source import Source, StreamInfo
 from mpipeline.transport import channel
 from mpipeline.workers.decoder import DecoderLoop, DecoderOptions
 from mpipeline.workers.permits import Permits
@@ -35,14 +37,22 @@ _GRANT_S = 3600.0  # the supervisor waits for sinks that must have every frame, 
 
 
 class DecoderWorker:
-    """Runs a `DecoderLoop` for one source; also the loop's `RingSupply`."""
+    """Runs a `DecoderLoop` for one source; also the loop's `RingSupply`.
 
-    def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None:
+    `make`, given the source's name, makes the source in place of its kind: for one that is hosted.
+    """
+
+    def __init__(
+        self, context: WorkerContext, spec: Mapping[str, Any], make: Callable[[str], Source] | None = None
+    ) -> None:
         self._context = context
         self._source = SourceSpec.from_mapping(spec["source"])
         self._frames = channel.connect_frames(context.zmq_context, spec["frames"])
         self._segment = ""  # of the present ring
-        kind = registry.load("sources", self._source.kind)
+        name = self._source.name
+        if make is None:
+            kind, given = registry.load("sources", self._source.kind), self._source.options
+            make = lambda name: kind(name, given)  # noqa: E731
         options = DecoderOptions(
             self._source.name,
             self._source.max_fps,
@@ -52,7 +62,7 @@ class DecoderWorker:
         )
         self._loop = DecoderLoop(
             options,
-            open_source=lambda: kind(self._source.name, self._source.options),
+            open_source=partial(make, name),
             rings=self,
             announce=self._frames.send,
             clock=context.clock,
@@ -93,6 +103,8 @@ class DecoderWorker:
             self._loop.stop()
         elif isinstance(message, RingRetired):
             self._loop.retire(message.segment)
+        elif isinstance(message, Play):
+            self._loop.mode = message.mode
 
     def request(self, format: FrameFormat, info: StreamInfo, last_frame_id: int) -> GrantedRing | None:
         """Asks the supervisor for a ring and waits for it."""
@@ -120,7 +132,7 @@ class DecoderWorker:
 
     def state(self) -> tuple[str, str, str]:
         """The stream's state."""
-        return self._loop.state.value, self._loop.reason, self._loop.detail
+        return self._loop.shown_state.value, self._loop.reason, self._loop.detail
 
     def goodbye(self) -> Bye:
         """How the stream ended, and the last frame that was published here."""

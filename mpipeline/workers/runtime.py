@@ -10,7 +10,7 @@ import os
 import signal
 import sys
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from typing import Any, Protocol
 
 from mpipeline import log
@@ -24,6 +24,7 @@ from mpipeline.transport import channel, run_directory
 
 HEARTBEAT_NS = NS_PER_S // 4
 _HANDSHAKE_S = 30.0
+_HANDSHAKE_WAIT_S = 0.25
 _BURIAL_NS = 5 * NS_PER_S  # how long a dead supervisor may take to be gone
 _BURIAL_POLL_S = 0.01
 
@@ -33,14 +34,21 @@ logger = logging.getLogger("mpipeline.worker")
 class WorkerContext:
     """What a worker's loop gets from its shell: the control channel, a clock, a recorder, a context for sockets."""
 
-    def __init__(self, name: str, incarnation: int, control: channel.Peer, zmq_context: Any) -> None:
+    def __init__(
+        self,
+        name: str,
+        incarnation: int,
+        control: channel.Peer,
+        zmq_context: Any,
+        stop_requested: threading.Event | None = None,
+    ) -> None:
         self.name = name
         self.incarnation = incarnation
         self.control = control
         self.zmq_context = zmq_context
         self.clock: Clock = SystemClock()
         self.recorder = Recorder()
-        self.stop_requested = threading.Event()
+        self.stop_requested = stop_requested if stop_requested is not None else threading.Event()
 
 
 class Worker(Protocol):
@@ -70,11 +78,26 @@ class Worker(Protocol):
         """Gives everything back."""
 
 
+MakeWorker = Callable[[WorkerContext, Mapping[str, Any]], Worker]
+
+
 class Runtime:
-    """Runs one worker in this process."""
+    """Runs one worker in this process.
+
+    `hosted`: the process is somebody else's program, and the worker runs in one of its threads. Signals, the log and
+    the end of the process are that program's then.
+    """
 
     def __init__(
-        self, role: str, name: str, incarnation: int, control: str, lifeline: int | None, log_level: str
+        self,
+        role: str,
+        name: str,
+        incarnation: int,
+        control: str,
+        lifeline: int | None,
+        log_level: str,
+        *,
+        hosted: bool = False,
     ) -> None:
         self.role = Role(role)
         self.name = name
@@ -82,19 +105,23 @@ class Runtime:
         self.control_endpoint = control
         self.lifeline = lifeline
         self.log_level = log_level
+        self.hosted = hosted
+        self.stop_requested = threading.Event()
 
-    def run(self, kind: type[Worker]) -> int:
+    def run(self, kind: MakeWorker) -> int:
         """The whole life of the process; returns its exit code."""
-        log.configure(json=True, level=self.log_level)
+        if not self.hosted:
+            log.configure(json=True, level=self.log_level)
         zmq_context = channel.context()
         control = channel.connect_control(
             zmq_context, self.control_endpoint, f"{self.name}#{self.incarnation}.{os.getpid()}"
         )
-        context = WorkerContext(self.name, self.incarnation, control, zmq_context)
+        context = WorkerContext(self.name, self.incarnation, control, zmq_context, self.stop_requested)
         code = EXIT_TEMPORARY
         try:
-            self._listen_to_signals(context)
-            self._watch_lifeline()
+            if not self.hosted:
+                self._listen_to_signals(context)
+                self._watch_lifeline()
             code = self._work(kind, context)
         except MpipelineError as error:
             logger.error("%s", error, extra={"event": "worker_failed", "worker": self.name})
@@ -113,7 +140,7 @@ class Runtime:
             zmq_context.destroy(linger=500)
         return code
 
-    def _work(self, kind: type[Worker], context: WorkerContext) -> int:
+    def _work(self, kind: MakeWorker, context: WorkerContext) -> int:
         context.control.send(Hello(self.role, self.name, self.incarnation, os.getpid()))
         start = self._await_start(context)
         worker = kind(context, start.spec)
@@ -125,7 +152,8 @@ class Runtime:
                 for message in context.control.arrived():
                     worker.receive(message)
                 if context.stop_requested.is_set():
-                    logger.info("told to end by a signal", extra={"event": "terminated", "worker": self.name})
+                    level = logging.DEBUG if self.hosted else logging.INFO
+                    logger.log(level, "told to end", extra={"event": "terminated", "worker": self.name})
                     return EXIT_TEMPORARY
                 going = worker.step()
                 now = context.clock.monotonic_ns()
@@ -141,13 +169,15 @@ class Runtime:
         poller = channel.Poller()
         poller.add(context.control)
         deadline = context.clock.monotonic_ns() + int(_HANDSHAKE_S * NS_PER_S)
-        while context.clock.monotonic_ns() < deadline:
-            poller.wait(1.0)
+        while context.clock.monotonic_ns() < deadline and not context.stop_requested.is_set():
+            poller.wait(_HANDSHAKE_WAIT_S)
             message = context.control.receive()
             if isinstance(message, Start):
                 return message
             if isinstance(message, Refused):
                 raise MpipelineError(message.message)
+        if context.stop_requested.is_set():
+            raise MpipelineError(f"{self.name} was told to end before it had begun")
         raise MpipelineError(f"no answer from the supervisor at {self.control_endpoint} within {_HANDSHAKE_S:g} s")
 
     def _listen_to_signals(self, context: WorkerContext) -> None:

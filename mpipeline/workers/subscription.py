@@ -47,15 +47,24 @@ class Subscription:
         return message.frame.frame_id <= self.acknowledged.get(message.frame.source, 0)
 
     def done(self, source: str, frame_id: int) -> None:
-        """A delivery is worked off; its frame is acknowledged with the next report.
+        """A delivery is worked off; its frame is acknowledged with the next report."""
+        self.taken()
+        self.acknowledge(source, frame_id)
+
+    def taken(self) -> None:
+        """There is room for one delivery more; its frame may be acknowledged later.
 
         One that came in an earlier session is not counted in the present one, where it is sent again.
         """
         if self._delivered_in == self._session:
             self._processed += 1
         self._unreported += 1
+
+    def acknowledge(self, source: str, frame_id: int) -> None:
+        """All frames of the source up to this one are done; the next report says so."""
         if frame_id > self.acknowledged.get(source, 0):
             self.acknowledged[source] = frame_id
+            self._unreported = max(self._unreported, 1)
 
     def report(self, now_ns: int | None = None, idle: bool = False) -> None:
         """Sends a status if it is time: at once when idle or a quarter of the credit is used, else periodically."""

@@ -28,6 +28,7 @@ class FakeChild:
     sentence: Sentence | None = None
     failure: str = ""
     counters: dict[str, float] = field(default_factory=dict)
+    is_hosted: bool = False
 
     @property
     def name(self) -> str:

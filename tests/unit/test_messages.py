@@ -32,6 +32,7 @@ GIVEN = {
     22: "SinkRemoved",
     23: "SourceEnded",
     24: "Drain",
+    25: "Play",
     32: "FrameReady",
     40: "SessionOpened",
     41: "SinkStatus",

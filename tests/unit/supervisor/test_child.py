@@ -15,23 +15,29 @@ from mpipeline.config.schema import RestartSpec
 from mpipeline.errors import Reason
 from mpipeline.messages import Bye, Heartbeat, Role
 from mpipeline.supervisor.child import Child, ProcessState, Sentence
+from mpipeline.supervisor.launch import Order
 from mpipeline.supervisor.plan import WorkerPlan
 from mpipeline.supervisor.restart import RestartPolicy
 
 
 class Process:
-    """As much of a Popen as `reap` and `kill` use."""
+    """A launched worker whose standard error is a pipe and which has ended."""
 
     def __init__(self, stderr: int, code: int) -> None:
-        self.stderr = os.fdopen(stderr, "rb", buffering=0)
-        self.code = code
         self.pid = 2**22 - 3  # nobody has it
+        self.pidfd = os.pidfd_open(os.getpid())
+        self.stderr_fd = stderr
+        self.code = code
 
-    def wait(self) -> int:
+    def kill(self, signal_number: int) -> None:
+        pass
+
+    def reap(self) -> int:
         return self.code
 
-    def send_signal(self, number: int) -> None:
-        pass
+    def close(self) -> None:
+        os.close(self.pidfd)
+        os.close(self.stderr_fd)
 
 
 class Bench:
@@ -39,18 +45,19 @@ class Bench:
 
     def __init__(self) -> None:
         plan = WorkerPlan(Role.SINK, "sink:x", {})
-        self.child = Child(plan, RestartPolicy(RestartSpec()), "ipc://nowhere", "info")
+        self.child = Child(plan, RestartPolicy(RestartSpec()), "ipc://nowhere", "info", self._launch)
         self.writing = -1
+        self._code = 0
 
     def start(self, code: int = 0) -> None:
-        """As `spawn`, without a process."""
+        """Spawns it, without a process; it will end with that code."""
+        self._code = code
+        self.child.spawn(-1, 0)
+
+    def _launch(self, order: Order) -> Process:
         reading, self.writing = os.pipe()
         os.set_blocking(reading, False)
-        made: Any = Process(reading, code)
-        self.child.incarnation += 1
-        self.child._process = made
-        self.child.stderr_fd = made.stderr.fileno()
-        self.child.pidfd = os.pidfd_open(os.getpid())
+        return Process(reading, self._code)
 
     def say(self, text: str) -> None:
         os.write(self.writing, text.encode())
@@ -148,7 +155,7 @@ def test_before_and_after_its_life(bench: Bench) -> None:
     child.kill()
     bench.start(code=7)
     assert child.is_alive
-    child.kill()  # there is no such process any more
+    child.kill()
     assert bench.end() == 7
     assert (child.pid, child.is_alive, child.pidfd, child.stderr_fd) == (0, False, -1, -1)
     for state, over in ((ProcessState.EXITED, True), (ProcessState.FATAL, True), (ProcessState.BACKOFF, False)):

@@ -148,3 +148,12 @@ def test_one_that_does_not_obey_is_killed() -> None:
     assert post.seconds(1, beats=Heartbeat(1, {})) == [signal.SIGTERM]
     assert post.seconds(2, beats=Heartbeat(1, {})) == []
     assert post.seconds(2, beats=Heartbeat(1, {})) == [signal.SIGKILL]
+
+
+def test_a_hosted_worker_is_never_ended() -> None:
+    """Code of the calling program runs there: it may sit in a debugger, and its memory is that of the program."""
+    post = Post(Role.INFERENCE)
+    post.child.is_hosted = True
+    post.owes, post.over = "frames wait for it", (Reason.MEMORY_LIMIT, "used 900 MB of memory, 1 are allowed")
+    assert post.seconds(1000) == []
+    assert post.child.sentence is None

@@ -10,7 +10,7 @@ from support.decoding import Bench
 
 from mpipeline.clock import NS_PER_S
 from mpipeline.errors import Reason, SourceError
-from mpipeline.messages import StreamState
+from mpipeline.messages import PlayMode, StreamState
 from mpipeline.testing.fakes import FakeSource, FakeSourceOptions, level_of
 from mpipeline.workers import decoder as decoder_module
 
@@ -251,3 +251,49 @@ def test_survived_errors_are_counted_once(bench: Callable[..., Bench]) -> None:
     made.made[0].decode_errors = 5
     made.run()
     assert made.count("decode_errors") == {"": 5}
+
+
+def test_a_paused_source_is_not_read_and_goes_on_where_it_was(bench: Callable[..., Bench]) -> None:
+    made = bench(FILE)
+    made.run(until=lambda: made.loop.progress == 4)
+    made.loop.mode = PlayMode.PAUSE
+    for _ in range(20):
+        assert made.loop.step()
+    assert (made.loop.progress, made.loop.state, made.loop.shown_state) == (
+        4,
+        StreamState.STREAMING,
+        StreamState.PAUSED,
+    )
+    made.loop.mode = PlayMode.PLAY
+    made.run()
+    assert made.ids() == list(range(1, 11))
+
+
+def test_a_muted_source_is_read_and_every_frame_is_a_counted_drop(bench: Callable[..., Bench]) -> None:
+    made = bench(FakeSourceOptions(frames=100, live=True))
+    made.run(until=lambda: made.loop.progress == 3)
+    made.loop.mode = PlayMode.MUTE
+    made.run(until=lambda: made.count("frames_dropped")["muted"] == 5)
+    assert made.loop.shown_state is StreamState.MUTED
+    made.loop.mode = PlayMode.PLAY
+    made.run(until=lambda: made.loop.progress == 5)
+    assert made.ids() == [1, 2, 3, 9, 10]
+
+
+@pytest.mark.parametrize("mode", [PlayMode.PAUSE, PlayMode.MUTE])
+def test_a_mode_that_was_set_before_the_first_frame(bench: Callable[..., Bench], mode: PlayMode) -> None:
+    made = bench(FakeSourceOptions(frames=100, live=True))
+    made.loop.mode = mode
+    for _ in range(10):
+        made.loop.step()
+    assert made.read == []
+    assert made.loop.shown_state in (StreamState.PAUSED, StreamState.MUTED)
+
+
+def test_modes_do_not_hide_trouble_or_an_end(bench: Callable[..., Bench]) -> None:
+    made = bench(FakeSourceOptions(live=True, refuses_with=Reason.UNREACHABLE))
+    made.loop.mode = PlayMode.PAUSE
+    made.run(until=lambda: bool(made.loop.reason))
+    assert made.loop.shown_state is StreamState.CONNECTING
+    made.loop.stop()
+    assert made.loop.shown_state is StreamState.ENDED

@@ -1,0 +1,52 @@
+"""What comes in on the control channel, and whom it concerns."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+
+from mpipeline.clock import Clock
+from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready
+from mpipeline.supervisor.child import Child, ProcessState
+from mpipeline.supervisor.membership import Membership
+from mpipeline.transport import channel
+
+
+class Hearing:
+    """Notes with each child what it has said, and passes on what the membership has to answer."""
+
+    def __init__(
+        self, control: channel.Router, members: Membership, children: Mapping[str, Child], clock: Clock
+    ) -> None:
+        self._control = control
+        self._members = members
+        self._children = children
+        self._clock = clock
+
+    def listen(self) -> None:
+        """Takes of what is there; a flood must not keep the supervisor from its work."""
+        for identity, message in self._control.arrived():
+            self._receive(identity, message)
+
+    def _receive(self, identity: str, message: Message) -> None:
+        if isinstance(message, Hello):
+            self._members.greet(identity, message)
+            return
+        attachment = self._members.attachments.by_identity(identity)
+        if attachment is not None:
+            if isinstance(message, Bye):
+                self._members.detach(attachment)
+            return
+        child = self._children.get(identity.rpartition("#")[0])
+        if child is None or child.identity != identity:
+            return  # of an incarnation that is dead
+        if not child.is_alive and not isinstance(message, Bye):
+            return  # it came late: the process has been buried
+        child.heard_ns = self._clock.monotonic_ns()
+        if isinstance(message, Heartbeat):
+            child.heartbeat = message
+        elif isinstance(message, Ready):
+            child.ready, child.ready_ns, child.state = message, child.heard_ns, ProcessState.RUNNING
+            self._members.welcome(child, message)
+        elif isinstance(message, Bye):
+            child.bye = message
+        self._members.hear(child, message)

@@ -3,6 +3,7 @@
 Files are processed frame by frame and none is lost; live streams give the freshest frame. `mpipeline run
 config.yaml` is the command; from Python, `Pipeline(load_config("config.yaml")).run()` is the same, and
 `attach("name")` joins a run from another program, and `get_model("yolov8n-640").infer(picture)` needs no run at all.
+`InferencePipeline` calls functions of yours with each prediction.
 """
 
 from __future__ import annotations
@@ -17,6 +18,7 @@ if TYPE_CHECKING:
     from mpipeline.frame import Frame, FrameMeta
     from mpipeline.hosted.model import get_model
     from mpipeline.inference_pipeline.entities import SinkMode, VideoFrame
+    from mpipeline.inference_pipeline.pipeline import InferencePipeline
     from mpipeline.masks import Masks
     from mpipeline.pipeline import Pipeline
     from mpipeline.prediction import Classification, Detections, Failure, Prediction
@@ -29,6 +31,7 @@ __all__ = [
     "Failure",
     "Frame",
     "FrameMeta",
+    "InferencePipeline",
     "Masks",
     "MpipelineError",
     "Pipeline",
@@ -49,6 +52,7 @@ _HOMES = {
     "Failure": "mpipeline.prediction",
     "Frame": "mpipeline.frame",
     "FrameMeta": "mpipeline.frame",
+    "InferencePipeline": "mpipeline.inference_pipeline.pipeline",
     "Masks": "mpipeline.masks",
     "MpipelineError": "mpipeline.errors",
     "Pipeline": "mpipeline.pipeline",

@@ -166,6 +166,10 @@ class RunNotFound(MpipelineError):
     """No run of that name is alive on this machine."""
 
 
+class StreamOperationNotAllowedError(MpipelineError):
+    """A source, or a pipeline, was asked for what it cannot do in the state in which it is."""
+
+
 class FrameReleased(MpipelineError):
     """The pixels of a frame were looked at for the first time after they had been taken back."""
 

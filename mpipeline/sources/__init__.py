@@ -3,4 +3,5 @@
 KINDS: dict[str, str] = {
     "video": "mpipeline.sources.video:VideoSource",
     "synthetic": "mpipeline.sources.synthetic:SyntheticSource",
+    "callable": "mpipeline.sources.callable:CallableSource",
 }

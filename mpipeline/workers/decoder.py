@@ -52,8 +52,8 @@ class DecoderOptions:
 class DecoderLoop:
     """Steps one source. `state`, `reason` and `detail` say where it stands; `progress` counts published frames.
 
-    `published`: the last frame that was published here, 0 if none was. `mode` may be set at any time. A paused source is
-    not read: a live one may be lost by that, and reconnects later. Of a muted one every frame is dropped.
+    `published`: the last frame that was published here, 0 if none was. `mode` may be set at any time. A paused source
+    is not read: a live one may be lost by that, and reconnects later. Of a muted one every frame is dropped.
     """
 
     def __init__(

@@ -54,10 +54,13 @@ class WorkerContext:
 class Worker(Protocol):
     """A role's work inside a process: made as `Kind(context, spec)`."""
 
-    progress: int
-    exit_code: int
+    @property
+    def progress(self) -> int:
+        """Counts finished work."""
 
-    def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None: ...
+    @property
+    def exit_code(self) -> int:
+        """What the worker ends with once its work is done."""
 
     def open(self) -> Mapping[str, Any]:
         """Makes ready; returns facts for the supervisor."""

@@ -25,6 +25,7 @@ SENTINEL = 0xA5
 FINITE: dict[str, Callable[[int], dict[str, Any]]] = {
     "video": lambda count: {"uri": str(media.video(VideoSpec(frames=count)))},
     "synthetic": lambda count: {"uri": "synthetic", "count": count, "width": 320, "height": 180, "rate": 15.0},
+    "callable": lambda count: {"target": "support.producers:clip", "properties": {"count": count}},
 }
 
 

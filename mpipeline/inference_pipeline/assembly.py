@@ -1,0 +1,94 @@
+"""From what a pipeline is told to the run that does it: the config, and what runs in threads of this process.
+
+Decoders, and the model if it is one of ours, are processes. Hosted here are the intake, which takes the frames in;
+producers of the user's own; and, where the user's own code is the model, an inference worker that lets everything pass.
+"""
+
+from __future__ import annotations
+
+import os
+import uuid
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Any
+
+from mpipeline.config import RunConfig
+from mpipeline.inference_pipeline.intake import Intake, Receiver
+from mpipeline.inference_pipeline.multiplexer import Rules
+from mpipeline.inference_pipeline.references import Reference
+from mpipeline.inference_pipeline.windows import Window
+from mpipeline.pipeline import Pipeline
+from mpipeline.sources.callable import CallableOptions, CallableSource
+from mpipeline.supervisor.plan import INFERENCE, decoder_name, sink_name
+from mpipeline.workers.decoder_worker import DecoderWorker
+from mpipeline.workers.inference_worker import InferenceWorker
+from mpipeline.workers.runtime import MakeWorker
+
+DEFAULT_BUFFER = 64
+LARGEST_BUFFER = 250
+_IN_HAND = 6  # slots of a ring beside those that wait: written, inferred, collected, in each of two callbacks, between
+_CALLER = "caller"
+_PASSING = {"target": "mpipeline.inference_pipeline.passing:Passing"}
+_DELIVERIES = {"wait": "every_frame", "drop_oldest": "latest", "drop_latest": "latest"}
+
+
+@dataclass(frozen=True)
+class Feed:
+    """Where frames come from and how they are put together. `max_fps` counts the frames of all sources."""
+
+    references: tuple[Reference, ...]
+    rules: Rules
+    make_window: Callable[[], Window]
+    max_fps: float | None = None
+    max_staleness_s: float | None = None
+
+    @property
+    def batches_per_second(self) -> float | None:
+        """The limit for batches."""
+        return None if self.max_fps is None else self.max_fps / len(self.references)
+
+
+def assemble(feed: Feed, model: Mapping[str, Any] | None, receiver: Receiver) -> Pipeline:
+    """The run. `model` is that part of the config; None: frames pass as they are. Nothing is started.
+
+    Raises ConfigError.
+    """
+    batching: dict[str, Any] = {"max_size": min(256, max(8, len(feed.references)))}
+    if model is None:
+        batching["max_wait_ms"] = 0.0
+    config = RunConfig.from_mapping(
+        {
+            "name": f"pipeline-{os.getpid()}-{uuid.uuid4().hex[:8]}",
+            "sources": [_source(feed, one, model is not None) for one in feed.references],
+            "model": dict(model if model is not None else _PASSING),
+            "sinks": [{"name": _CALLER, "kind": "python", "target": f"{Intake.__module__}:{Intake.__name__}"}],
+            "batching": batching,
+        }
+    )
+    hosted: dict[str, MakeWorker] = {sink_name(_CALLER): partial(Intake, receiver=receiver)}
+    if model is None:
+        hosted[INFERENCE] = InferenceWorker
+    for spec, reference in zip(config.sources, feed.references, strict=True):
+        if reference.make_producer is not None:
+            hosted[decoder_name(spec.name)] = partial(DecoderWorker, make=partial(_producer, reference))
+    return Pipeline(config, hosted=hosted)
+
+
+def _producer(reference: Reference, name: str) -> CallableSource:
+    options = CallableOptions(properties=dict(reference.properties or {}))
+    return CallableSource(name, options, make=reference.make_producer)
+
+
+def _source(feed: Feed, reference: Reference, has_model: bool) -> dict[str, Any]:
+    entry = dict(reference.entry)
+    rules = feed.rules
+    if rules.filling is not None:
+        entry["delivery"] = _DELIVERIES[rules.filling]
+    # What waits is lent to this process, so a ring must be larger than that. By default only files wait in rings.
+    live = "://" in str(entry.get("uri", "")) or entry.get("realtime") or reference.make_producer is not None
+    if rules.capacity != DEFAULT_BUFFER or (rules.eager is False and rules.filling != "wait" and live):
+        entry["slots"] = rules.capacity + _IN_HAND
+    if has_model and live and rules.filling != "wait" and feed.batches_per_second is not None:
+        entry["max_fps"] = feed.batches_per_second  # what would be dropped later need not be inferred
+    return entry

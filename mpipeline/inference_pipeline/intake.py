@@ -1,0 +1,174 @@
+"""The sink that runs in the caller's process: takes predictions with their frames and hands them on, without waiting.
+
+It is a worker like any other sink, hosted in a thread. A frame stays lent until whoever took it has settled it; only
+then is it acknowledged. How many that can be is bounded by the rings.
+"""
+
+from __future__ import annotations
+
+import os
+import threading
+import uuid
+from collections import deque
+from collections.abc import Mapping
+from typing import Any, Protocol
+
+from mpipeline.clock import NS_PER_S
+from mpipeline.config.schema import SinkSpec
+from mpipeline.errors import EXIT_DONE, RingGone
+from mpipeline.inference_pipeline.frames import Loan
+from mpipeline.messages import Bye, Drain, Message, PredictionReady, RingAttached, RingRetired, SourceEnded
+from mpipeline.prediction import Prediction
+from mpipeline.ring.reader import Lease, RingReader
+from mpipeline.transport import channel
+from mpipeline.workers.runtime import WorkerContext
+from mpipeline.workers.subscription import Subscription
+from mpipeline.workers.wire import from_wire
+
+_LONGEST_WAIT_S = 0.1
+_RING_WAIT_NS = NS_PER_S
+_CREDIT = 64  # deliveries on their way; what has arrived no longer counts
+_AT_ONCE = 64  # then the control channel has its turn
+
+
+class Receiver(Protocol):
+    """Who gets what the intake takes in. Called in the intake's thread; must not wait."""
+
+    def arrived(self, prediction: Prediction, loan: Loan) -> None:
+        """A frame has come. The receiver settles the loan, in the order of the frames of a source."""
+
+    def ended(self, source: str) -> None:
+        """No further frame of this source will come."""
+
+    def lost(self, prediction: Prediction) -> None:
+        """The pixels of this frame had to be given up before they could be lent."""
+
+
+class Intake:
+    """The worker; `receiver` gets the frames."""
+
+    def __init__(self, context: WorkerContext, spec: Mapping[str, Any], receiver: Receiver) -> None:
+        self.progress = 0
+        self.exit_code = EXIT_DONE
+        self._context = context
+        self._receiver = receiver
+        self._name = SinkSpec.from_mapping(spec["sink"]).name
+        self._bit: int = spec["bit"]
+        identity = f"{context.name}#{context.incarnation}.{uuid.uuid4().hex}"
+        self._peer = channel.connect_predictions(context.zmq_context, spec["predictions"], identity)
+        self._subscription = Subscription(self._name, context.incarnation, _CREDIT, self._peer.send)
+        self._rings: dict[str, RingReader] = {}
+        self._received: dict[str, int] = {}  # source → last frame id
+        self._settled: deque[tuple[str, int]] = deque()  # filled by other threads
+        self._lent = 0
+        self._draining = False
+        self._wake = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)
+        self._waking = threading.Lock()
+        self._poller = channel.Poller()
+        self._control_poller = channel.Poller()
+        for poller in (self._poller, self._control_poller):
+            poller.add(context.control)
+        self._poller.add(self._peer)
+        self._poller.add(self._wake)
+
+    def open(self) -> Mapping[str, Any]:
+        """It wants pixels, and has no frame of an earlier run."""
+        return {"wants_frames": True, "written": {}}
+
+    def step(self) -> bool:
+        """Takes what has come, acknowledges what was settled; waits if there is nothing. False: all is done."""
+        readable = self._poller.wait(_LONGEST_WAIT_S)
+        if self._wake in readable:
+            os.eventfd_read(self._wake)
+        while self._settled:
+            self._lent -= 1
+            self._subscription.acknowledge(*self._settled.popleft())
+        for _ in range(_AT_ONCE):
+            message = self._peer.receive()
+            if message is None:
+                break
+            self._take(message)
+        self._subscription.report(self._context.clock.monotonic_ns(), idle=True)
+        return bool(readable) or not self._draining or self._lent > 0
+
+    def receive(self, message: Message) -> None:
+        """Rings come and go; after a drain it ends when nothing is lent any more."""
+        if isinstance(message, RingAttached):
+            self._attach(message)
+        elif isinstance(message, RingRetired):
+            if (reader := self._rings.pop(message.segment, None)) is not None:
+                reader.close()
+        elif isinstance(message, Drain):
+            self._draining = True
+
+    def state(self) -> tuple[str, str, str]:
+        """It has no state of its own."""
+        return "", "", ""
+
+    def goodbye(self) -> Bye:
+        """Nothing more to say."""
+        return Bye()
+
+    def close(self) -> None:
+        """Closes rings and sockets. Loans can still be settled."""
+        for reader in self._rings.values():
+            reader.close()
+        self._rings.clear()
+        self._peer.close()
+        with self._waking:
+            wake, self._wake = self._wake, -1
+            os.close(wake)
+
+    def _take(self, message: Message) -> None:
+        delivery = self._subscription.receive(message)
+        if isinstance(delivery, SourceEnded):
+            self._subscription.done(delivery.source, 0)
+            self._receiver.ended(delivery.source)
+        elif delivery is not None:
+            self._subscription.taken()
+            frame = delivery.frame
+            if frame.frame_id <= self._received.get(frame.source, 0):
+                return  # sent again by a new inference process: the first one of it is here, or was settled
+            self._received[frame.source] = frame.frame_id
+            self._hand_on(delivery)
+
+    def _hand_on(self, message: PredictionReady) -> None:
+        source, frame_id = message.frame.source, message.frame.frame_id
+        lease = self._borrow(message)
+        self.progress += 1
+        self._context.recorder.add("predictions_written", sink=self._name)
+        prediction = from_wire(message)
+        if lease is None:
+            self._subscription.acknowledge(source, frame_id)
+            self._context.recorder.add("frames_missing", sink=self._name)
+            self._receiver.lost(prediction)
+            return
+        self._lent += 1
+        self._receiver.arrived(prediction, Loan(lease, self._settle))
+
+    def _settle(self, source: str, frame_id: int) -> None:
+        """Called by any thread."""
+        self._settled.append((source, frame_id))
+        with self._waking:
+            if self._wake >= 0:
+                os.eventfd_write(self._wake, 1)
+
+    def _borrow(self, message: PredictionReady) -> Lease | None:
+        """The frame's pixels. The word that a ring exists may come later than the first prediction of it."""
+        if message.ref is None:
+            return None
+        deadline = self._context.clock.monotonic_ns() + _RING_WAIT_NS
+        while message.ref.ring not in self._rings and self._context.clock.monotonic_ns() < deadline:
+            self._control_poller.wait(_LONGEST_WAIT_S)
+            if (control := self._context.control.receive()) is not None:
+                self.receive(control)
+        reader = self._rings.get(message.ref.ring)
+        return reader.acquire(message.ref.slot, message.ref.sequence) if reader is not None else None
+
+    def _attach(self, message: RingAttached) -> None:
+        if message.descriptor.segment in self._rings:
+            return
+        try:
+            self._rings[message.descriptor.segment] = RingReader(message.descriptor, self._bit)
+        except RingGone:  # retired meanwhile; that word is on its way
+            return

@@ -1,0 +1,65 @@
+"""From `model_id` to a model: a file, or an object of the caller's own."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from pathlib import Path
+from typing import Any
+
+from mpipeline.config.schema import ModelSpec
+from mpipeline.errors import InvalidArgument, ModelError
+from mpipeline.inference_pipeline.entities import VideoFrame
+
+_OF_FILES = ("class_agnostic_nms", "confidence", "iou_threshold", "max_detections")
+_CANDIDATES = 3000  # the usual number, which no detector here is limited to
+
+
+def resolve_model(model_id: Any, api_key: str | None) -> Path | Any:
+    """The file of a model, or an object with `infer(images, **options)` as it was given.
+
+    Raises InvalidArgument or ModelError.
+    """
+    if callable(getattr(model_id, "infer", None)):
+        return model_id
+    if not isinstance(model_id, (str, Path)) or not str(model_id):
+        expected = "the path of an .onnx file, or an object that has infer(images, **options)"
+        raise InvalidArgument(f"model_id={model_id!r}: expected {expected}")
+    path = Path(model_id).expanduser()
+    if not path.is_file():
+        raise ModelError(f"model_id={str(model_id)!r}: there is no such file; give the path of an .onnx file")
+    return path
+
+
+def model_entry(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
+    """The model's part of the config, after it was loaded once: what is wrong with it is told here and now.
+
+    Raises ModelError, BackendError or ConfigError, or InvalidArgument for an option that cannot be honoured.
+    """
+    from mpipeline.workers.inference_worker import open_predictor
+
+    if options.get("max_candidates", _CANDIDATES) != _CANDIDATES:
+        raise InvalidArgument("max_candidates: every candidate above `confidence` is looked at; leave it out")
+    if options.get("mask_decode_mode") != "accurate" or options.get("tradeoff_factor"):
+        raise InvalidArgument(
+            "mask_decode_mode and tradeoff_factor: masks are always decoded accurately; leave them out"
+        )
+    entry = {"path": str(path), **{name: options[name] for name in _OF_FILES if name in options}}
+    predictor, _ = open_predictor(ModelSpec.from_mapping(entry), 1)
+    predictor.close()
+    return entry
+
+
+def logic_of(model: Any, options: Mapping[str, Any]) -> Callable[[list[VideoFrame]], Sequence[Any]]:
+    """`on_video_frame` for an object of the caller's: one call for each batch.
+
+    Results that have `dict`, as those of pydantic models, are turned into dictionaries without what is None.
+    """
+
+    def infer(frames: list[VideoFrame]) -> Sequence[Any]:
+        results = model.infer([frame.image for frame in frames], **options)
+        return [
+            one.dict(by_alias=True, exclude_none=True) if callable(getattr(one, "dict", None)) else one
+            for one in (results if isinstance(results, (list, tuple)) else [results])
+        ]
+
+    return infer

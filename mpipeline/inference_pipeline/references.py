@@ -1,0 +1,92 @@
+"""From `video_reference` to the sources of a run."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from mpipeline.credentials import redact
+from mpipeline.errors import InvalidArgument, Reason, SourceError
+from mpipeline.sources.selection import kind_of
+
+VideoReference = str | int | Callable[[], Any]
+
+_TEST_PATTERN = "TestPatternStreamProducer"
+_EMPTY = "Cannot initialise `InferencePipeline` with empty `video_reference`"
+_MISMATCH = (
+    "Cannot apply `video_source_properties` to video sources due to missmatch in number of entries in properties "
+    "configuration ({properties}) and of video sources ({sources})"
+)
+
+
+@dataclass(frozen=True)
+class Reference:
+    """One source: its entry in the config, how it is shown, the file that it is, or the maker of its producer.
+
+    `properties` are what a producer is to be set to.
+    """
+
+    entry: Mapping[str, Any]
+    shown: str
+    path: Path | None = None
+    make_producer: Callable[[], Any] | None = None
+    properties: Mapping[str, Any] | None = None
+
+
+def references(
+    video_reference: VideoReference | Sequence[VideoReference],
+    properties: Mapping[str, Any] | Sequence[Mapping[str, Any] | None] | None = None,
+) -> tuple[Reference, ...]:
+    """One for each reference, in order. Raises InvalidArgument or TypeError for what is none or cannot be set
+    so, and SourceError for a file that is not there."""
+    is_many = isinstance(video_reference, Sequence) and not isinstance(video_reference, str)
+    given: list[Any] = list(video_reference) if is_many else [video_reference]  # type: ignore[arg-type]
+    if not given:
+        raise InvalidArgument(_EMPTY)
+    settings: list[Any] = [properties] * len(given)
+    if properties is not None and not isinstance(properties, Mapping):
+        settings = list(properties)
+    if len(settings) != len(given):
+        raise InvalidArgument(_MISMATCH.format(properties=len(settings), sources=len(given)))
+    return tuple(_reference(one, dict(own or {})) for one, own in zip(given, settings, strict=True))
+
+
+def _reference(given: Any, properties: dict[str, Any]) -> Reference:
+    if isinstance(given, Path):
+        given = str(given)
+    if isinstance(given, str) and given.startswith(_TEST_PATTERN):
+        _refuse(properties, given)
+        entry = {"kind": "synthetic", "width": 1920, "height": 1080, "rate": 10, "realtime": True}
+        return Reference(entry, _TEST_PATTERN)
+    if isinstance(given, str):
+        if not given:
+            raise InvalidArgument(_EMPTY)
+        entry = {"uri": given}
+        if "pos_msec" in properties:
+            entry["start"] = float(properties.pop("pos_msec")) / 1000
+        _refuse(properties, given)
+        path = Path(given).expanduser()
+        if "://" not in given and kind_of(given) == "video" and not path.exists():
+            raise SourceError(f"{given}: there is no such file", Reason.NOT_FOUND, retryable=False)
+        return Reference(entry, redact(given), path=path if path.exists() else None)
+    if isinstance(given, int) and not isinstance(given, bool):
+        _refuse(properties, str(given))
+        return Reference({"uri": str(given)}, str(given))
+    if callable(given):
+        name = getattr(given, "__name__", type(given).__name__)
+        return Reference({"kind": "callable"}, name, make_producer=given, properties=properties)
+    raise TypeError(
+        f"video_reference {given!r}: expected a path or an address, the number of a device, a function that gives a "
+        "VideoFrameProducer, or a list of these"
+    )
+
+
+def _refuse(properties: Mapping[str, Any], reference: str) -> None:
+    """Properties of OpenCV's VideoCapture have no meaning where OpenCV does not read."""
+    if properties:
+        raise InvalidArgument(
+            f"video_source_properties {sorted(properties)} cannot be set for {redact(reference)}: files know pos_msec; "
+            "for anything else give a function that makes a VideoFrameProducer of your own"
+        )

@@ -187,7 +187,7 @@ class InferencePipeline:
         try:
             session.is_finished.wait()
         except BaseException:  # Ctrl-C
-            session.stop()
+            session.leave()
             raise
         _raise(session)
 

@@ -40,6 +40,7 @@ from mpipeline.supervisor.status import RunStatus
 
 logger = logging.getLogger("mpipeline.inference_pipeline")
 
+_LEAVE_S = 2.0
 _STOP_S = 10.0  # an engine that is told twice to stop needs a fraction of it
 
 Hook = Callable[[], Any]
@@ -100,7 +101,7 @@ class Session:
 
     def begin(self) -> None:
         """Starts the engine, then the collecting. Raises what keeps the run from starting, or the hook's error."""
-        atexit.register(self.stop)
+        atexit.register(self.leave)
         self._engine.start()
         self._has_started.wait()
         try:
@@ -140,6 +141,11 @@ class Session:
         self._end_engine()
         if self._engine.is_alive() and threading.current_thread() is not self._engine:
             self._engine.join(_STOP_S)
+
+    def leave(self) -> None:
+        """Ends the run because the program is about to end; its callbacks have a moment to return."""
+        self.stop()
+        self.is_finished.wait(_LEAVE_S)
 
     def play(self, source_id: int | None, mode: PlayMode) -> None:
         """Pauses, mutes or resumes. Raises StreamOperationNotAllowedError."""
@@ -268,7 +274,7 @@ class Session:
             self._end()
 
     def _end(self) -> None:
-        atexit.unregister(self.stop)
+        atexit.unregister(self.leave)
         self.is_finished.set()
 
     def _calls_of(self, work: Work) -> Calls | None:

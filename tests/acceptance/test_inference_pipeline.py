@@ -1,0 +1,49 @@
+"""Programs with an `InferencePipeline`: Ctrl-C, TERM, an end without a word. Nothing lives on, nothing is left."""
+
+from __future__ import annotations
+
+import signal
+import sys
+
+import pytest
+from support.command import Command, Workplace
+
+
+def program(place: Workplace, way: str) -> Command:
+    return place.start_program([sys.executable, "-m", "support.interrupted", way])
+
+
+def flowing(place: Workplace, way: str) -> Command:
+    started = program(place, way)
+    started.wait_until(lambda: "flows" in started.output, "frames")
+    return started
+
+
+@pytest.mark.parametrize("way", ["start", "join"])
+def test_ctrl_c_ends_the_program(place: Workplace, way: str) -> None:
+    started = flowing(place, way)
+    started.signal(signal.SIGINT)
+    assert started.wait() == 3
+    assert started.output.split() == ["flows", "hook", "interrupted"]
+
+
+@pytest.mark.parametrize(("way", "code"), [("leave", 0), ("raise", 1)])
+def test_a_program_that_ends_without_a_word_takes_everything_with_it(place: Workplace, way: str, code: int) -> None:
+    started = flowing(place, way)
+    assert started.wait() == code
+    assert started.output.split() == ["flows", "hook"]
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+def test_a_program_that_is_killed_leaves_nothing(place: Workplace, number: int) -> None:
+    started = flowing(place, "start")
+    started.signal(number)
+    assert started.wait() == -number
+    place.wait_until_nothing_left()
+
+
+def test_ctrl_c_at_once(place: Workplace) -> None:
+    started = program(place, "start")
+    started.wait_until(started.workers, "the first worker")
+    started.signal(signal.SIGINT)
+    assert started.wait() in (3, 1, -signal.SIGINT)

@@ -85,7 +85,8 @@ class Stream:
 
     @property
     def is_away(self) -> bool:
-        """Whether no frame can be expected of it at present. What has ended may still have frames on their way."""
+        """Whether no frame can be expected of it at present. What has ended may still have frames on their way: the end
+        comes behind them."""
         if self.status is None:
             return False
         failing = self._base is StreamState.INITIALISING and bool(self.status.reason)

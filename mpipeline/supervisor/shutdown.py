@@ -119,7 +119,9 @@ class Shutdown:
             self._deadline = now + self._stop_timeout_ns if stopping else None
 
     def _end_now(self) -> None:
-        logger.warning("ending at once", extra={"event": "killed"})
+        # Whoever asks for that from the first has not changed his mind: that is no news.
+        level = logging.INFO if self.phase is Phase.RUNNING else logging.WARNING
+        logger.log(level, "ending at once", extra={"event": "killed"})
         self.cut_short = True
         for child in self._children.values():
             child.kill()

@@ -31,13 +31,16 @@ class Dispatch:
         self._recorder = recorder
         self._outlets: dict[str, Outlet] = {}
         self._opened_ns: dict[str, int] = {}
+        self._ended: dict[str, tuple[SourceEnded, bool]] = {}
         self._ledger = Ledger()
         self._sessions = 0
 
     def add(self, spec: SinkAdded) -> None:
-        """Predictions go to this sink from now on."""
+        """Predictions go to this sink from now on; it hears of the sources that have ended before it came."""
         if spec.name not in self._outlets:
-            self._outlets[spec.name] = Outlet(spec)
+            outlet = self._outlets[spec.name] = Outlet(spec)
+            for message, every_frame in self._ended.values():
+                outlet.offer(Delivery(message.source, 0, codec.encode(message)), every_frame)
 
     def remove(self, name: str) -> None:
         """This sink is gone for good."""
@@ -68,6 +71,7 @@ class Dispatch:
 
     def end(self, message: SourceEnded, every_frame: bool) -> None:
         """Tells every sink, behind the source's last prediction."""
+        self._ended[message.source] = (message, every_frame)
         data = codec.encode(message)
         for outlet in self._outlets.values():
             outlet.offer(Delivery(message.source, 0, data), every_frame)

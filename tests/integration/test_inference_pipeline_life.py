@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from support.pipelines import Moment, Notebook, complete, endless, film, make, nothing, nothing_left
 
-from mpipeline.errors import SourceError, StreamOperationNotAllowedError
+from mpipeline.errors import ConfigError, SourceError, StreamOperationNotAllowedError
 from mpipeline.inference_pipeline.entities import StatusUpdate, VideoFrame
 from mpipeline.inference_pipeline.pipeline import InferencePipeline
 
@@ -110,6 +110,15 @@ def test_before_the_start_nothing_happens() -> None:
     pipeline.join()
     with pipeline:
         pass
+
+
+def test_what_keeps_it_from_starting_is_raised_by_start(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("MPIPELINE_RUN_ROOT", "/proc/nowhere")
+    pipeline = make()
+    for _ in range(2):
+        with pytest.raises(ConfigError, match="MPIPELINE_RUN_ROOT"):
+            pipeline.start(use_main_thread=False)
+    pipeline.terminate()
 
 
 # --- errors -----------------------------------------------------------------------------------------------------------

@@ -270,3 +270,13 @@ def test_a_drop_that_finds_the_ring_damaged_leaves_nothing_to_wait_for() -> None
     assert not bench.made.is_idle(lossless_only=True)
     bench.publish(2)  # of the lossy sink 1 goes, and that is where it is found out
     assert bench.made.is_idle(lossless_only=True)
+
+
+def test_a_sink_that_comes_late_hears_of_the_sources_that_have_ended() -> None:
+    bench = Bench(PLAIN)
+    bench.made.end(SourceEnded("a", 7), every_frame=True)
+    bench.made.add(PIXELS)
+    for sink in ("plain", "pixels"):
+        bench.status(sink, 0)
+        bench.status(sink, bench.sessions()[-1])
+        assert [m for i, m in bench.sent if isinstance(m, SourceEnded) and sink in i] == [SourceEnded("a", 7)]

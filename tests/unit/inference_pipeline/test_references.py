@@ -1,0 +1,108 @@
+"""From `video_reference` to the sources of a run, and from the arguments to how they are read."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.pipelines import film
+from support.producers import Clip
+
+from mpipeline.config.inference_defaults import api_key, postprocessing_defaults
+from mpipeline.errors import ConfigError
+from mpipeline.frame import FrameMeta
+from mpipeline.inference_pipeline.arguments import feed_of
+from mpipeline.inference_pipeline.assembly import Feed, assemble
+from mpipeline.inference_pipeline.predictions import as_dictionary
+from mpipeline.inference_pipeline.references import references
+from mpipeline.prediction import Detections, Prediction
+
+CAMERA = "rtsp://user:secret@10.0.0.1/stream"
+
+
+def feed(reference: Any = CAMERA, **arguments: Any) -> Feed:
+    given = {"max_fps": None, "strategies": (None, None), "properties": None, "batch_collection_timeout": None}
+    given |= {"processing": (None, None), "decoding_buffer_size": 64, **arguments}
+    return feed_of(reference, **given)
+
+
+def source(reference: Any = CAMERA, model: dict[str, Any] | None = None, **arguments: Any) -> Any:
+    """The first source of the run."""
+    receiver: Any = None
+    return assemble(feed(reference, **arguments), model, receiver).plan.config.sources[0]
+
+
+def test_every_form_of_a_reference() -> None:
+    path = film(5)
+    found = references([path, Path(path), CAMERA, Clip, "TestPatternStreamProducer"])
+    assert [one.entry.get("uri") for one in found[:3]] == [path, path, CAMERA]
+    assert found[0].path == Path(path)
+    assert (found[2].path, found[3].make_producer) == (None, Clip)
+    assert found[4].entry["realtime"] is True
+
+
+def test_passwords_are_not_shown() -> None:
+    assert "secret" not in references(CAMERA)[0].shown
+
+
+def test_one_mapping_of_properties_is_for_all_and_a_list_for_each() -> None:
+    assert [one.entry["start"] for one in references([film(5), film(6)], {"pos_msec": 1500})] == [1.5, 1.5]
+    found = references([Clip, film(5)], [{"gain": 2}, None])
+    assert (found[0].properties, "start" in found[1].entry) == ({"gain": 2}, False)
+
+
+def test_the_strategies_decide_the_delivery() -> None:
+    assert source().delivery is None
+    assert source(strategies=("WAIT", None)).delivery == "every_frame"
+    assert source(strategies=("ADAPTIVE_DROP_OLDEST", None)).delivery == "latest"
+
+
+def test_a_ring_has_room_for_what_waits_outside_of_it() -> None:
+    assert source().slots is None
+    assert source(decoding_buffer_size=10).slots == 16
+    assert source(processing=("auto", None)).slots == 70
+    assert source(film(5), processing=("auto", None)).slots is None
+
+
+def test_what_would_be_dropped_later_is_not_inferred() -> None:
+    model = {"target": "m:M"}
+    assert source([CAMERA, film(5)], model, max_fps=10).max_fps == 5
+    assert source([film(5), CAMERA], model, max_fps=10).max_fps is None
+    assert source([CAMERA, film(5)], max_fps=10).max_fps is None
+
+
+def test_a_device_is_refused_with_a_way_out() -> None:
+    with pytest.raises(ConfigError, match="camera devices"):
+        source(0)
+
+
+def test_defaults_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    for name in ("CLASS_AGNOSTIC_NMS", "CONFIDENCE", "IOU_THRESHOLD", "MAX_CANDIDATES", "MAX_DETECTIONS", "API_KEY"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.delenv("ROBOFLOW_API_KEY", raising=False)
+    assert (postprocessing_defaults(), api_key()) == ({}, None)
+    monkeypatch.setenv("CLASS_AGNOSTIC_NMS", "True")
+    monkeypatch.setenv("MAX_DETECTIONS", "20")
+    monkeypatch.setenv("API_KEY", "one")
+    assert (postprocessing_defaults(), api_key()) == ({"class_agnostic_nms": True, "max_detections": 20}, "one")
+    monkeypatch.setenv("ROBOFLOW_API_KEY", "two")
+    assert api_key() == "two"
+    monkeypatch.setenv("CLASS_AGNOSTIC_NMS", "perhaps")
+    with pytest.raises(ConfigError, match="true or false"):
+        postprocessing_defaults()
+
+
+def test_a_prediction_as_a_dictionary() -> None:
+    meta = FrameMeta("cam", 3, None, 0, 0, 640, 480)
+    box = np.array([[10.4, 20.6, 31.2, 40.5]], np.float32)
+    found = Detections(box, np.array([0.75], np.float32), np.array([2], np.int32), ("dog",))
+    made = as_dictionary(Prediction(meta, found))
+    assert made["image"] == {"width": 640, "height": 480}
+    (dog,) = made["predictions"]
+    assert dog["detection_id"] == as_dictionary(Prediction(meta, found))["predictions"][0]["detection_id"]
+    del dog["detection_id"]
+    expected = {"x": 20.5, "y": 30.5, "width": 21.0, "height": 19.0, "confidence": 0.75, "class": "dog", "class_id": 2}
+    assert dog == expected
+    assert as_dictionary(Prediction(meta, Detections.empty()))["predictions"] == []

@@ -35,8 +35,3 @@ def postprocessing_defaults() -> dict[str, Any]:
             expected = "true or false" if name == "class_agnostic_nms" else "a number"
             raise ConfigError(f"environment variable {name.upper()}: expected {expected}, got {text!r}") from None
     return found
-
-
-def api_key() -> str | None:
-    """ROBOFLOW_API_KEY, else API_KEY; None if neither is set."""
-    return os.environ.get("ROBOFLOW_API_KEY") or os.environ.get("API_KEY") or None

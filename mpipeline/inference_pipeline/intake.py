@@ -11,16 +11,27 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SinkSpec
 from mpipeline.errors import EXIT_DONE, RingGone
 from mpipeline.inference_pipeline.frames import Loan
-from mpipeline.messages import Bye, Drain, Message, PredictionReady, RingAttached, RingRetired, SourceEnded
+from mpipeline.messages import (
+    Bye,
+    Drain,
+    Message,
+    PredictionReady,
+    RingAttached,
+    RingDamaged,
+    RingRetired,
+    SourceEnded,
+)
 from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import Lease, RingReader
 from mpipeline.transport import channel
+from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.runtime import WorkerContext
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
@@ -57,7 +68,7 @@ class Intake:
         identity = f"{context.name}#{context.incarnation}.{uuid.uuid4().hex}"
         self._peer = channel.connect_predictions(context.zmq_context, spec["predictions"], identity)
         self._subscription = Subscription(self._name, context.incarnation, _CREDIT, self._peer.send)
-        self._rings: dict[str, RingReader] = {}
+        self._rings = ReadRings(context.control.send)
         self._received: dict[str, int] = {}  # source → last frame id
         self._settled: deque[tuple[str, int]] = deque()  # filled by other threads
         self._lent = 0
@@ -94,10 +105,13 @@ class Intake:
     def receive(self, message: Message) -> None:
         """Rings come and go; after a drain it ends when nothing is lent any more."""
         if isinstance(message, RingAttached):
-            self._attach(message)
+            # One that is gone was retired meanwhile; that word is on its way.
+            with self._rings.guard(message.descriptor), suppress(RingGone):
+                self._rings.add(AttachedRing(RingReader(message.descriptor, self._bit)))
+        elif isinstance(message, RingDamaged):
+            self._rings.let_go(message.source, message.segment)
         elif isinstance(message, RingRetired):
-            if (reader := self._rings.pop(message.segment, None)) is not None:
-                reader.close()
+            self._rings.retire(message.segment)
         elif isinstance(message, Drain):
             self._draining = True
 
@@ -111,9 +125,7 @@ class Intake:
 
     def close(self) -> None:
         """Closes rings and sockets. Loans can still be settled."""
-        for reader in self._rings.values():
-            reader.close()
-        self._rings.clear()
+        self._rings.close()
         self._peer.close()
         with self._waking:
             wake, self._wake = self._wake, -1
@@ -126,15 +138,18 @@ class Intake:
             self._receiver.ended(delivery.source)
         elif delivery is not None:
             self._subscription.taken()
-            frame = delivery.frame
-            if frame.frame_id <= self._received.get(frame.source, 0):
-                return  # sent again by a new inference process: the first one of it is here, or was settled
-            self._received[frame.source] = frame.frame_id
-            self._hand_on(delivery)
+            self._receive(delivery)
 
-    def _hand_on(self, message: PredictionReady) -> None:
+    def _receive(self, message: PredictionReady) -> None:
         source, frame_id = message.frame.source, message.frame.frame_id
+        if frame_id <= self._received.get(source, 0):
+            if message.ref is not None:  # sent again by a new inference process: it is here, or was settled
+                self._rings.skip(message.ref)
+            return
         lease = self._borrow(message)
+        if message.ref is not None and self._rings.is_damaged(source, message.ref.ring):
+            return  # it is not acknowledged: under `every_frame` it comes again, behind no later one
+        self._received[source] = frame_id
         self.progress += 1
         self._context.recorder.add("predictions_written", sink=self._name)
         prediction = from_wire(message)
@@ -157,18 +172,12 @@ class Intake:
         """The frame's pixels. The word that a ring exists may come later than the first prediction of it."""
         if message.ref is None:
             return None
-        deadline = self._context.clock.monotonic_ns() + _RING_WAIT_NS
-        while message.ref.ring not in self._rings and self._context.clock.monotonic_ns() < deadline:
+        ring, clock = message.ref.ring, self._context.clock
+        deadline = clock.monotonic_ns() + _RING_WAIT_NS
+        while not (self._rings.get(ring) or self._rings.is_damaged(message.frame.source, ring)):
+            if clock.monotonic_ns() >= deadline or self._context.stop_requested.is_set():
+                break
             self._control_poller.wait(_LONGEST_WAIT_S)
             if (control := self._context.control.receive()) is not None:
                 self.receive(control)
-        reader = self._rings.get(message.ref.ring)
-        return reader.acquire(message.ref.slot, message.ref.sequence) if reader is not None else None
-
-    def _attach(self, message: RingAttached) -> None:
-        if message.descriptor.segment in self._rings:
-            return
-        try:
-            self._rings[message.descriptor.segment] = RingReader(message.descriptor, self._bit)
-        except RingGone:  # retired meanwhile; that word is on its way
-            return
+        return self._rings.acquire(message.ref)

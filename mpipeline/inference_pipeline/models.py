@@ -1,4 +1,4 @@
-"""From `model_id` to a model: a file, or an object of the caller's own."""
+"""From `model_id` to a model: on this machine, fetched, or an object of the caller's own."""
 
 from __future__ import annotations
 
@@ -7,27 +7,26 @@ from pathlib import Path
 from typing import Any
 
 from mpipeline.config.schema import ModelSpec
-from mpipeline.errors import InvalidArgument, ModelError
+from mpipeline.errors import InvalidArgument
 from mpipeline.inference_pipeline.entities import VideoFrame
+from mpipeline.store.resolve import resolve
 
 _OF_FILES = ("class_agnostic_nms", "confidence", "iou_threshold", "max_detections")
 _CANDIDATES = 3000  # the usual number, which no detector here is limited to
 
 
 def resolve_model(model_id: Any, api_key: str | None) -> Path | Any:
-    """The file of a model, or an object with `infer(images, **options)` as it was given.
+    """The path of a model on this machine, or an object with `infer(images, **options)` as it was given.
 
-    Raises InvalidArgument or ModelError.
+    A model of an id that is not in the cache is fetched with `api_key`, by default that of the environment. Raises
+    InvalidArgument, ModelError, ModelUnavailable or DownloadError.
     """
     if callable(getattr(model_id, "infer", None)):
         return model_id
     if not isinstance(model_id, (str, Path)) or not str(model_id):
-        expected = "the path of an .onnx file, or an object that has infer(images, **options)"
+        expected = "a path, an id such as 'yolov8n-640', or an object that has infer(images, **options)"
         raise InvalidArgument(f"model_id={model_id!r}: expected {expected}")
-    path = Path(model_id).expanduser()
-    if not path.is_file():
-        raise ModelError(f"model_id={str(model_id)!r}: there is no such file; give the path of an .onnx file")
-    return path
+    return resolve(model_id, api_key=api_key).path
 
 
 def model_entry(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
@@ -35,7 +34,7 @@ def model_entry(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
 
     Raises ModelError, BackendError or ConfigError, or InvalidArgument for an option that cannot be honoured.
     """
-    from mpipeline.workers.inference_worker import open_predictor
+    from mpipeline.workers.loading import open_predictor
 
     if options.get("max_candidates", _CANDIDATES) != _CANDIDATES:
         raise InvalidArgument("max_candidates: every candidate above `confidence` is looked at; leave it out")

@@ -10,7 +10,6 @@ from types import TracebackType
 from typing import Any
 
 from mpipeline.clock import SystemClock
-from mpipeline.config.inference_defaults import api_key as key_of_environment
 from mpipeline.errors import InvalidArgument, StreamOperationNotAllowedError
 from mpipeline.inference_pipeline.arguments import feed_of, options_of
 from mpipeline.inference_pipeline.assembly import Feed
@@ -75,7 +74,7 @@ class InferencePipeline:
         decoding_buffer_size: int = 64,
         exec_session_id: str | None = None,
     ) -> InferencePipeline:
-        """A pipeline with a model: the path of an .onnx file, or an object with `infer(images, **options)`."""
+        """A pipeline with a model: a path, an id of the model hub, or an object with `infer(images, **options)`."""
         _refuse_active_learning(active_learning_enabled, active_learning_target_dataset)
         feed = feed_of(
             video_reference,
@@ -90,7 +89,7 @@ class InferencePipeline:
             (class_agnostic_nms, confidence, iou_threshold, max_candidates, max_detections),
             (mask_decode_mode, tradeoff_factor),
         )
-        model = resolve_model(model_id, api_key or key_of_environment())
+        model = resolve_model(model_id, api_key)
         is_file = isinstance(model, Path)
         return cls._made(
             feed,

@@ -83,7 +83,7 @@ def test_options_that_are_left_out_come_from_the_environment(model: str, monkeyp
 
 def test_models_that_do_not_work_are_told_before_anything_starts(tmp_path: Path, model: str) -> None:
     (tmp_path / "text.onnx").write_text("no model")
-    with pytest.raises(ModelError, match="no such file"):
+    with pytest.raises(ModelError, match="no such model file"):
         InferencePipeline.init(film(5), str(tmp_path / "none.onnx"))
     with pytest.raises(ModelError):
         InferencePipeline.init(film(5), str(tmp_path / "text.onnx"))

@@ -10,7 +10,7 @@ import pytest
 from support.pipelines import film
 from support.producers import Clip
 
-from mpipeline.config.inference_defaults import api_key, postprocessing_defaults
+from mpipeline.config.inference_defaults import postprocessing_defaults
 from mpipeline.errors import ConfigError
 from mpipeline.frame import FrameMeta
 from mpipeline.inference_pipeline.arguments import feed_of
@@ -79,16 +79,12 @@ def test_a_device_is_refused_with_a_way_out() -> None:
 
 
 def test_defaults_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
-    for name in ("CLASS_AGNOSTIC_NMS", "CONFIDENCE", "IOU_THRESHOLD", "MAX_CANDIDATES", "MAX_DETECTIONS", "API_KEY"):
+    for name in ("CLASS_AGNOSTIC_NMS", "CONFIDENCE", "IOU_THRESHOLD", "MAX_CANDIDATES", "MAX_DETECTIONS"):
         monkeypatch.delenv(name, raising=False)
-    monkeypatch.delenv("ROBOFLOW_API_KEY", raising=False)
-    assert (postprocessing_defaults(), api_key()) == ({}, None)
+    assert postprocessing_defaults() == {}
     monkeypatch.setenv("CLASS_AGNOSTIC_NMS", "True")
     monkeypatch.setenv("MAX_DETECTIONS", "20")
-    monkeypatch.setenv("API_KEY", "one")
-    assert (postprocessing_defaults(), api_key()) == ({"class_agnostic_nms": True, "max_detections": 20}, "one")
-    monkeypatch.setenv("ROBOFLOW_API_KEY", "two")
-    assert api_key() == "two"
+    assert postprocessing_defaults() == {"class_agnostic_nms": True, "max_detections": 20}
     monkeypatch.setenv("CLASS_AGNOSTIC_NMS", "perhaps")
     with pytest.raises(ConfigError, match="true or false"):
         postprocessing_defaults()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -9,6 +10,8 @@ from typing import Any
 import numpy as np
 import psutil
 import pytest
+from support.damaging import damage
+from support.leftovers import segments_of
 from support.onnx_models import detector
 from support.pipelines import Notebook, film, make, nothing, nothing_left
 
@@ -64,3 +67,23 @@ def test_with_logic_of_ones_own() -> None:
     killer = Killer("decoder")
     make(killer, nothing, video_reference=film(FRAMES)).start()
     assert killer.ids() == list(range(1, FRAMES + 1))
+
+
+@pytest.mark.parametrize("how", ["header", "slots", "removed"])
+@pytest.mark.parametrize("with_model", [True, False])
+def test_a_damaged_segment_loses_no_frame_of_a_file(model: str, how: str, with_model: bool) -> None:
+    """Frames that wait here when it is found out are not given twice, and those that come again are not left out."""
+
+    class Damager(Notebook):
+        def __call__(self, predictions: Any, frames: Any) -> None:
+            super().__call__(predictions, frames)
+            if len(self.calls) == 40:
+                for segment in segments_of(os.getpid()):
+                    damage(segment, how)
+
+    damager = Damager()
+    if with_model:
+        InferencePipeline.init(film(FRAMES), model, damager).start()
+    else:
+        make(damager, nothing, video_reference=film(FRAMES)).start()
+    assert damager.ids() == list(range(1, FRAMES + 1))

@@ -52,7 +52,7 @@ class ResultReader:
             rows, names = self._checked(result, index), result.class_name
         elif isinstance(result, np.ndarray):
             rows = self._from_array(result, index)
-            names = tuple(self._names.get(i, str(i)) for i in rows[:, 5].astype(int).tolist())
+            names = tuple([self._names.get(i, str(i)) for i in rows[:, 5].astype(int).tolist()])
         elif isinstance(result, (list, tuple)):
             rows, names = self._from_mappings(result, index)
         else:
@@ -66,7 +66,7 @@ class ResultReader:
         order = np.argsort(-rows[:, 4], kind="stable")
         rows = rows[order]
         columns = (rows[:, :4].astype(np.float32), rows[:, 4].astype(np.float32), rows[:, 5].astype(np.int32))
-        found = Detections(*columns, tuple(names[i] for i in order.tolist()))
+        found = Detections(*columns, tuple([names[i] for i in order.tolist()]))
         return self._with_more(found, result, order, index) if isinstance(result, Detections) else found
 
     def _with_more(self, found: Detections, given: Detections, order: npt.NDArray[Any], index: int) -> Detections:
@@ -102,7 +102,7 @@ class ResultReader:
         if not np.isfinite(score).all() or ((score < 0) | (score > 1)).any():
             raise self._error(f"returned a score outside 0..1 for frame {index}")
         order = np.argsort(-score, kind="stable")
-        names = tuple(found.class_name[i] for i in order.tolist())
+        names = tuple([found.class_name[i] for i in order.tolist()])
         return replace(found, score=score[order], class_id=class_id[order], class_name=names)
 
     def _checked(self, found: Detections, index: int) -> npt.NDArray[np.float64]:

@@ -58,8 +58,7 @@ class RestartSpec(Spec):
 
     def timeout(self, role: str) -> float:
         """Seconds without a sign of life or of progress, after which a worker of that role hangs."""
-        limit: float = getattr(self, f"{role}_timeout")
-        return limit
+        return {"decoder": self.decoder_timeout, "inference": self.inference_timeout, "sink": self.sink_timeout}[role]
 
 
 class LimitsSpec(Spec):

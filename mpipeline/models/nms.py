@@ -99,7 +99,7 @@ class Selection:
 
     def names_of(self, class_id: Ids) -> tuple[str, ...]:
         """The name of each class."""
-        return tuple(self._name(i) for i in class_id.tolist())
+        return tuple([self._name(i) for i in class_id.tolist()])
 
     def _name(self, class_id: int) -> str:
         return self._names[class_id] if 0 <= class_id < len(self._names) else str(class_id)

@@ -89,11 +89,11 @@ def describe(
     used = usage or {}
     metrics = {child.name: child.metrics() for child in children.values()}
     counts = _counts(metrics.values())
-    sources = tuple(
-        _source(decoder, streams.get(spec.name), counts.get(spec.name, _Counts()), now_ns)
-        for spec, decoder in ((spec, children[decoder_name(spec.name)]) for spec in plan.config.sources)
-    )
-    workers = tuple(
+    sources = [
+        _source(children[decoder_name(spec.name)], streams.get(spec.name), counts.get(spec.name, _Counts()), now_ns)
+        for spec in plan.config.sources
+    ]
+    workers = [
         WorkerStatus(
             child.name,
             child.plan.role.value,
@@ -105,8 +105,9 @@ def describe(
             *used.get(child.name, (0.0, 0.0)),
         )
         for child in children.values()
-    )
-    return RunStatus(plan.config.name, phase, sources, workers, metrics, tuple(a.name for a in attached))
+    ]
+    names = [attachment.name for attachment in attached]
+    return RunStatus(plan.config.name, phase, tuple(sources), tuple(workers), metrics, tuple(names))
 
 
 def _source(child: Child, stream: RingRequest | None, counts: _Counts, now_ns: int) -> SourceStatus:

@@ -155,6 +155,6 @@ def _to_classification(wire: WireClassification) -> Classification:
 
 def _names_of(ids: Any, names: Mapping[int, str]) -> tuple[str, ...]:
     try:
-        return tuple(names[i] for i in ids)
+        return tuple([names[i] for i in ids])
     except KeyError as error:
         raise ProtocolError(f"PredictionReady: no name for class {error}") from None

@@ -146,6 +146,8 @@ class Runtime:
     def _work(self, kind: MakeWorker, context: WorkerContext) -> int:
         context.control.send(Hello(self.role, self.name, self.incarnation, os.getpid()))
         start = self._await_start(context)
+        if start is None:
+            return EXIT_TEMPORARY
         worker = kind(context, start.spec)
         try:
             context.control.send(Ready(dict(worker.open())))
@@ -168,7 +170,8 @@ class Runtime:
         context.control.send(worker.goodbye())
         return worker.exit_code
 
-    def _await_start(self, context: WorkerContext) -> Start:
+    def _await_start(self, context: WorkerContext) -> Start | None:
+        """What to do; None if the worker is to end before it has begun."""
         poller = channel.Poller()
         poller.add(context.control)
         deadline = context.clock.monotonic_ns() + int(_HANDSHAKE_S * NS_PER_S)
@@ -180,7 +183,7 @@ class Runtime:
             if isinstance(message, Refused):
                 raise MpipelineError(message.message)
         if context.stop_requested.is_set():
-            raise MpipelineError(f"{self.name} was told to end before it had begun")
+            return None
         raise MpipelineError(f"no answer from the supervisor at {self.control_endpoint} within {_HANDSHAKE_S:g} s")
 
     def _listen_to_signals(self, context: WorkerContext) -> None:

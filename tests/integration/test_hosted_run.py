@@ -78,7 +78,7 @@ def test_one_that_fails_is_not_started_again(tmp_path: Path) -> None:
 
 
 class Stuck:
-    """A camera whose second frame never comes."""
+    """A camera whose second frame never comes; once it is `free` it breaks off there, and begins anew."""
 
     Options = None  # type: ignore[assignment]
 
@@ -91,6 +91,7 @@ class Stuck:
         self._count = 0
 
     def open(self) -> StreamInfo:
+        self._count = 0
         return StreamInfo(True, 16, 16)
 
     def seek(self, frame_id: int, pts: float) -> bool:
@@ -175,4 +176,4 @@ def test_frames_have_the_pixels_of_a_hosted_source(tmp_path: Path) -> None:
     pipeline = Pipeline(config(tmp_path, runs.camera("a")), hosted={"decoder:a": make, "sink:jsonl": Peek})
     threading.Thread(target=stop_when, args=(pipeline, found, 2), name="stopper").start()
     pipeline.run()
-    assert levels == [7]
+    assert set(levels) == {7}  # the first may have come before the sink was there

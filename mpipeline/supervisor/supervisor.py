@@ -26,6 +26,7 @@ from mpipeline.supervisor.launch import Launch
 from mpipeline.supervisor.membership import Membership
 from mpipeline.supervisor.plan import Plan, WorkerPlan
 from mpipeline.supervisor.playback import Playback
+from mpipeline.supervisor.premises import Premises
 from mpipeline.supervisor.restart import Done, Fatal, Restart, RestartPolicy
 from mpipeline.supervisor.shutdown import Phase, Shutdown
 from mpipeline.supervisor.status import RunStatus, describe
@@ -79,14 +80,16 @@ class Supervisor:
         descriptors.reserve(len(self.plan.workers))
         self._directory = run_directory.RunDirectory(self._root, self.plan.config.name)
         try:
-            self._open(self._directory.endpoints)
+            self._open(self._directory)
         except BaseException:
             self._abandon()
             raise
 
-    def _open(self, endpoints: run_directory.Endpoints) -> None:
+    def _open(self, directory: run_directory.RunDirectory) -> None:
+        endpoints = directory.endpoints
         self._context = channel.context()
         self._control = channel.Router(self._context, endpoints.control)
+        self._premises = Premises(directory, self._control)
         self._poller = channel.Poller()
         self._poller.add(self._control)
         run_id = uuid.uuid4().hex[:12]
@@ -128,6 +131,7 @@ class Supervisor:
             if _has_ended(attachment.pidfd):
                 self._members.detach(attachment)
         self._members.serve(now)
+        self._premises.look(now)
         self._playback.serve(self._control.send)
         self._shutdown.advance(now, self._stop_calls)
         return self._shutdown.phase is not Phase.OVER

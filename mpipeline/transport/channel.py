@@ -45,7 +45,29 @@ class Channel:
             self.socket.setsockopt(zmq.ROUTER_HANDOVER, 1)
             self.socket.setsockopt(zmq.ROUTER_MANDATORY, 1)
         self.rejected = 0
+        self._endpoint = ""  # where it is bound
         self._summary = Summariser(logger, SystemClock())
+
+    def bind(self, endpoint: str) -> None:
+        """Lets others connect. MpipelineError if the socket cannot be made there."""
+        _bind(self.socket, endpoint)
+        self._endpoint = endpoint
+
+    def keep_bound(self) -> bool:
+        """Binds again if somebody has removed the socket's file; says whether. Who is connected does not notice.
+
+        While its folder is away as well, it waits for somebody to make that again.
+        The former listener stays, with its descriptor: to end it would end what is connected through it, too.
+        """
+        path = _path(self._endpoint)
+        if not path or os.path.lexists(path) or not os.path.isdir(os.path.dirname(path)):
+            return False
+        try:
+            _bind(self.socket, self._endpoint)
+        except MpipelineError as error:
+            self._summary.add("sockets without a file", str(error))
+            return False
+        return True
 
     def reject(self, error: Exception) -> None:
         """Counts a message that is none of ours, and says so, once a second at most."""
@@ -103,7 +125,7 @@ class Router(Channel):
 
     def __init__(self, context: zmq.Context[Any], endpoint: str) -> None:
         super().__init__(context, zmq.ROUTER)
-        _bind(self.socket, endpoint)
+        self.bind(endpoint)
 
     def send(self, identity: str, message: Message) -> bool:
         """Hands the message over without waiting; False if nobody of that name is connected or there is no room."""
@@ -185,15 +207,19 @@ def connect_frames(ctx: zmq.Context[Any], endpoint: str) -> Peer:
 def bind_frames(ctx: zmq.Context[Any], endpoint: str) -> Peer:
     """The inference worker's end for hints."""
     peer = Peer(ctx, zmq.PULL)
-    _bind(peer.socket, endpoint)
+    peer.bind(endpoint)
     return peer
 
 
 def _bind(socket: zmq.Socket[bytes], endpoint: str) -> None:
-    path = endpoint.removeprefix("ipc://")
+    path = _path(endpoint)
     try:
         socket.bind(endpoint)
         os.chmod(path, 0o600)
     except (zmq.ZMQError, OSError) as error:
         text = f"cannot make the socket {path}: {error.strerror}; make room there, or set MPIPELINE_RUN_ROOT to another"
         raise MpipelineError(f"{text} folder") from error
+
+
+def _path(endpoint: str) -> str:
+    return endpoint.removeprefix("ipc://")

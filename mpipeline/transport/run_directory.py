@@ -65,28 +65,55 @@ class RunDirectory:
                 f"the socket path {self.folder / _LONGEST_SOCKET} is longer than {_MAX_SOCKET_PATH} bytes: "
                 "use a shorter run name, or set MPIPELINE_RUN_ROOT to a shorter folder"
             )
-        _make_folder(root, may_exist=True)
-        _check_trust(root)
-        lock = root / f"{name}.lock"
-        for path, is_ours in ((lock, _is_lock(lock)), (self.folder, _is_run_folder(self.folder))):
-            if not is_ours:
-                raise ConfigError(f"{path} is not of a run: give this run another name, or a run_dir of its own")
-        self._lock = _lock(lock, _PATIENCE_S)
-        if self._lock < 0:
-            raise RunExists(f"a run named {name!r} is alive on this machine: stop it, or give this one another name")
-        with suppress(OSError):  # on a full disk it stays without
-            os.pwrite(self._lock, _MARK, 0)
+        self._path_of_lock = root / f"{name}.lock"
+        self._lock = self._claim(_PATIENCE_S)
         shutil.rmtree(self.folder, ignore_errors=True)  # a dead run's sockets
         _make_folder(self.folder, may_exist=False)
 
+    def restore(self) -> bool:
+        """Makes lock and folder again if somebody has removed them; says whether.
+
+        Raises RunExists if another run has taken the name meanwhile, ConfigError if they cannot be made.
+        """
+        has_name, has_folder = self._has_name(), self.folder.is_dir()
+        if not has_name:
+            former, self._lock = self._lock, self._claim(patience_s=0)
+            os.close(former)
+        if not has_folder:
+            _make_folder(self.folder, may_exist=True)
+        return not (has_name and has_folder)
+
     def close(self) -> None:
-        """Removes the folder and gives the name free; harmless when repeated."""
+        """Removes the folder and gives the name free; harmless when repeated. What another run has made there stays."""
         if self._lock >= 0:
-            shutil.rmtree(self.folder, ignore_errors=True)
-            with suppress(OSError):  # in a folder that can no longer be written, it stays; nobody holds it
-                self.folder.with_name(f"{self.name}.lock").unlink()
+            if self._has_name():
+                shutil.rmtree(self.folder, ignore_errors=True)
+                with suppress(OSError):  # in a folder that can no longer be written, it stays; nobody holds it
+                    self._path_of_lock.unlink()
             os.close(self._lock)
             self._lock = -1
+
+    def _claim(self, patience_s: float) -> int:
+        root, lock = self.folder.parent, self._path_of_lock
+        _make_folder(root, may_exist=True)
+        _check_trust(root)
+        for path, is_ours in ((lock, _is_lock(lock)), (self.folder, _is_run_folder(self.folder))):
+            if not is_ours:
+                raise ConfigError(f"{path} is not of a run: give this run another name, or a run_dir of its own")
+        descriptor = _lock(lock, patience_s)
+        if descriptor < 0:
+            name = self.name
+            raise RunExists(f"a run named {name!r} is alive on this machine: stop it, or give this one another name")
+        with suppress(OSError):  # on a full disk it stays without
+            os.pwrite(descriptor, _MARK, 0)
+        return descriptor
+
+    def _has_name(self) -> bool:
+        """Whether the lock that is held is the one that others find."""
+        try:
+            return os.path.samestat(os.fstat(self._lock), self._path_of_lock.stat())
+        except OSError:
+            return False
 
 
 def find(root: Path, name: str) -> Endpoints:

@@ -32,6 +32,7 @@ from mpipeline.workers.read_rings import AttachedRing
 from mpipeline.workers.runtime import WorkerContext
 
 _LONGEST_WAIT_S = 0.1
+_LOOK_NS = NS_PER_S  # how often it looks whether its sockets are still to be found
 _LISTENERS_GRACE_NS = NS_PER_S  # how long a drain waits for sinks that need not have everything
 
 
@@ -53,6 +54,7 @@ class InferenceWorker:
             self._poller.add(item)
         self._loop: InferenceLoop | None = None
         self._draining_since: int | None = None
+        self._look_ns = 0
         self.exit_code = EXIT_DONE
 
     @property
@@ -92,6 +94,10 @@ class InferenceWorker:
             if isinstance(message, FrameReady):
                 loop.hint(message)
         loop.step()
+        if (now := self._context.clock.monotonic_ns()) >= self._look_ns:
+            self._look_ns = now + _LOOK_NS
+            self._frames.keep_bound()
+            self._sinks.keep_bound()
         return not self._is_drained(loop)
 
     def receive(self, message: Message) -> None:

@@ -75,6 +75,37 @@ def test_sockets_are_private(context: zmq.Context[Any], endpoint: str, make: Cal
     assert stat.S_IMODE(Path(endpoint.removeprefix("ipc://")).stat().st_mode) == 0o600
 
 
+def test_a_socket_whose_file_was_removed_is_found_again_and_keeps_whom_it_has(
+    context: zmq.Context[Any], endpoint: str
+) -> None:
+    router, path = Router(context, endpoint), Path(endpoint.removeprefix("ipc://"))
+    former = channel.connect_control(context, endpoint, "former")
+    former.send(Drain())
+    assert within(router.receive, router) == ("former", Drain())
+    assert not router.keep_bound()
+    path.unlink()
+    assert router.keep_bound()
+    assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    newcomer = channel.connect_control(context, endpoint, "newcomer")
+    for peer in (former, newcomer):
+        peer.send(Drain())
+    assert {within(router.receive, router)[0] for _ in range(2)} == {"former", "newcomer"}
+    assert router.send("former", Refused("still here"))
+    assert within(former.receive, former) == Refused("still here")
+
+
+def test_one_that_is_not_bound_or_has_no_folder_waits(context: zmq.Context[Any], tmp_path: Path) -> None:
+    folder = tmp_path / "f"
+    folder.mkdir()
+    router = Router(context, f"ipc://{folder}/s")
+    assert not channel.connect_frames(context, f"ipc://{folder}/s").keep_bound()
+    (folder / "s").unlink()
+    folder.rmdir()
+    assert not router.keep_bound()
+    folder.mkdir()
+    assert router.keep_bound()
+
+
 def test_garbage_is_counted_and_passed_over(context: zmq.Context[Any], endpoint: str) -> None:
     router = Router(context, endpoint)
     stranger = context.socket(zmq.DEALER)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import fcntl
 import os
+import shutil
 import threading
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -257,3 +258,31 @@ def test_a_name_that_others_have_taken_is_refused(root: Path, name: str) -> None
         RunDirectory(root, name)
     assert (root / "data" / "precious.csv").exists()
     assert (root / "poetry.lock").read_text()
+
+
+def test_what_was_removed_is_made_again(root: Path) -> None:
+    made = RunDirectory(root, "gate")
+    assert not made.restore()
+    shutil.rmtree(root)
+    assert runs(root) == []
+    assert made.restore()
+    assert (mode(root / "gate"), mode(root / "gate.lock")) == (0o700, 0o600)
+    assert runs(root) == ["gate"]
+    assert not made.restore()
+    with pytest.raises(RunExists):
+        RunDirectory(root, "gate")
+    made.close()
+    assert list(root.iterdir()) == []
+
+
+def test_a_name_that_another_run_has_taken_meanwhile_is_left_to_it(root: Path) -> None:
+    made = RunDirectory(root, "gate")
+    (root / "gate.lock").unlink()
+    other = RunDirectory(root, "gate")
+    (root / "gate" / "control.sock").touch()
+    with pytest.raises(RunExists):
+        made.restore()
+    made.close()
+    assert (root / "gate" / "control.sock").exists()
+    assert runs(root) == ["gate"]
+    other.close()

@@ -12,6 +12,8 @@ _BEGIN = re.compile(r"(?:[a-zA-Z][a-zA-Z0-9+.-]*:|(?<![^\s'\"=(,]))//")
 _FIRST_PART = re.compile(r"[^/?#]*")
 # "host:" that goes on with something that is no port: a user part, cut off before its '@' or holding white space.
 _USER_WITHOUT_END = re.compile(r"[^/?#\[\s]*:(?!\d{1,5}(?!\w)|\*|\W*(?:\s|$))")
+# A user name with white space in it, and its password.
+_SPACED_USER = re.compile(r"[^/?#\[\s:@]+[^\S\n][^/?#@\n]*:[^\s@]*@\S*")
 # An address inside an address: rtsp%3A%2F%2Fuser%3Apassword%40host
 _ENCODED_USER = re.compile(r"(%3a%2f%2f)\S*(%40)", re.IGNORECASE)
 # Values end at '&' or white space; quotes and punctuation at their end are left standing.
@@ -62,6 +64,11 @@ def passwords(address: str) -> list[str]:
     return sorted({form for form in (password, unquote(password)) if form}, key=len, reverse=True)
 
 
+def is_cut_short(address: str) -> bool:
+    """Whether the user part holds what ends it for others: they take a piece of the password for the host."""
+    return any(character in password for password in passwords(address)[:1] for character in "/?#")
+
+
 def _without_user_parts(text: str) -> str:
     pieces, position = [], 0
     while begin := _BEGIN.search(text, position):
@@ -80,6 +87,8 @@ def _end_of_user_part(body: str) -> int:
     at = word.rfind("@")
     if at >= 0:
         return at if _is_user_part(word[:at]) else 0
+    if spaced := _SPACED_USER.match(body):
+        return spaced.group().rfind("@")
     if _USER_WITHOUT_END.match(body):
         line = body.split("\n", 1)[0]
         return line.rfind("@") if "@" in line else len(word.rstrip("'\"),.;:]}>"))

@@ -6,7 +6,7 @@ import errno
 import re
 from typing import TYPE_CHECKING, cast
 
-from mpipeline.credentials import redact
+from mpipeline.credentials import is_cut_short, redact, redact_address
 from mpipeline.errors import Reason, SourceError
 
 if TYPE_CHECKING:
@@ -101,6 +101,8 @@ def ffmpeg_error(
         reason = Reason.UNREACHABLE  # the connection was closed before, or in the middle of, an answer
     line = _log_text(cast("LogLine | None", error.log))  # PyAV's stub says otherwise
     detail = f"FFmpeg says: {error.strerror}" + (f"; {line}" if line else "")
+    if is_cut_short(uri):  # what FFmpeg says may be of a host that is a piece of the password
+        detail = "if its user part holds '/', '?' or '#', write %2F, %3F or %23 there"
     return source_error(name, uri, reason, doing=doing, local=local, detail=detail)
 
 
@@ -110,7 +112,7 @@ def source_error(
     """A SourceError with a sentence for `reason`; what is wrong with a file stays wrong, a camera may recover."""
     remedy = (_LOCAL_REMEDIES if local else _NETWORK_REMEDIES).get(reason, "")
     told = f"{remedy} ({detail})" if remedy and detail else remedy or detail or reason.value
-    message = redact(f"source {name!r}: cannot {doing} {uri}: {told}")
+    message = redact(f"source {name!r}: cannot {doing} {redact_address(uri)}: {told}")
     if retryable is None:
         is_camera = uri.lower().startswith(_CAMERA_SCHEMES)
         retryable = not local and (is_camera or reason not in _NEVER_RETRIED)

@@ -8,7 +8,7 @@ import pytest
 from hypothesis import example, given, settings
 from hypothesis import strategies as st
 
-from mpipeline.credentials import passwords, redact, redact_address
+from mpipeline.credentials import is_cut_short, passwords, redact, redact_address
 
 PRINTABLE = st.characters(min_codepoint=33, max_codepoint=0x2FF, exclude_categories=["Zs", "Cc", "Cs"])
 PASSWORDS = st.text(PRINTABLE, min_size=1, max_size=20)
@@ -23,6 +23,8 @@ HIDDEN = [
     ("rtsp://:hunter2@cam", "rtsp://***@cam"),
     ("http://token@host/x", "http://***@host/x"),
     ("rtsp://u:my pass@cam/ failed", "rtsp://***@cam/ failed"),
+    ("rtsp://front desk:hunter2@cam/ failed: mail me@home", "rtsp://***@cam/ failed: mail me@home"),
+    ("rtsp://a b:p@ss/w@cam/x y@z", "rtsp://***@cam/x y@z"),
     ("cut off: rtsp://u:hunt", "cut off: rtsp://***"),
     ("uri=rtsp://u:p@a/x other=http://v:q@b/y", "uri=rtsp://***@a/x other=http://***@b/y"),
     ("//u:p@cam/x", "//***@cam/x"),
@@ -47,6 +49,7 @@ HARMLESS = [
     "file:///videos/a@b.mp4",
     "ipc:///run/user/1000/mpipeline/x:y.sock",
     "https://host/@scope/name",
+    "http://host is gone, write to bob@example.org: now",
     "rtsp://cam/1 failed, write to bob@example.org",
     "a // b: c @ d",
     "event=frame_dropped source=gate key_frame=1",
@@ -102,3 +105,14 @@ def test_passwords_are_found_as_written_and_decoded() -> None:
 @given(st.text(max_size=80))
 def test_redacting_twice_changes_nothing_more(text: str) -> None:
     assert redact(redact(text)) == redact(text)
+
+
+@pytest.mark.parametrize("password", ["p/w", "p@s/w", "p?", "#p"])
+def test_a_user_part_that_others_cut_short_is_known(password: str) -> None:
+    assert is_cut_short(f"rtsp://user:{password}@cam/live")
+    assert not is_cut_short(f"rtsp://user:{quote(password, safe='')}@cam/live")
+
+
+@pytest.mark.parametrize("address", ["rtsp://cam/live", "rtsp://u:p@ss@cam/a?b#c", "/videos/a.mp4", "https://h/@name"])
+def test_other_addresses_are_not(address: str) -> None:
+    assert not is_cut_short(address)

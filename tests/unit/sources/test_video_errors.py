@@ -92,3 +92,19 @@ def test_files_are_never_retried_cameras_always_and_web_addresses_nearly_always(
     assert camera.retryable
     assert web.retryable is (reason not in (Reason.CODEC_UNSUPPORTED, Reason.NO_VIDEO))
     assert str(local).startswith("source 'a': cannot open a.mp4: ")
+
+
+def test_no_piece_of_a_password_that_ffmpeg_takes_for_a_host_is_told() -> None:
+    line = (16, "tcp", "Failed to resolve hostname ss: Name or service not known\n")
+    error = av.OSError(errno.EIO, "Input/output error", "", line)  # type: ignore[arg-type]
+    told = ffmpeg_error("gate", "rtsp://viewer:p@ss/w#rd@host/gate", error, doing="open", local=False)
+
+    assert "hostname ss" not in str(told)
+    assert "rtsp://***@host/gate" in str(told)
+    assert "write %2F" in str(told)
+
+
+def test_a_user_name_with_white_space_shows_no_password() -> None:
+    told = source_error("gate", "rtsp://front desk:s3cr3t@host/gate", Reason.TIMEOUT, doing="open", local=False)
+
+    assert "s3cr3t" not in str(told)

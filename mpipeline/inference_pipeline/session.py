@@ -102,9 +102,9 @@ class Session:
     def begin(self) -> None:
         """Starts the engine, then the collecting. Raises what keeps the run from starting, or the hook's error."""
         atexit.register(self.leave)
-        self._engine.start()
-        self._has_started.wait()
         try:
+            self._engine.start()
+            self._has_started.wait()
             if self.error is not None:
                 raise self.error
             if self._work.on_pipeline_start is not None:
@@ -179,7 +179,7 @@ class Session:
         try:
             self._exit_code = self._pipeline.run(self._watch)
         except BaseException as error:  # noqa: BLE001 - it is raised where the run was started
-            self.error = error
+            self.error = self.error or error
         finally:
             for stream in self.streams:
                 self._collector.end(stream.source_id)
@@ -261,15 +261,17 @@ class Session:
 
     def _finish(self) -> None:
         """Waits for the rest, then calls the hook, once."""
-        self._collecting.join()
-        self._engine.join()
-        if self.error is None and not self._handover.is_closed:
-            self.error = verdict(self._exit_code, self._status)
         try:
+            self._collecting.join()
+            self._engine.join()
+            if self.error is None and not self._handover.is_closed:
+                self.error = verdict(self._exit_code, self._status)
             if self._work.on_pipeline_end is not None:
                 self._work.on_pipeline_end()
-        except BaseException as error:  # noqa: BLE001 - it is raised where the run was started
+        except BaseException as error:
             self.error = self.error or error
+            if not isinstance(error, Exception):
+                raise  # another Ctrl-C
         finally:
             self._end()
 

@@ -4,11 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
-from mpipeline.clock import Clock
+from mpipeline.clock import NS_PER_S, Clock
 from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready
 from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.membership import Membership
 from mpipeline.transport import channel
+
+_LAST_WORDS_NS = NS_PER_S // 2
+_LISTEN_S = 0.02
 
 
 class Hearing:
@@ -21,11 +24,22 @@ class Hearing:
         self._members = members
         self._children = children
         self._clock = clock
+        self._poller = channel.Poller()
+        self._poller.add(control)
 
     def listen(self) -> None:
         """Takes of what is there; a flood must not keep the supervisor from its work."""
         for identity, message in self._control.arrived():
             self._receive(identity, message)
+
+    def last_words(self, child: Child, *, patient: bool) -> None:
+        """Of a worker that has ended: they may still be in the socket, or, since a thread needs no time to end, on
+        their way to it. `patient`: they are waited for, since such a worker is not started again without them."""
+        self.listen()
+        deadline = self._clock.monotonic_ns() + _LAST_WORDS_NS
+        while patient and child.bye is None and self._clock.monotonic_ns() < deadline:
+            self._poller.wait(_LISTEN_S)
+            self.listen()
 
     def _receive(self, identity: str, message: Message) -> None:
         if isinstance(message, Hello):

@@ -247,7 +247,7 @@ class Supervisor:
         self._poller.remove(child.pidfd)
         self._hush(child)
         self._guard.forget(child)
-        self._hearing.listen()  # its last words may still be in the socket
+        self._hearing.last_words(child, patient=child.is_hosted and not self._stop_calls)
         ran = now - child.ready_ns if child.ready is not None else 0
         self._decide(child, child.reap(), ran, now)
 

@@ -59,11 +59,13 @@ def end_at_some_moment(rng: random.Random) -> None:
     enders = [threading.Thread(target=end) for _ in range(rng.randint(1, 2))]
     for ender in enders:
         ender.start()
-    pipeline.start(use_main_thread=rng.random() < 0.5)
-    pipeline.join()
-    over.set()
-    for ender in enders:
-        ender.join()
+    try:
+        pipeline.start(use_main_thread=rng.random() < 0.5)
+        pipeline.join()
+    finally:
+        over.set()
+        for ender in enders:
+            ender.join()
     for source in notebook.by_source:
         assert notebook.ids(source) == sorted(set(notebook.ids(source)))
     assert not own_workers()

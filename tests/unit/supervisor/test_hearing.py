@@ -1,0 +1,65 @@
+"""The last words of a worker that has ended are heard, also when they arrive after its end."""
+
+from __future__ import annotations
+
+import threading
+from pathlib import Path
+from typing import Any
+
+import pytest
+from support.children import child
+
+from mpipeline.clock import ManualClock, SystemClock
+from mpipeline.messages import Bye, Role
+from mpipeline.supervisor.hearing import Hearing
+from mpipeline.transport import channel
+
+
+class Members:
+    """As much of a membership as is asked."""
+
+    def __init__(self) -> None:
+        self.attachments = self
+
+    def by_identity(self, identity: str) -> None:
+        return None
+
+    def hear(self, *_: Any) -> None:
+        pass
+
+
+class Bench:
+    """A worker on the other side of a socket; `clock` decides how patient the listener is."""
+
+    def __init__(self, endpoint: str, clock: Any) -> None:
+        self.context = channel.context()
+        router = channel.Router(self.context, endpoint)
+        self.child: Any = child(Role.DECODER, "a")
+        members: Any = Members()
+        self.hearing = Hearing(router, members, {self.child.name: self.child}, clock)
+        self.worker = channel.connect_control(self.context, endpoint, self.child.identity)
+
+    def say_goodbye(self) -> None:
+        self.worker.send(Bye("ENDED", last_frame_id=7))
+
+
+@pytest.fixture
+def endpoint(tmp_path: Path) -> str:
+    return f"ipc://{tmp_path}/control.sock"
+
+
+def test_last_words_that_come_late_are_waited_for(endpoint: str) -> None:
+    bench = Bench(endpoint, SystemClock())
+    late = threading.Timer(0.05, bench.say_goodbye)
+    late.start()
+    bench.hearing.last_words(bench.child, patient=True)
+    late.join()
+    assert bench.child.bye == Bye("ENDED", last_frame_id=7)
+    bench.context.destroy(linger=0)
+
+
+def test_who_is_known_to_say_nothing_is_not_waited_for(endpoint: str) -> None:
+    bench = Bench(endpoint, ManualClock())  # by which no patience would ever be over
+    bench.hearing.last_words(bench.child, patient=False)
+    assert bench.child.bye is None
+    bench.context.destroy(linger=0)

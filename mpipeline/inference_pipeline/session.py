@@ -28,7 +28,6 @@ from mpipeline.inference_pipeline.entities import SinkMode, VideoFrame
 from mpipeline.inference_pipeline.frames import Loan
 from mpipeline.inference_pipeline.handover import Handover
 from mpipeline.inference_pipeline.multiplexer import Item, Multiplexer
-from mpipeline.inference_pipeline.predictions import as_dictionary
 from mpipeline.inference_pipeline.reporting import Handler, Reporter
 from mpipeline.inference_pipeline.sources import Sources
 from mpipeline.inference_pipeline.streams import Stream
@@ -245,7 +244,7 @@ class Session:
             results = self._work.on_video_frame(list(batch.frames))
             batch.predictions = checked_results(results, len(batch.frames))
         else:
-            batch.predictions = [as_dictionary(prediction) for prediction in batch.predictions]
+            batch.predictions = [one.to_dict(whole_pixels=True) for one in batch.predictions]
         watchdog.on_model_prediction_ready(batch.frames)
         self._sources.completed(batch.frames)
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 
 from mpipeline._native import Ring
@@ -34,6 +36,7 @@ class Attachment:
         except OSError as error:
             raise RingError(f"cannot map segment {descriptor.segment!r}: {error.strerror}") from error
         self._is_cut = False
+        self._closing = threading.Lock()  # a lease may be given back by another thread while this one lets go
         try:
             self._ring: Ring | None = checked(Ring(self._mapping.memory), descriptor)
         except RingError as error:
@@ -58,8 +61,8 @@ class Attachment:
 
     def is_cut(self) -> bool:
         """Whether touching the ring would kill this process; after `close` as it was then."""
-        self._is_cut = self._is_cut or self._mapping.is_cut()
-        return self._is_cut
+        with self._closing:
+            return self._look()
 
     def payload(self, slot: int, *, writable: bool) -> Pixels:
         """The bytes of the frame in a slot, 1-D uint8; a view that keeps the memory mapped."""
@@ -68,9 +71,15 @@ class Attachment:
 
     def close(self) -> None:
         """Lets go; harmless when repeated, and while views and leases are alive."""
-        self.is_cut()
-        self._ring = None
-        self._mapping.close()
+        with self._closing:
+            self._look()
+            self._ring = None
+            self._mapping.close()
+
+    def _look(self) -> bool:
+        """Not without the lock: the mapping's descriptor may be another file's as soon as it is closed."""
+        self._is_cut = self._is_cut or self._mapping.is_cut()
+        return self._is_cut
 
 
 def checked(ring: Ring, descriptor: RingDescriptor) -> Ring:

@@ -28,7 +28,10 @@ class Lease:
         self._bit = bit
 
     def release(self) -> None:
-        """Ends the lease; harmless when repeated, after the reader was closed, and if the segment was cut."""
+        """Ends the lease; harmless when repeated, after the reader was closed, and if the segment was cut.
+
+        Any thread may do so, also while the reader's own closes it.
+        """
         if self._ring is not None:
             if not self._attachment.is_cut():
                 self._ring.release(self.ref.slot, self.ref.sequence, self._bit)

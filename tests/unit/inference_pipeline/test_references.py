@@ -5,19 +5,15 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 import pytest
 from support.pipelines import film
 from support.producers import Clip
 
 from mpipeline.config.inference_defaults import postprocessing_defaults
 from mpipeline.errors import ConfigError
-from mpipeline.frame import FrameMeta
 from mpipeline.inference_pipeline.arguments import feed_of
 from mpipeline.inference_pipeline.assembly import Feed, assemble
-from mpipeline.inference_pipeline.predictions import as_dictionary
 from mpipeline.inference_pipeline.references import references
-from mpipeline.prediction import Detections, Prediction
 
 CAMERA = "rtsp://user:secret@10.0.0.1/stream"
 
@@ -88,17 +84,3 @@ def test_defaults_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLASS_AGNOSTIC_NMS", "perhaps")
     with pytest.raises(ConfigError, match="true or false"):
         postprocessing_defaults()
-
-
-def test_a_prediction_as_a_dictionary() -> None:
-    meta = FrameMeta("cam", 3, None, 0, 0, 640, 480)
-    box = np.array([[10.4, 20.6, 31.2, 40.5]], np.float32)
-    found = Detections(box, np.array([0.75], np.float32), np.array([2], np.int32), ("dog",))
-    made = as_dictionary(Prediction(meta, found))
-    assert made["image"] == {"width": 640, "height": 480}
-    (dog,) = made["predictions"]
-    assert dog["detection_id"] == as_dictionary(Prediction(meta, found))["predictions"][0]["detection_id"]
-    del dog["detection_id"]
-    expected = {"x": 20.5, "y": 30.5, "width": 21.0, "height": 19.0, "confidence": 0.75, "class": "dog", "class_id": 2}
-    assert dog == expected
-    assert as_dictionary(Prediction(meta, Detections.empty()))["predictions"] == []

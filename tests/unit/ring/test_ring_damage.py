@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import threading
 from collections.abc import Callable
 
 import pytest
@@ -10,7 +11,7 @@ from support.damaging import damage
 
 from mpipeline.errors import RingError
 from mpipeline.frame import FrameMeta, FrameRef
-from mpipeline.ring.mapping import attach, segment_path
+from mpipeline.ring.mapping import Mapping, attach, segment_path
 from mpipeline.ring.reader import Lease, RingReader
 from mpipeline.ring.segment import OwnedRing
 from mpipeline.ring.writer import RingWriter
@@ -111,3 +112,31 @@ def test_a_mapping_knows_whether_it_was_cut(make_ring: MakeRing) -> None:
     assert mapping.is_cut()
     mapping.close()
     assert not mapping.is_cut()  # nobody can tell any more
+
+
+def test_a_lease_is_given_back_while_another_thread_lets_the_ring_go(
+    make_ring: MakeRing, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Between the question whether a descriptor is open and its use, it must not be closed, or become another file."""
+    writer, reader, lease = read(make_ring())
+    looking, closed = threading.Event(), threading.Event()
+
+    def look(mapping: Mapping) -> bool:
+        looking.set()
+        assert not closed.wait(0.05)
+        return os.fstat(mapping._fd).st_size < mapping.size
+
+    def close() -> None:
+        looking.wait()
+        reader.close()
+        closed.set()
+
+    closer = threading.Thread(target=close)
+    closer.start()
+    with monkeypatch.context() as patch:
+        patch.setattr(Mapping, "is_cut", look)
+        lease.release()
+        patch.undo()
+        closer.join()
+    assert closed.is_set()
+    writer.close()

@@ -12,9 +12,11 @@ from pathlib import Path
 
 import atheris
 
-sys.path[:0] = [str(Path(__file__).parents[1]), str(Path(__file__).parents[2])]
+sys.path.insert(0, str(Path(__file__).parents[1]))
 
-with atheris.instrument_imports(include=["mpipeline.transport", "msgpack.fallback", "fuzz"]):
+with atheris.instrument_imports(
+    include=["mpipeline.transport", "mpipeline.workers.wire", "mpipeline.masks", "msgpack.fallback", "fuzz"]
+):
     from fuzz.decoded import decoded
 
 

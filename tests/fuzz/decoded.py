@@ -5,12 +5,14 @@ from __future__ import annotations
 import dataclasses
 import math
 from collections.abc import Mapping
+from contextlib import suppress
 from typing import Any, Union, get_args, get_origin, get_type_hints
 
 from mpipeline.errors import ProtocolError
-from mpipeline.messages import TAGS, Message
+from mpipeline.messages import TAGS, Message, PredictionReady
 from mpipeline.transport import bounds, codec
 from mpipeline.transport.structure import check_structure
+from mpipeline.workers.wire import from_wire
 
 PLAIN = (type(None), bool, int, float, str, bytes)
 
@@ -28,6 +30,9 @@ def decoded(data: bytes) -> Message | None:
     assert type(message) in TAGS.values()
     ask(message)
     assert codec.decode(codec.encode(message)) == message or "nan" in repr(message)
+    if isinstance(message, PredictionReady):
+        with suppress(ProtocolError):
+            from_wire(message).to_dict()
     return message
 
 

@@ -63,7 +63,7 @@ def _draw_detections(canvas: Pixels, detections: Detections, labels: bool) -> No
 
     thickness = _thickness(canvas)
     order = range(len(detections) - 1, -1, -1)  # the surest last, on top
-    boxes = [tuple(round(value) for value in row) for row in detections.xyxy.tolist()]
+    boxes = [tuple([round(value) for value in row]) for row in detections.xyxy.tolist()]
     colors = [class_color(class_id) for class_id in detections.class_id.tolist()]
     if detections.masks is not None:
         tint(canvas, detections.masks, colors)

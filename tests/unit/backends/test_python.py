@@ -9,6 +9,7 @@ from textwrap import dedent
 
 import numpy as np
 import pytest
+from support.blocks import FEW, blocks_kept
 from support.findings import multi_label, single_label, with_keypoints, with_masks
 from support.pictures import meta
 
@@ -211,3 +212,9 @@ def test_findings_that_do_not_fit_together(result, message: str) -> None:
 def test_results_that_are_none(result, message: str) -> None:
     with pytest.raises(BackendError, match=f"mine:find .*{message}"):
         read(result)
+
+
+@pytest.mark.parametrize("result", [np.array([ROW, ROW]), [MAPPING, MAPPING], []])
+def test_reading_again_and_again_keeps_nothing(result: object) -> None:
+    reader = ResultReader("m:f", {3: "cat"})
+    assert blocks_kept(lambda: reader.read([result], 1)) < FEW

@@ -7,6 +7,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from hypothesis.extra import numpy as hnp
+from support.blocks import FEW, blocks_kept
 
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.nms import Selection, non_maximum_suppression, select_candidates
@@ -118,3 +119,10 @@ def test_boxes_in_the_padding_and_boxes_of_no_numbers_go() -> None:
     assert found.xyxy.tolist() == [[0, 20, 50, 50]]
     assert found.xyxy.dtype == np.float32
     assert found.class_id.dtype == np.int32
+
+
+def test_names_are_given_again_and_again_and_nothing_is_kept() -> None:
+    boxes = np.array([[0, 0, 10, 10], [20, 0, 30, 10], [50, 50, 60, 60]], np.float32)
+    score, ids = np.array([0.9, 0.8, 0.7], np.float32), np.zeros(3, np.int32)
+    selection = Selection(ModelOptions(), ("cat",), None)
+    assert blocks_kept(lambda: selection.suppress(boxes, score, ids, IDENTITY)) < FEW

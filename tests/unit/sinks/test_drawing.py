@@ -6,6 +6,7 @@ from dataclasses import replace
 
 import numpy as np
 import pytest
+from support.blocks import FEW, blocks_kept
 from support.findings import multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, found, meta, prediction
 
@@ -146,3 +147,8 @@ def test_fit_scales_another_resolution_with_its_proportions() -> None:
     assert (out[60:420] == 90).all()
     assert (out[:60] == 0).all()
     assert (out[420:] == 0).all()
+
+
+def test_drawing_again_and_again_keeps_nothing() -> None:
+    image, given = grey(64, 48), prediction(meta(), (0, 0, 8, 8), (9, 9, 20, 20))
+    assert blocks_kept(lambda: annotate(image, given)) < FEW

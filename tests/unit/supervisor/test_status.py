@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import pytest
+from support.blocks import FEW, blocks_kept
 from support.children import child
 
 from mpipeline.clock import NS_PER_S
@@ -97,3 +98,7 @@ def test_workers_and_what_was_inferred() -> None:
     assert made.frames_inferred == made.sources[0].inferred == 8
     worker = next(w for w in made.workers if w.name == "inference")
     assert (worker.role, worker.state, worker.restarts, worker.progress) == ("inference", "RUNNING", 2, 12)
+
+
+def test_looking_again_and_again_keeps_nothing() -> None:
+    assert blocks_kept(lambda: status(heartbeat=Heartbeat(1, {"frames_decoded{source=a}": 2.0}, "STREAMING"))) < FEW

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from mpipeline.frame import FrameRef
 from mpipeline.messages import SinkAdded, SinkStatus
+from mpipeline.transport import codec
 from mpipeline.workers.outlet import Delivery, Outlet
 
 
@@ -203,3 +204,19 @@ def test_what_needs_lost_pixels_is_not_sent_again_and_all_else_is() -> None:
     assert wire.sent == [b"a1", b"a4", b"a0", b"b1"]
     made.update(status(3, 9, a=4, b=1))
     assert made.is_idle(lossless_only=False)
+
+
+def test_the_names_in_one_status_are_those_in_the_next() -> None:
+    """Else each status puts them into the interpreter's table of strings anew, which grows and is rehashed for it."""
+    made, data = outlet(), codec.encode(status(0, 2, **{"camera-0001": 1}))
+
+    def take() -> int:
+        received = codec.decode(data)
+        assert isinstance(received, SinkStatus)
+        made.update(received)
+        return id(next(iter(received.acknowledged)))
+
+    first = take()
+    others = [f"camera-{number:04}" for number in range(2, 1000)]  # would lie where the name was, had it been let go
+    assert take() == first
+    assert len(others) == 998

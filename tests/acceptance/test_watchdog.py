@@ -44,7 +44,7 @@ class Hog(Fingerprint):
         if frames[-1].meta.frame_id >= 20 and first("hogged"):
             self.kept = bytearray(os.urandom(1 << 20)) * 300
         if self.kept:
-            time.sleep(0.05)
+            time.sleep(0.05 * len(frames))  # far from the end when it is looked at for the third time
         return super().infer(frames)
 
 

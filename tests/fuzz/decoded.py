@@ -31,9 +31,15 @@ def decoded(data: bytes) -> Message | None:
     ask(message)
     assert codec.decode(codec.encode(message)) == message or "nan" in repr(message)
     if isinstance(message, PredictionReady):
-        with suppress(ProtocolError):
-            from_wire(message).to_dict()
+        _ask_prediction(message)
     return message
+
+
+def _ask_prediction(message: PredictionReady) -> None:
+    with suppress(ProtocolError):
+        prediction = from_wire(message)
+        if prediction.failure is None:  # a frame that failed has no dictionary
+            prediction.to_dict()
 
 
 def ask(struct: Any) -> None:

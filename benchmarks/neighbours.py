@@ -7,6 +7,10 @@ Calm phases and faults take turns; a calm phase begins when the faulty camera fl
 over the mean of the calm phases before and after it, `spread` the difference of these two over their mean, and `sigma`
 the deviation in standard deviations of all calm phases: what lies within about 3 is noise. The fault `nothing` is none:
 a control that shows what the comparison itself makes of calm (`--faults nothing,silent,nothing,junk`).
+
+By default a phase is as long as the recording that every camera repeats, and every second frame of it is taken, so that
+each phase sees the same pictures. With every third frame, key frames, which take longest, would be among them in
+one repetition out of three only.
 """
 
 from __future__ import annotations
@@ -225,7 +229,9 @@ def main() -> None:
     parser.add_argument("--phase", type=float, default=20, help="seconds of each fault (default: 20)")
     parser.add_argument("--calm", type=float, default=20, help="seconds of each calm phase (default: 20)")
     parser.add_argument("--settle", type=float, default=3, help="seconds between fault and calm (default: 3)")
-    parser.add_argument("--max-fps", type=float, default=5, help="frames a second and camera; 0: all 15 (default: 5)")
+    parser.add_argument(
+        "--max-fps", type=float, default=7.5, help="frames a second and camera; 0: all 15 (default: 7.5)"
+    )
     parser.add_argument("--faults", help=f"some of {','.join(faults())} (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     parser.add_argument("--log", type=Path, metavar="FILE", help="keep the run's log there")

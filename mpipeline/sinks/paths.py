@@ -36,7 +36,7 @@ def checked_template(template: str) -> str:
     """`template` if it is one, else a ValueError that says what is wrong: a validator for options."""
     unknown = [each for each in re.findall(r"\{[^{}]*\}", template) if each != PLACEHOLDER]
     if unknown:
-        raise ValueError(f"unknown placeholder {unknown[0]} in path {template!r}; valid: {PLACEHOLDER}")
+        raise ValueError(f"unknown placeholder {unknown[0]!r} in path {template!r}; valid: {PLACEHOLDER}")
     if not template.strip() or template.endswith("/"):
         raise ValueError(f"path {template!r} names no file")
     return template

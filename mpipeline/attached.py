@@ -7,30 +7,26 @@ import os
 import sys
 import uuid
 from collections.abc import Iterator
-from contextlib import suppress
 from pathlib import Path
 from types import TracebackType
 
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config.environment import run_root
-from mpipeline.errors import MpipelineError, RingGone, RunNotFound
+from mpipeline.errors import MpipelineError, RunNotFound
 from mpipeline.frame import Frame
 from mpipeline.messages import (
     Bye,
     Hello,
-    Message,
     PredictionReady,
     Refused,
-    RingAttached,
     RingDamaged,
-    RingRetired,
     Role,
     Start,
 )
 from mpipeline.prediction import Prediction
-from mpipeline.ring.reader import Lease, RingReader
+from mpipeline.ring.reader import Lease
 from mpipeline.transport import channel, run_directory
-from mpipeline.workers.read_rings import AttachedRing, ReadRings
+from mpipeline.workers.read_rings import ReadRings
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
 
@@ -148,7 +144,7 @@ class Attachment:
             return None
         ring, source = message.ref.ring, message.frame.source
         deadline = self._clock.monotonic_ns() + _RING_WAIT_NS
-        while not (self._rings.get(ring) or self._rings.is_damaged(source, ring) or self._over):
+        while self._rings.may_come(source, ring) and not self._over:
             if self._clock.monotonic_ns() >= deadline:
                 break
             self._poller.wait(_WAIT_S)
@@ -157,19 +153,8 @@ class Attachment:
 
     def _listen(self) -> None:
         for message in self._control.arrived():
-            self._obey(message)
-
-    def _obey(self, message: Message) -> None:
-        if isinstance(message, RingAttached):
-            # One that is gone was retired meanwhile; that word is on its way.
-            with self._rings.guard(message.descriptor), suppress(RingGone):
-                self._rings.add(AttachedRing(RingReader(message.descriptor, self._bit)))
-        elif isinstance(message, RingDamaged):
-            self._rings.let_go(message.source, message.segment)
-        elif isinstance(message, RingRetired):
-            self._rings.retire(message.segment)
-        elif isinstance(message, Bye):
-            self._over = True
+            self._rings.obey(message, self._bit)
+            self._over = self._over or isinstance(message, Bye)
 
     def _await_start(self) -> Start:
         deadline = self._clock.monotonic_ns() + int(_HANDSHAKE_S * NS_PER_S)

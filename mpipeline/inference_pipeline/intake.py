@@ -11,27 +11,23 @@ import threading
 import uuid
 from collections import deque
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any, Protocol
 
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SinkSpec
-from mpipeline.errors import EXIT_DONE, RingGone
+from mpipeline.errors import EXIT_DONE
 from mpipeline.inference_pipeline.frames import Loan
 from mpipeline.messages import (
     Bye,
     Drain,
     Message,
     PredictionReady,
-    RingAttached,
-    RingDamaged,
-    RingRetired,
     SourceEnded,
 )
 from mpipeline.prediction import Prediction
-from mpipeline.ring.reader import Lease, RingReader
+from mpipeline.ring.reader import Lease
 from mpipeline.transport import channel
-from mpipeline.workers.read_rings import AttachedRing, ReadRings
+from mpipeline.workers.read_rings import ReadRings
 from mpipeline.workers.runtime import WorkerContext
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
@@ -104,15 +100,8 @@ class Intake:
 
     def receive(self, message: Message) -> None:
         """Rings come and go; after a drain it ends when nothing is lent any more."""
-        if isinstance(message, RingAttached):
-            # One that is gone was retired meanwhile; that word is on its way.
-            with self._rings.guard(message.descriptor), suppress(RingGone):
-                self._rings.add(AttachedRing(RingReader(message.descriptor, self._bit)))
-        elif isinstance(message, RingDamaged):
-            self._rings.let_go(message.source, message.segment)
-        elif isinstance(message, RingRetired):
-            self._rings.retire(message.segment)
-        elif isinstance(message, Drain):
+        self._rings.obey(message, self._bit)
+        if isinstance(message, Drain):
             self._draining = True
 
     def state(self) -> tuple[str, str, str]:
@@ -174,7 +163,7 @@ class Intake:
             return None
         ring, clock = message.ref.ring, self._context.clock
         deadline = clock.monotonic_ns() + _RING_WAIT_NS
-        while not (self._rings.get(ring) or self._rings.is_damaged(message.frame.source, ring)):
+        while self._rings.may_come(message.frame.source, ring):
             if clock.monotonic_ns() >= deadline or self._context.stop_requested.is_set():
                 break
             self._control_poller.wait(_LONGEST_WAIT_S)

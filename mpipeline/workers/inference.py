@@ -40,7 +40,7 @@ class InferenceLoop:
         report: Callable[[RingDamaged], object] = lambda _: None,
     ) -> None:
         self.progress = 0
-        self.rings = ReadRings(report, self._forget)
+        self.rings = ReadRings(report, self._forget, self._begin)
         self.dispatch = Dispatch(deliver, recorder, self._decline)
         self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder)
         self._batcher = batcher
@@ -52,18 +52,6 @@ class InferenceLoop:
         self._next_walk_ns = 0
 
     # --- what the supervisor says -------------------------------------------------------------------------------
-
-    def attach(self, ring: AttachedRing) -> None:
-        """Reads this ring too, beginning with what a predecessor left unfinished."""
-        if not self.rings.add(ring):
-            return
-        source = ring.reader.descriptor.source
-        if source not in self._offered:
-            self._offered[source] = 0
-            self._batcher.add_source(source, live=not ring.every_frame)
-        with self.rings.guard(ring.reader.descriptor):
-            ring.reader.recover()
-        self._walk(source)
 
     def add_sink(self, spec: SinkAdded) -> None:
         """Predictions go to this sink too."""
@@ -140,6 +128,15 @@ class InferenceLoop:
         self._trials.close()
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _begin(self, ring: AttachedRing) -> None:
+        """A ring is read from now on, beginning with what a predecessor left unfinished."""
+        source = ring.reader.descriptor.source
+        if source not in self._offered:
+            self._offered[source] = 0
+            self._batcher.add_source(source, live=not ring.every_frame)
+        ring.reader.recover()
+        self._walk(source)
 
     def _offer(self, item: Waiting) -> None:
         self._offered[item.source] = item.frame_id

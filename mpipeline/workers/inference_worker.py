@@ -3,32 +3,26 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from contextlib import suppress
 from typing import Any
 
 from mpipeline.batching import Batcher
 from mpipeline.clock import NS_PER_MS, NS_PER_S
 from mpipeline.config.schema import BatchingSpec, ModelSpec
-from mpipeline.errors import EXIT_DONE, RingGone
+from mpipeline.errors import EXIT_DONE
 from mpipeline.messages import (
     Bye,
     Drain,
     FrameReady,
     Message,
-    RingAttached,
-    RingDamaged,
-    RingRetired,
     SinkAdded,
     SinkRemoved,
     SinkStatus,
     SourceEnded,
 )
-from mpipeline.ring.reader import RingReader
 from mpipeline.transport import channel
 from mpipeline.workers.inference import InferenceLoop
 from mpipeline.workers.journal import Journal
 from mpipeline.workers.loading import open_predictor
-from mpipeline.workers.read_rings import AttachedRing
 from mpipeline.workers.runtime import WorkerContext
 
 _LONGEST_WAIT_S = 0.1
@@ -104,16 +98,8 @@ class InferenceWorker:
         """Rings and sinks come and go by the supervisor's word."""
         loop = self._loop
         assert loop is not None
-        if isinstance(message, RingAttached):
-            # One that is gone was retired meanwhile; that word is on its way.
-            with loop.rings.guard(message.descriptor), suppress(RingGone):
-                reader = RingReader(message.descriptor, self._bit)
-                loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
-        elif isinstance(message, RingDamaged):
-            loop.rings.let_go(message.source, message.segment)
-        elif isinstance(message, RingRetired):
-            loop.rings.retire(message.segment)
-        elif isinstance(message, SinkAdded):
+        loop.rings.obey(message, self._bit)
+        if isinstance(message, SinkAdded):
             loop.add_sink(message)
         elif isinstance(message, SinkRemoved):
             loop.dispatch.remove(message.name)

@@ -7,13 +7,13 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mpipeline.errors import RingError
+from mpipeline.errors import RingError, RingGone
 from mpipeline.frame import FrameMeta, FrameRef
-from mpipeline.messages import RingDamaged
+from mpipeline.messages import Message, RingAttached, RingDamaged, RingRetired
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.reader import Lease, RingReader
 
-_REMEMBERED = 64  # damaged rings; who hears so late of a frame in an earlier one has been waiting for ages
+_REMEMBERED = 64  # damaged or retired rings; who hears so late of a frame in an earlier one has been waiting for ages
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,15 +30,44 @@ class ReadRings:
 
     From then on no ring of that source is taken until the supervisor has told of the damage as well (`let_go`): the
     frames begin anew behind what every sink has, and what still comes of the rings before must not overtake them.
-    `forget(source)` is called whenever the rings of a source are let go as damaged.
+    `forget(source)` is called whenever the rings of a source are let go as damaged, `begin(ring)` when one begins to be
+    read; what that finds damaged is reported too.
     """
 
-    def __init__(self, report: Callable[[RingDamaged], object], forget: Callable[[str], None] | None = None) -> None:
+    def __init__(
+        self,
+        report: Callable[[RingDamaged], object],
+        forget: Callable[[str], None] | None = None,
+        begin: Callable[[AttachedRing], None] | None = None,
+    ) -> None:
         self._report = report
         self._forget = forget
+        self._begin = begin
         self._rings: dict[str, AttachedRing] = {}
         self._broken: set[str] = set()  # sources whose damage was found here, and not told by the supervisor yet
         self._damaged: deque[str] = deque(maxlen=_REMEMBERED)  # segments
+        self._retired: deque[str] = deque(maxlen=_REMEMBERED)
+
+    def obey(self, message: Message, bit: int) -> None:
+        """Does what the supervisor says of rings, as the reader `bit`; what else it says is passed over."""
+        if isinstance(message, RingAttached):
+            self._attach(message, bit)
+        elif isinstance(message, RingDamaged):
+            self.let_go(message.source, message.segment)
+        elif isinstance(message, RingRetired):
+            self.retire(message.segment)
+
+    def _attach(self, told: RingAttached, bit: int) -> None:
+        descriptor = told.descriptor
+        if descriptor.segment in self._rings or self.is_damaged(descriptor.source, descriptor.segment):
+            return
+        with self.guard(descriptor):
+            try:
+                reader = RingReader(descriptor, bit)
+            except RingGone:  # retired meanwhile; that word is on its way
+                self._retired.append(descriptor.segment)
+                return
+            self.add(AttachedRing(reader, told.every_frame, told.skip_mask))
 
     def add(self, ring: AttachedRing) -> bool:
         """Reads this ring too. False, and it is closed, if it is read already or not to be read."""
@@ -47,6 +76,9 @@ class ReadRings:
             ring.reader.close()
             return False
         self._rings[descriptor.segment] = ring
+        if self._begin is not None:
+            with self.guard(descriptor):
+                self._begin(ring)
         return True
 
     def get(self, segment: str) -> AttachedRing | None:
@@ -64,6 +96,14 @@ class ReadRings:
     def is_damaged(self, source: str, segment: str) -> bool:
         """Whether nothing can be read, or must not be, of what this segment of this source holds."""
         return source in self._broken or segment in self._damaged
+
+    def may_come(self, source: str, segment: str) -> bool:
+        """Whether a ring that is not read may still be told of.
+
+        That word comes on another socket than the first prediction of the ring, and may come later.
+        """
+        known = segment in self._rings or segment in self._retired
+        return not known and not self.is_damaged(source, segment)
 
     # --- looking at frames; what finds a ring damaged finds nothing --------------------------------------------------
 
@@ -126,17 +166,21 @@ class ReadRings:
     def _give_up(self, source: str, segment: str) -> None:
         gone = [ring.reader.descriptor.segment for ring in self.of(source)]
         for each in gone:
-            self.retire(each)
+            self._detach(each)
         self._damaged.extend({segment, *gone})
         if self._forget is not None:
             self._forget(source)
 
     def retire(self, segment: str) -> None:
-        """Nothing of this ring is needed any more."""
+        """Nothing of this ring is needed any more, nor will it be told of again."""
+        self._retired.append(segment)
+        self._detach(segment)
+
+    def _detach(self, segment: str) -> None:
         if (ring := self._rings.pop(segment, None)) is not None:
             ring.reader.close()
 
     def close(self) -> None:
         """Detaches from all; what is held stays held."""
         for segment in list(self._rings):
-            self.retire(segment)
+            self._detach(segment)

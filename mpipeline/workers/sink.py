@@ -11,7 +11,7 @@ from mpipeline.frame import Frame
 from mpipeline.log import Summariser
 from mpipeline.messages import PredictionReady, RingDamaged, SourceEnded
 from mpipeline.metrics.recorder import Recorder
-from mpipeline.ring.reader import Lease, RingReader
+from mpipeline.ring.reader import Lease
 from mpipeline.sinks.sink import Sink
 from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.retrying import Retrying
@@ -39,7 +39,7 @@ class SinkLoop:
         report: Callable[[RingDamaged], object] = lambda _: None,
     ) -> None:
         self.progress = 0
-        self.rings = ReadRings(report)
+        self.rings = ReadRings(report, begin=self._begin)
         self.retrying = Retrying(name, clock)
         self._name = name
         self._sink = sink
@@ -48,20 +48,6 @@ class SinkLoop:
         self._summary = Summariser(logger, clock)
         self._rejected_in_row = 0
         self._unfinished: tuple[PredictionReady | SourceEnded, Lease | None] | None = None
-
-    def attach(self, reader: RingReader) -> None:
-        """Pixels of this ring may be asked for; what a predecessor was reading is pending again.
-
-        Not so what is written already, by a predecessor or while this ring was not known: nobody would ask for it.
-        """
-        if not self.rings.add(AttachedRing(reader)):
-            return
-        written = self._subscription.acknowledged.get(reader.descriptor.source, 0)
-        with self.rings.guard(reader.descriptor):
-            reader.recover()
-            for ref, meta in reader.pending():
-                if meta.frame_id <= written:
-                    reader.skip(ref.slot, ref.sequence)
 
     @property
     def ending(self) -> str:
@@ -131,6 +117,18 @@ class SinkLoop:
             (abandon or self._sink.close)()
         finally:
             self.rings.close()
+
+    def _begin(self, ring: AttachedRing) -> None:
+        """Pixels of this ring may be asked for; what a predecessor was reading is pending again.
+
+        Not so what is written already, by a predecessor or while this ring was not known: nobody would ask for it.
+        """
+        reader = ring.reader
+        written = self._subscription.acknowledged.get(reader.descriptor.source, 0)
+        reader.recover()
+        for ref, meta in reader.pending():
+            if meta.frame_id <= written:
+                reader.skip(ref.slot, ref.sequence)
 
     def _write(self, message: PredictionReady, frame: Frame | None) -> None:
         try:

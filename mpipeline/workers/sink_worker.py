@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import uuid
-from collections import deque
 from collections.abc import Mapping
 from numbers import Integral
 from typing import Any
@@ -11,7 +10,7 @@ from typing import Any
 from mpipeline import registry
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SinkSpec
-from mpipeline.errors import EXIT_DONE, ConfigError, RingGone
+from mpipeline.errors import EXIT_DONE, ConfigError
 from mpipeline.messages import (
     FINISHING,
     Bye,
@@ -19,12 +18,8 @@ from mpipeline.messages import (
     Heartbeat,
     Message,
     PredictionReady,
-    RingAttached,
-    RingDamaged,
-    RingRetired,
     SourceEnded,
 )
-from mpipeline.ring.reader import RingReader
 from mpipeline.transport import channel
 from mpipeline.workers.runtime import WorkerContext
 from mpipeline.workers.sink import SinkLoop
@@ -33,7 +28,6 @@ from mpipeline.workers.subscription import Subscription
 _LONGEST_WAIT_S = 0.1
 _TURN_NS = NS_PER_S // 4  # then control channel and heartbeat have their turn, however slow the sink is
 _CREDIT = 32  # deliveries on their way to one sink: enough to hide the round trip
-_RETIRED = 64  # names of rings to be remembered; who hears of one so late has been waiting for a minute
 _CREDIT_WITH_PIXELS = 4  # what waits here keeps its slot, and a live stream soon wants that back
 
 
@@ -58,7 +52,6 @@ class SinkWorker:
         if hasattr(self._sink, "pulse"):
             self._sink.pulse = self._pulse
         self._next_pulse_ns = 0
-        self._retired: deque[str] = deque(maxlen=_RETIRED)
         credit = _CREDIT_WITH_PIXELS if self._sink.wants_frames else _CREDIT
         self._subscription = Subscription(self._spec.name, context.incarnation, credit, self._peer.send)
         self._loop = SinkLoop(
@@ -134,15 +127,12 @@ class SinkWorker:
         self._subscription.report(self._context.clock.monotonic_ns())
 
     def _await_ring(self, delivery: Message) -> None:
-        """The word that a ring exists comes on another socket than the first prediction of it, and may come later.
-
-        It does not come any more once the ring was retired or lost.
-        """
+        """Waits for the word of a ring that may still come; not for long, for it may have been lost."""
         if not isinstance(delivery, PredictionReady) or delivery.ref is None:
             return
-        ring = delivery.ref.ring
+        source, ring = delivery.frame.source, delivery.ref.ring
         deadline = self._context.clock.monotonic_ns() + NS_PER_S
-        while not (self._loop.rings.get(ring) or ring in self._retired or self._loop.is_lost(delivery)):
+        while self._loop.rings.may_come(source, ring):
             if self._context.clock.monotonic_ns() >= deadline:
                 break
             self._control_poller.wait(_LONGEST_WAIT_S)
@@ -151,18 +141,8 @@ class SinkWorker:
 
     def receive(self, message: Message) -> None:
         """Rings come and go; after a drain the sink ends as soon as nothing more arrives."""
-        if isinstance(message, RingAttached):
-            with self._loop.rings.guard(message.descriptor):
-                try:
-                    self._loop.attach(RingReader(message.descriptor, self._bit))
-                except RingGone:  # retired meanwhile; that word is on its way
-                    self._retired.append(message.descriptor.segment)
-        elif isinstance(message, RingDamaged):
-            self._loop.rings.let_go(message.source, message.segment)
-        elif isinstance(message, RingRetired):
-            self._loop.rings.retire(message.segment)
-            self._retired.append(message.segment)
-        elif isinstance(message, Drain):
+        self._loop.rings.obey(message, self._bit)
+        if isinstance(message, Drain):
             self._draining = True
 
     def state(self) -> tuple[str, str, str]:

@@ -2,29 +2,19 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
 from typing import Any
 
 from support.lab_parts import Decoder, SinkPart
 
-from mpipeline.errors import RingGone
-from mpipeline.messages import RingAttached, RingDamaged, RingGranted, RingRetired, SinkAdded, SinkRemoved, SourceEnded
-from mpipeline.ring.reader import RingReader
+from mpipeline.messages import RingGranted, RingRetired, SinkAdded, SinkRemoved, SourceEnded
 from mpipeline.ring.writer import RingWriter
-from mpipeline.workers.inference import AttachedRing, InferenceLoop
+from mpipeline.workers.inference import InferenceLoop
 
 
 def obey_as_inference(loop: InferenceLoop, message: Any) -> None:
     """What an inference worker does with a word of the supervisor."""
-    if isinstance(message, RingAttached):
-        with loop.rings.guard(message.descriptor), suppress(RingGone):
-            reader = RingReader(message.descriptor, 0)
-            loop.attach(AttachedRing(reader, message.every_frame, message.skip_mask))
-    elif isinstance(message, RingDamaged):
-        loop.rings.let_go(message.source, message.segment)
-    elif isinstance(message, RingRetired):
-        loop.rings.retire(message.segment)
-    elif isinstance(message, SinkAdded):
+    loop.rings.obey(message, 0)
+    if isinstance(message, SinkAdded):
         loop.add_sink(message)
     elif isinstance(message, SinkRemoved):
         loop.dispatch.remove(message.name)
@@ -34,13 +24,7 @@ def obey_as_inference(loop: InferenceLoop, message: Any) -> None:
 
 def obey_as_sink(part: SinkPart, message: Any) -> None:
     """What a sink worker does with a word of the supervisor."""
-    if isinstance(message, RingAttached):
-        with part.loop.rings.guard(message.descriptor), suppress(RingGone):
-            part.loop.attach(RingReader(message.descriptor, part.bit))
-    elif isinstance(message, RingDamaged):
-        part.loop.rings.let_go(message.source, message.segment)
-    elif isinstance(message, RingRetired):
-        part.loop.rings.retire(message.segment)
+    part.loop.rings.obey(message, part.bit)
 
 
 def obey_as_decoder(decoder: Decoder, message: Any) -> None:

@@ -10,7 +10,8 @@ from support.damaging import damage
 
 from mpipeline.errors import RingError
 from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
-from mpipeline.messages import RingDamaged
+from mpipeline.messages import Drain, RingAttached, RingDamaged, RingRetired
+from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.reader import RingReader
 from mpipeline.ring.segment import OwnedRing, create_ring
 from mpipeline.ring.writer import RingWriter
@@ -31,9 +32,7 @@ class Bench:
 
     def ring(self, source: str) -> FrameRef:
         """Another ring, with a frame in it, is read."""
-        run_id = uuid.uuid4().hex[:12]
-        owned = create_ring(run_id, source, len(self.owned), FORMAT, 3)
-        self.owned.append(owned)
+        owned = self.another(source)
         owned.add_reader(0, True)
         writer = RingWriter(owned.descriptor, reuse=True)
         slot = writer.reserve(0.0)
@@ -45,6 +44,16 @@ class Bench:
 
     def attach(self, owned: OwnedRing) -> bool:
         return self.made.add(AttachedRing(RingReader(owned.descriptor, 0)))
+
+    def another(self, source: str) -> OwnedRing:
+        """A ring that nobody has told of yet."""
+        owned = create_ring(uuid.uuid4().hex[:12], source, len(self.owned), FORMAT, 3)
+        self.owned.append(owned)
+        return owned
+
+    def tell(self, descriptor: RingDescriptor) -> None:
+        """The supervisor's word of a ring."""
+        self.made.obey(RingAttached(descriptor, every_frame=True, skip_mask=6), 0)
 
     def damage(self, index: int, how: str = "slots") -> None:
         damage(self.owned[index].descriptor.segment, how)
@@ -106,12 +115,13 @@ def test_what_the_supervisor_tells_is_let_go_without_a_look(bench: Bench) -> Non
 
 
 def test_a_ring_that_cannot_even_be_attached_is_reported(bench: Bench) -> None:
-    bench.damage(2, "header")
-    descriptor = bench.owned[2].descriptor
-    with bench.made.guard(descriptor):
-        RingReader(descriptor, 0)
+    descriptor = bench.another("b").descriptor
+    damage(descriptor.segment, "header")
+    bench.tell(descriptor)
     assert [(m.source, m.segment) for m in bench.reports] == [("b", descriptor.segment)]
     assert "its first 8 bytes are wrong" in bench.reports[0].detail
+    bench.tell(descriptor)
+    assert len(bench.reports) == 1
 
 
 def test_only_damage_is_passed_over(bench: Bench) -> None:
@@ -142,3 +152,43 @@ def test_a_frame_is_taken_and_declined(bench: Bench) -> None:
     bench.made.retire(bench.refs[0].ring)
     bench.made.retire(bench.refs[0].ring)
     assert len(bench.made.of("a")) == 1
+
+
+def test_rings_come_and_go_by_the_word_of_the_supervisor(bench: Bench) -> None:
+    begun: list[AttachedRing] = []
+    made = ReadRings(bench.reports.append, begin=begun.append)
+    first, second = bench.another("a").descriptor, bench.another("a").descriptor
+    for descriptor in (first, second, second):
+        made.obey(RingAttached(descriptor, every_frame=True, skip_mask=6), 5)
+    made.obey(Drain(), 5)
+    assert [ring.reader.descriptor for ring in begun] == [first, second]
+    assert [(ring.reader.bit, ring.every_frame, ring.skip_mask) for ring in begun] == [(5, True, 6)] * 2
+    made.obey(RingRetired(first.segment), 5)
+    assert made.of("a") == [begun[1]]
+    made.obey(RingDamaged("a", second.segment), 5)
+    assert made.of("a") == []
+    assert bench.reports == []
+
+
+def test_damage_that_is_found_when_a_ring_begins_to_be_read_is_reported(bench: Bench) -> None:
+    def find(ring: AttachedRing) -> None:
+        raise RingError("broken")
+
+    made = ReadRings(bench.reports.append, begin=find)
+    made.obey(RingAttached(bench.owned[2].descriptor, every_frame=True), 0)
+    assert [report.detail for report in bench.reports] == ["broken"]
+    assert made.sources() == set()
+
+
+def test_only_a_ring_of_which_nothing_was_heard_may_still_come(bench: Bench) -> None:
+    gone, ring = bench.another("a"), bench.refs[0].ring
+    assert bench.made.may_come("a", gone.descriptor.segment)
+    gone.close()
+    bench.tell(gone.descriptor)
+    assert not bench.made.may_come("a", gone.descriptor.segment)
+    assert not bench.made.may_come("a", ring)
+    bench.made.retire(ring)
+    assert not bench.made.may_come("a", ring)
+    bench.made.let_go("b", "mp-x-7")
+    assert not bench.made.may_come("b", "mp-x-7")
+    assert bench.reports == []

@@ -20,6 +20,7 @@ from mpipeline.ring.reader import RingReader
 from mpipeline.ring.segment import OwnedRing, create_ring
 from mpipeline.ring.writer import RingWriter
 from mpipeline.testing.fakes import FakeSink, FakeSinkOptions, Store, level_of
+from mpipeline.workers.read_rings import AttachedRing
 from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import to_wire
@@ -83,7 +84,7 @@ def made(rejects: frozenset[int] = frozenset(), pixels: bool = True, remembered:
     loop = SinkLoop("s", sink, subscription, clock, recorder, reports.append)
     ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.GRAY8, 16, 16), 4)
     ring.add_reader(1, pinned=True)
-    loop.attach(RingReader(ring.descriptor, 1))
+    loop.rings.add(AttachedRing(RingReader(ring.descriptor, 1)))
     writer = RingWriter(ring.descriptor, reuse=True)
     return Bench(loop, store, subscription, recorder, ring, writer, sink, clock, reports)
 
@@ -141,7 +142,7 @@ def test_a_ring_that_nobody_has_told_of(bench: Bench) -> None:
     bench.loop.take(message)
     assert bench.store.written[0].level is None
     assert not bench.ring.idle()
-    bench.loop.attach(RingReader(bench.ring.descriptor, 1))  # the word comes late: the slot is given back all the same
+    bench.loop.rings.add(AttachedRing(RingReader(bench.ring.descriptor, 1)))  # the word comes late
     assert bench.ring.idle()
 
 
@@ -151,8 +152,8 @@ def test_a_successor_takes_back_what_its_predecessor_was_reading(bench: Bench) -
     dead = RingReader(bench.ring.descriptor, 1)
     assert dead.acquire(message.ref.slot, message.ref.sequence) is not None
     bench.loop.rings.retire(bench.ring.descriptor.segment)
-    bench.loop.attach(RingReader(bench.ring.descriptor, 1))
-    bench.loop.attach(RingReader(bench.ring.descriptor, 1))  # told twice
+    bench.loop.rings.add(AttachedRing(RingReader(bench.ring.descriptor, 1)))
+    bench.loop.rings.add(AttachedRing(RingReader(bench.ring.descriptor, 1)))  # told twice
     bench.loop.take(message)
     assert bench.store.written[0].level == level_of(3)
     assert bench.ring.idle()
@@ -244,7 +245,7 @@ def test_pixels_that_were_held_for_the_next_attempt_are_taken_back_by_a_successo
     bench.loop.take(message)
     bench.loop.rings.retire(bench.ring.descriptor.segment)  # as the death of the process
     successor = made(remembered=2)
-    successor.loop.attach(RingReader(bench.ring.descriptor, 1))
+    successor.loop.rings.add(AttachedRing(RingReader(bench.ring.descriptor, 1)))
     successor.loop.take(message)
     assert successor.store.written[0].level == level_of(3)
     assert bench.ring.idle()

@@ -145,6 +145,12 @@ class RingGone(RingError):
     """A ring was removed before this process came to it: nothing is left in it to be read."""
 
 
+class RingShortage(RingError):
+    """This process has no open file or memory left to attach to a ring with. Nothing is wrong with the ring."""
+
+    exit_code = EXIT_TEMPORARY
+
+
 class SharedMemoryFull(RingError):
     """/dev/shm has no room for a ring; the message says how much is needed, how much there is, and the remedy."""
 

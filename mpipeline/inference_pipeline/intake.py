@@ -64,7 +64,8 @@ class Intake:
         identity = f"{context.name}#{context.incarnation}.{uuid.uuid4().hex}"
         self._peer = channel.connect_predictions(context.zmq_context, spec["predictions"], identity)
         self._subscription = Subscription(self._name, context.incarnation, _CREDIT, self._peer.send)
-        self._rings = ReadRings(context.control.send)
+        self._rings = ReadRings(context.control.send, clock=context.clock)
+        self._held_up: PredictionReady | None = None  # by a ring to which this process cannot attach just now
         self._received: dict[str, int] = {}  # source → last frame id
         self._settled: deque[tuple[str, int]] = deque()  # filled by other threads
         self._lent = 0
@@ -84,19 +85,17 @@ class Intake:
 
     def step(self) -> bool:
         """Takes what has come, acknowledges what was settled; waits if there is nothing. False: all is done."""
-        readable = self._poller.wait(_LONGEST_WAIT_S)
+        self._rings.try_again()
+        # What waits in the socket would wake it all the time.
+        readable = (self._poller if self._held_up is None else self._control_poller).wait(_LONGEST_WAIT_S)
         if self._wake in readable:
             os.eventfd_read(self._wake)
         while self._settled:
             self._lent -= 1
             self._subscription.acknowledge(*self._settled.popleft())
-        for _ in range(_AT_ONCE):
-            message = self._peer.receive()
-            if message is None:
-                break
-            self._take(message)
+        self._take_what_came()
         self._subscription.report(self._context.clock.monotonic_ns(), idle=True)
-        return bool(readable) or not self._draining or self._lent > 0
+        return bool(readable) or not self._draining or self._lent > 0 or self._held_up is not None
 
     def receive(self, message: Message) -> None:
         """Rings come and go; after a drain it ends when nothing is lent any more."""
@@ -120,6 +119,15 @@ class Intake:
             wake, self._wake = self._wake, -1
             os.close(wake)
 
+    def _take_what_came(self) -> None:
+        if (former := self._held_up) is not None:
+            self._held_up = None
+            self._receive(former)
+        for _ in range(_AT_ONCE):
+            if self._held_up is not None or (message := self._peer.receive()) is None:
+                return
+            self._take(message)
+
     def _take(self, message: Message) -> None:
         delivery = self._subscription.receive(message)
         if isinstance(delivery, SourceEnded):
@@ -134,6 +142,9 @@ class Intake:
         if frame_id <= self._received.get(source, 0):
             if message.ref is not None:  # sent again by a new inference process: it is here, or was settled
                 self._rings.skip(message.ref)
+            return
+        if message.ref is not None and self._rings.holds_up(message.ref.ring):
+            self._held_up = message
             return
         lease = self._borrow(message)
         if message.ref is not None and self._rings.is_damaged(source, message.ref.ring):

@@ -2,21 +2,25 @@
 
 from __future__ import annotations
 
+import errno
 import threading
 
 import numpy as np
 
 from mpipeline._native import Ring
-from mpipeline.errors import RingError, RingGone
+from mpipeline.errors import RingError, RingGone, RingShortage
 from mpipeline.frame import Pixels
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.mapping import attach, is_segment_name
+
+_SHORTAGES = (errno.EMFILE, errno.ENFILE, errno.ENOMEM)  # of open files or memory
 
 
 class Attachment:
     """Attaches to the ring that a descriptor names.
 
-    Raises RingGone if there is no such segment any more, RingError if it is not that ring. Whoever makes the segment
+    Raises RingGone if there is no such segment any more, RingShortage if this process lacks something for it just now,
+    RingError if it is not that ring. Whoever makes the segment
     shorter afterwards kills with SIGBUS every process that touches what is gone. It is looked for before each access
     to the ring, so that only who is looking at pixels at that moment dies of it: a mapping can neither see nor prevent
     that. A worker is started again then, and is refused here.
@@ -34,6 +38,9 @@ class Attachment:
         except ValueError as error:  # mmap refuses a file of no bytes
             raise RingError(f"segment {descriptor.segment} is empty: it was never completed") from error
         except OSError as error:
+            if error.errno in _SHORTAGES:
+                text = f"cannot attach to the ring of {descriptor.source} just now: {error.strerror}"
+                raise RingShortage(f"{text}; close files or raise the limit (ulimit -n), or free memory") from error
             raise RingError(f"cannot map segment {descriptor.segment!r}: {error.strerror}") from error
         self._is_cut = False
         self._closing = threading.Lock()  # a lease may be given back by another thread while this one lets go

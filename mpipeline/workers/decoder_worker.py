@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -9,7 +10,14 @@ from typing import Any
 from mpipeline import registry
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SourceSpec
-from mpipeline.errors import EXIT_DONE, EXIT_SOURCE_FAILED, MpipelineError, RingError, SharedMemoryFull
+from mpipeline.errors import (
+    EXIT_DONE,
+    EXIT_SOURCE_FAILED,
+    MpipelineError,
+    RingError,
+    RingShortage,
+    SharedMemoryFull,
+)
 from mpipeline.frame import FrameFormat
 from mpipeline.messages import (
     Bye,
@@ -32,6 +40,8 @@ from mpipeline.workers.decoder import DecoderLoop, DecoderOptions
 from mpipeline.workers.permits import Permits
 from mpipeline.workers.ring_switch import GrantedRing
 from mpipeline.workers.runtime import WorkerContext
+
+logger = logging.getLogger("mpipeline.decoder")
 
 _GRANT_S = 3600.0  # the supervisor waits for sinks that must have every frame, and these may take long to open
 
@@ -113,14 +123,15 @@ class DecoderWorker:
         context.control.send(RingRequest(descriptor, info.live, last_frame_id, info.rate, info.frame_count))
         poller = channel.Poller()
         poller.add(context.control)
+        granted: RingGranted | None = None
         deadline = context.clock.monotonic_ns() + int(_GRANT_S * NS_PER_S)
         while context.clock.monotonic_ns() < deadline:
             poller.wait(0.2)
             message = context.control.receive()
             if isinstance(message, RingGranted):
-                self._segment = message.descriptor.segment
-                writer = RingWriter(message.descriptor, reuse=True)
-                return GrantedRing(writer, message.every_frame, message.resume_after)
+                granted, self._segment = message, message.descriptor.segment
+            if granted is not None and (ring := self._attach(granted, is_new=granted is message)) is not None:
+                return ring
             if isinstance(message, Refused):
                 raise SharedMemoryFull(message.message)
             if message is not None:
@@ -129,6 +140,17 @@ class DecoderWorker:
                 return None
             context.control.send(Heartbeat(self.progress, context.recorder.snapshot(), *self.state()))
         raise MpipelineError(f"{self._source.name}: the supervisor granted no ring within {_GRANT_S:g} s")
+
+    def _attach(self, granted: RingGranted, *, is_new: bool) -> GrantedRing | None:
+        """The granted ring; None while this process lacks something to attach to it, which is told if that `is_new`."""
+        try:
+            writer = RingWriter(granted.descriptor, reuse=True)
+        except RingShortage as error:
+            if is_new:
+                fields = {"event": "ring_postponed", "source": self._source.name}
+                logger.error("%s; trying again until it works", error, extra=fields)
+            return None
+        return GrantedRing(writer, granted.every_frame, granted.resume_after)
 
     def state(self) -> tuple[str, str, str]:
         """The stream's state."""

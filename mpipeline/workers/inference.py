@@ -40,7 +40,7 @@ class InferenceLoop:
         report: Callable[[RingDamaged], object] = lambda _: None,
     ) -> None:
         self.progress = 0
-        self.rings = ReadRings(report, self._forget, self._begin)
+        self.rings = ReadRings(report, self._forget, self._begin, clock)
         self.dispatch = Dispatch(deliver, recorder, self._decline)
         self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder)
         self._batcher = batcher
@@ -86,6 +86,7 @@ class InferenceLoop:
     def step(self) -> bool:
         """Infers one batch if one is due; says whether there was one."""
         self._trials.flush()
+        self.rings.try_again()
         now = self._clock.monotonic_ns()
         if now >= self._next_walk_ns:
             self._next_walk_ns = now + _WALK_NS
@@ -119,7 +120,7 @@ class InferenceLoop:
             if self.rings.pending(source):
                 self._walk(source)
                 return False
-        return not self._ended and self.dispatch.is_idle(lossless_only)
+        return not self._ended and not self.rings.held_up() and self.dispatch.is_idle(lossless_only)
 
     def close(self) -> None:
         """Detaches from all rings. Slots that are still owed stay held, for a successor to recover."""
@@ -195,7 +196,10 @@ class InferenceLoop:
         self.dispatch.forget(source)
 
     def _pass_on_ends(self) -> None:
+        held_up = self.rings.held_up()
         for source, message in list(self._ended.items()):
+            if source in held_up:
+                continue
             rings = self.rings.of(source)
             if not self._batcher.waiting(source) and not self.rings.pending(source):
                 self.dispatch.end(message, not rings or any(ring.every_frame for ring in rings))

@@ -1,18 +1,26 @@
-"""The rings that a worker or an attached program reads. One that is damaged costs its own source only."""
+"""The rings that a worker or an attached program reads. One that is damaged costs its own source only.
+
+One to which this process cannot attach, because it lacks open files or memory just now, is tried again until it can.
+"""
 
 from __future__ import annotations
 
+import logging
 from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 
-from mpipeline.errors import RingError, RingGone
+from mpipeline.clock import NS_PER_S, Clock, SystemClock
+from mpipeline.errors import RingError, RingGone, RingShortage
 from mpipeline.frame import FrameMeta, FrameRef
 from mpipeline.messages import Message, RingAttached, RingDamaged, RingRetired
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.reader import Lease, RingReader
 
+logger = logging.getLogger("mpipeline.rings")
+
+_AGAIN_NS = NS_PER_S // 2  # between two attempts to attach
 _REMEMBERED = 64  # damaged or retired rings; who hears so late of a frame in an earlier one has been waiting for ages
 
 
@@ -39,11 +47,15 @@ class ReadRings:
         report: Callable[[RingDamaged], object],
         forget: Callable[[str], None] | None = None,
         begin: Callable[[AttachedRing], None] | None = None,
+        clock: Clock | None = None,
     ) -> None:
         self._report = report
         self._forget = forget
         self._begin = begin
+        self._clock = clock if clock is not None else SystemClock()
         self._rings: dict[str, AttachedRing] = {}
+        self._short: dict[str, tuple[RingAttached, int]] = {}  # segment → what was told of it, and the reader's bit
+        self._again_ns = 0
         self._broken: set[str] = set()  # sources whose damage was found here, and not told by the supervisor yet
         self._damaged: deque[str] = deque(maxlen=_REMEMBERED)  # segments
         self._retired: deque[str] = deque(maxlen=_REMEMBERED)
@@ -65,9 +77,29 @@ class ReadRings:
             try:
                 reader = RingReader(descriptor, bit)
             except RingGone:  # retired meanwhile; that word is on its way
-                self._retired.append(descriptor.segment)
+                self.retire(descriptor.segment)
+                return
+            except RingShortage as error:
+                self._postpone(told, bit, error)
                 return
             self.add(AttachedRing(reader, told.every_frame, told.skip_mask))
+
+    def _postpone(self, told: RingAttached, bit: int, error: RingShortage) -> None:
+        self._again_ns = self._clock.monotonic_ns() + _AGAIN_NS
+        segment, source = told.descriptor.segment, told.descriptor.source
+        if segment not in self._short:
+            logger.error("%s; trying again until it works", error, extra={"event": "ring_postponed", "source": source})
+        self._short[segment] = told, bit
+
+    def try_again(self, *, at_once: bool = False) -> None:
+        """Attaches to what could not be attached to, if it is time or `at_once`. To be called often."""
+        if not self._short or not (at_once or self._clock.monotonic_ns() >= self._again_ns):
+            return
+        for segment, (told, bit) in list(self._short.items()):
+            self._attach(told, bit)
+            if segment in self._rings:
+                source = told.descriptor.source
+                logger.info("attached to the ring of %s", source, extra={"event": "ring_attached", "source": source})
 
     def add(self, ring: AttachedRing) -> bool:
         """Reads this ring too. False, and it is closed, if it is read already or not to be read."""
@@ -76,6 +108,7 @@ class ReadRings:
             ring.reader.close()
             return False
         self._rings[descriptor.segment] = ring
+        self._short.pop(descriptor.segment, None)
         if self._begin is not None:
             with self.guard(descriptor):
                 self._begin(ring)
@@ -102,8 +135,16 @@ class ReadRings:
 
         That word comes on another socket than the first prediction of the ring, and may come later.
         """
-        known = segment in self._rings or segment in self._retired
+        known = segment in self._rings or segment in self._short or segment in self._retired
         return not known and not self.is_damaged(source, segment)
+
+    def holds_up(self, segment: str) -> bool:
+        """Whether this process cannot attach to that ring just now, and none of its frames may be passed over."""
+        return segment in self._short and self._short[segment][0].every_frame
+
+    def held_up(self) -> set[str]:
+        """The sources that have such a ring."""
+        return {told.descriptor.source for told, _ in self._short.values() if told.every_frame}
 
     # --- looking at frames; what finds a ring damaged finds nothing --------------------------------------------------
 
@@ -165,6 +206,7 @@ class ReadRings:
 
     def _give_up(self, source: str, segment: str) -> None:
         gone = [ring.reader.descriptor.segment for ring in self.of(source)]
+        gone += [segment for segment, (told, _) in self._short.items() if told.descriptor.source == source]
         for each in gone:
             self._detach(each)
         self._damaged.extend({segment, *gone})
@@ -177,6 +219,7 @@ class ReadRings:
         self._detach(segment)
 
     def _detach(self, segment: str) -> None:
+        self._short.pop(segment, None)
         if (ring := self._rings.pop(segment, None)) is not None:
             ring.reader.close()
 
@@ -184,3 +227,4 @@ class ReadRings:
         """Detaches from all; what is held stays held."""
         for segment in list(self._rings):
             self._detach(segment)
+        self._forget = self._begin = None  # methods of whoever has these rings: neither need wait for a collection

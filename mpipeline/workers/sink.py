@@ -6,7 +6,7 @@ import logging
 from collections.abc import Callable
 
 from mpipeline.clock import Clock
-from mpipeline.errors import PredictionRejected, ProtocolError, SinkError
+from mpipeline.errors import PredictionRejected, ProtocolError, Reason, SinkError
 from mpipeline.frame import Frame
 from mpipeline.log import Summariser
 from mpipeline.messages import PredictionReady, RingDamaged, SourceEnded
@@ -39,7 +39,7 @@ class SinkLoop:
         report: Callable[[RingDamaged], object] = lambda _: None,
     ) -> None:
         self.progress = 0
-        self.rings = ReadRings(report, begin=self._begin)
+        self.rings = ReadRings(report, begin=self._begin, clock=clock)
         self.retrying = Retrying(name, clock)
         self._name = name
         self._sink = sink
@@ -48,6 +48,7 @@ class SinkLoop:
         self._summary = Summariser(logger, clock)
         self._rejected_in_row = 0
         self._unfinished: tuple[PredictionReady | SourceEnded, Lease | None] | None = None
+        self._held_up: PredictionReady | None = None  # by a ring to which this process cannot attach
 
     @property
     def ending(self) -> str:
@@ -73,6 +74,10 @@ class SinkLoop:
             self._skip(message)
             self._subscription.done(message.frame.source, message.frame.frame_id)
             return
+        if isinstance(message, PredictionReady) and self._is_held_up(message):
+            self._held_up = message
+            self._fail(self._lacking(message))
+            return
         lease = self._borrow(message) if isinstance(message, PredictionReady) else None
         if isinstance(message, PredictionReady) and self.is_lost(message):
             self._count("predictions_passed_over")
@@ -86,6 +91,9 @@ class SinkLoop:
 
         After a SinkError the pixels stay held: for the next attempt, or for the successor of this process to recover.
         """
+        if self._held_up is not None:
+            self._attempt_held_up(self._held_up, last)
+            return
         assert self._unfinished is not None
         message, lease = self._unfinished
         try:
@@ -96,8 +104,7 @@ class SinkLoop:
         except SinkError as error:
             if not error.retryable or last:
                 raise
-            self._count("sink_retries")
-            self.retrying.failed(error)
+            self._fail(error)
             return
         self._unfinished = None
         self.retrying.succeeded()
@@ -117,6 +124,30 @@ class SinkLoop:
             (abandon or self._sink.close)()
         finally:
             self.rings.close()
+
+    def _attempt_held_up(self, message: PredictionReady, last: bool) -> None:
+        self.rings.try_again(at_once=True)
+        if self._is_held_up(message):
+            if last:
+                raise self._lacking(message)
+            self._fail(self._lacking(message))
+            return
+        self._held_up = None
+        self.retrying.succeeded()
+        self.take(message)
+
+    def _is_held_up(self, message: PredictionReady) -> bool:
+        return self._sink.wants_frames and message.ref is not None and self.rings.holds_up(message.ref.ring)
+
+    def _lacking(self, message: PredictionReady) -> SinkError:
+        source = message.frame.source
+        text = f"sink {self._name} cannot see the pixels of {source}: its process has no open file or memory left"
+        return SinkError(f"{text}; raise the limit (ulimit -n), or free memory", reason=Reason.FAILED, retryable=True)
+
+    def _fail(self, error: SinkError) -> None:
+        """What has failed is tried again later."""
+        self._count("sink_retries")
+        self.retrying.failed(error)
 
     def _begin(self, ring: AttachedRing) -> None:
         """Pixels of this ring may be asked for; what a predecessor was reading is pending again.

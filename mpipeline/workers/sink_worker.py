@@ -74,6 +74,7 @@ class SinkWorker:
 
     def step(self) -> bool:
         """Works off what the socket has; waits if there is nothing."""
+        self._loop.rings.try_again()
         if self._loop.retrying.is_active:
             self._retry()
             return True

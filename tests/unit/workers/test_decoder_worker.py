@@ -10,10 +10,12 @@ from typing import Any
 import pytest
 from support.damaging import damage
 
-from mpipeline.errors import RingError, SharedMemoryFull
+from mpipeline.errors import RingError, RingShortage, SharedMemoryFull
 from mpipeline.frame import FrameFormat, PixelFormat
 from mpipeline.messages import Bye, Heartbeat, Message, Refused, RingDamaged, RingGranted
+from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.segment import OwnedRing, create_ring
+from mpipeline.ring.writer import RingWriter
 from mpipeline.transport import channel
 from mpipeline.transport.run_directory import Endpoints
 from mpipeline.workers.decoder_worker import DecoderWorker
@@ -105,6 +107,25 @@ def test_a_want_of_memory_is_no_damage(bench: Bench) -> None:
     with pytest.raises(SharedMemoryFull):
         bench.step_until(published=1)
     assert bench.reports() == []
+
+
+def test_a_want_of_open_files_is_waited_for(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    tries: list[None] = []
+
+    def fail_thrice(descriptor: RingDescriptor, reuse: bool) -> RingWriter:
+        tries.append(None)
+        if len(tries) <= 3:
+            raise RingShortage("cannot attach to the ring of a just now: Too many open files")
+        return RingWriter(descriptor, reuse)
+
+    monkeypatch.setattr("mpipeline.workers.decoder_worker.RingWriter", fail_thrice)
+    bench.answer(bench.granted())
+    bench.step_until(published=3)
+    assert len(tries) == 4
+    assert bench.reports() == []
+    assert [r.event for r in caplog.records if r.levelname == "ERROR"] == ["ring_postponed"]  # type: ignore[attr-defined]
 
 
 def test_its_last_words_name_the_last_frame_that_it_has_published(bench: Bench) -> None:

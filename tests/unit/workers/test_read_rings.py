@@ -7,7 +7,9 @@ from collections.abc import Iterator
 
 import pytest
 from support.damaging import damage
+from support.shortage import lack_open_files
 
+from mpipeline.clock import ManualClock
 from mpipeline.errors import RingError
 from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
 from mpipeline.messages import Drain, RingAttached, RingDamaged, RingRetired
@@ -26,7 +28,8 @@ class Bench:
     def __init__(self) -> None:
         self.reports: list[RingDamaged] = []
         self.forgotten: list[str] = []
-        self.made = ReadRings(self.reports.append, self.forgotten.append)
+        self.clock = ManualClock()
+        self.made = ReadRings(self.reports.append, self.forgotten.append, clock=self.clock)
         self.owned: list[OwnedRing] = []
         self.refs = [self.ring(source) for source in ("a", "a", "b")]
 
@@ -51,9 +54,9 @@ class Bench:
         self.owned.append(owned)
         return owned
 
-    def tell(self, descriptor: RingDescriptor) -> None:
+    def tell(self, descriptor: RingDescriptor, every_frame: bool = True) -> None:
         """The supervisor's word of a ring."""
-        self.made.obey(RingAttached(descriptor, every_frame=True, skip_mask=6), 0)
+        self.made.obey(RingAttached(descriptor, every_frame, skip_mask=6), 0)
 
     def damage(self, index: int, how: str = "slots") -> None:
         damage(self.owned[index].descriptor.segment, how)
@@ -192,3 +195,61 @@ def test_only_a_ring_of_which_nothing_was_heard_may_still_come(bench: Bench) -> 
     bench.made.let_go("b", "mp-x-7")
     assert not bench.made.may_come("b", "mp-x-7")
     assert bench.reports == []
+
+
+def test_what_this_process_lacks_is_no_damage_and_is_tried_again(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, caplog: pytest.LogCaptureFixture
+) -> None:
+    caplog.set_level("INFO")
+    ring = bench.another("a").descriptor
+    lack_open_files(monkeypatch)
+    bench.tell(ring)
+    for _ in range(5):
+        bench.clock.advance(1)
+        bench.made.try_again()
+    assert bench.made.get(ring.segment) is None
+    assert bench.made.holds_up(ring.segment)
+    assert bench.made.held_up() == {"a"}
+    assert not bench.made.may_come("a", ring.segment)
+    monkeypatch.undo()
+    bench.made.try_again()
+    assert bench.made.get(ring.segment) is None, "it is not tried at every turn"
+    bench.clock.advance(1)
+    bench.made.try_again()
+    assert bench.made.get(ring.segment) is not None
+    assert bench.made.held_up() == set()
+    assert (bench.reports, bench.forgotten) == ([], [])
+    assert len(bench.made.of("a")) == 3
+    assert [record.event for record in caplog.records] == ["ring_postponed", "ring_attached"]  # type: ignore[attr-defined]
+
+
+def test_a_live_stream_is_not_held_up(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
+    ring = bench.another("a").descriptor
+    lack_open_files(monkeypatch)
+    bench.tell(ring, every_frame=False)
+    assert not bench.made.holds_up(ring.segment)
+    assert bench.made.held_up() == set()
+    assert not bench.made.may_come("a", ring.segment)
+
+
+@pytest.mark.parametrize("how", ["retired", "damaged", "gone", "found"])
+def test_what_is_over_is_not_tried_again(bench: Bench, monkeypatch: pytest.MonkeyPatch, how: str) -> None:
+    owned = bench.another("a")
+    segment = owned.descriptor.segment
+    lack_open_files(monkeypatch)
+    bench.tell(owned.descriptor)
+    monkeypatch.undo()
+    if how == "retired":
+        bench.made.obey(RingRetired(segment), 0)
+    elif how == "damaged":
+        bench.made.obey(RingDamaged("a", bench.refs[0].ring), 0)
+    elif how == "gone":
+        owned.close()
+    else:
+        bench.damage(0)
+        bench.made.pending("a")
+    bench.made.try_again(at_once=True)
+    assert bench.made.get(segment) is None
+    assert bench.made.held_up() == set()
+    assert not bench.made.may_come("a", segment)
+    assert len(bench.reports) == (how == "found")

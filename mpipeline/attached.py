@@ -6,6 +6,7 @@ import logging
 import os
 import sys
 import uuid
+from collections import deque
 from collections.abc import Iterator
 from pathlib import Path
 from types import TracebackType
@@ -26,7 +27,7 @@ from mpipeline.messages import (
 from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import Lease
 from mpipeline.transport import channel, run_directory
-from mpipeline.workers.read_rings import ReadRings
+from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
 
@@ -36,6 +37,7 @@ _CREDIT = 4  # what waits here keeps its slot
 _WAIT_S = 0.25
 _HANDSHAKE_S = 10.0
 _RING_WAIT_NS = NS_PER_S
+_REMEMBERED = 64  # rings that were read
 
 
 def attach(run: str = "run", *, frames: bool = True, name: str | None = None, root: Path | None = None) -> Attachment:
@@ -64,7 +66,8 @@ class Attachment:
         self._control = channel.connect_control(self._context, endpoints.control, identity)
         self._poller = channel.Poller()
         self._poller.add(self._control)
-        self._rings = ReadRings(_tell)
+        self._rings = ReadRings(self._tell, begin=self._note)
+        self._read: deque[str] = deque(maxlen=_REMEMBERED)  # segments
         self._lease: Lease | None = None
         self._over = False
         self._predictions: channel.Peer | None = None
@@ -155,6 +158,21 @@ class Attachment:
         for message in self._control.arrived():
             self._rings.obey(message, self._bit)
             self._over = self._over or isinstance(message, Bye)
+        self._rings.try_again()
+
+    def _note(self, ring: AttachedRing) -> None:
+        self._read.append(ring.reader.descriptor.segment)
+
+    def _tell(self, damage: RingDamaged) -> None:
+        """The run makes the source another ring; until then its frames are None here.
+
+        What cannot even be attached to is not reported: the supervisor sees such damage for itself, and else it is this
+        program that does not fit, by its version for instance. No source may begin anew for that.
+        """
+        fields = {"event": "ring_damaged", "source": damage.source}
+        logger.warning("%s: no pixels for a while: %s", damage.source, damage.detail, extra=fields)
+        if damage.segment in self._read:
+            self._control.send(damage)
 
     def _await_start(self) -> Start:
         deadline = self._clock.monotonic_ns() + int(_HANDSHAKE_S * NS_PER_S)
@@ -166,9 +184,3 @@ class Attachment:
             if isinstance(message, Refused):
                 raise MpipelineError(f"run {self._run!r} refused: {message.message}")
         raise RunNotFound(f"run {self._run!r} does not answer")
-
-
-def _tell(damage: RingDamaged) -> None:
-    """The run finds it out by itself; here its frames are None until they come in another ring."""
-    fields = {"event": "ring_damaged", "source": damage.source}
-    logger.warning("%s: no pixels for a while: %s", damage.source, damage.detail, extra=fields)

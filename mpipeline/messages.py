@@ -115,7 +115,8 @@ class Bye:
 
 @dataclass(frozen=True, slots=True)
 class RingDamaged:
-    """A ring of `source` cannot be read or written: from a worker that has found that out, with the error.
+    """A ring of `source` cannot be read or written: from a worker or an attached program that has found that out, with
+    the error.
 
     From the supervisor to all readers: detach from every ring of this source that you know. What they held and not
     every sink has is lost, or (under `every_frame`) comes again in a ring that you are told of behind this word.

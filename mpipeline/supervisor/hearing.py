@@ -5,12 +5,12 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from mpipeline.clock import NS_PER_S, Clock
-from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready
+from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready, RingDamaged
 from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.membership import Membership
 from mpipeline.transport import channel
 
-_LAST_WORDS_NS = NS_PER_S // 2
+_LAST_WORDS_NS = 2 * NS_PER_S  # only who has ended without any is waited for so long
 _LISTEN_S = 0.02
 
 
@@ -33,8 +33,8 @@ class Hearing:
             self._receive(identity, message)
 
     def last_words(self, child: Child, *, patient: bool) -> None:
-        """Of a worker that has ended: they may still be in the socket, or, since a thread needs no time to end, on
-        their way to it. `patient`: they are waited for, since such a worker is not started again without them."""
+        """Of a worker that has ended: they may still be in the socket, or on their way to it, since a thread needs no
+        time to end and a process leaves them to ZeroMQ. `patient`: they are waited for, since much depends on them."""
         self.listen()
         deadline = self._clock.monotonic_ns() + _LAST_WORDS_NS
         while patient and child.bye is None and self._clock.monotonic_ns() < deadline:
@@ -49,6 +49,8 @@ class Hearing:
         if attachment is not None:
             if isinstance(message, Bye):
                 self._members.detach(attachment)
+            elif isinstance(message, RingDamaged):
+                self._members.mending.hear(message)
             return
         child = self._children.get(identity.rpartition("#")[0])
         if child is None or child.identity != identity:

@@ -67,7 +67,7 @@ class Membership:
         self._send = send
         self._rings = Rings(run_id)
         self._rings.add_reader(Reader(INFERENCE, INFERENCE_BIT, pins_every_frame=True))
-        self._mending = Mending(self._rings, children, self.streams, self._tell_readers)
+        self.mending = Mending(self._rings, children, self.streams, self._tell_readers)
         self._requests: dict[str, RingRequest] = {}  # decoder → the request that waits
         self._asked_ns: dict[str, int] = {}  # decoder → when its first request was looked at
         self._postponed: dict[str, int] = {}  # decoder → when a request is looked at again that could not be granted
@@ -122,7 +122,7 @@ class Membership:
             added = SinkAdded(sink.spec.name, sink.bit if wants_frames else -1, every, latest, sink.spec.queue)
             if wants_frames:
                 self._rings.add_reader(Reader(child.name, sink.bit, pins_every_frame=every == "block"))
-                for damage in self._mending.told:  # or it would wait for rings of which inference still speaks
+                for damage in self.mending.told:  # or it would wait for rings of which inference still speaks
                     self._send(child.identity, damage)
                 self._introduce_rings(child.identity)
             self._sinks[child.name] = added
@@ -140,7 +140,7 @@ class Membership:
             self._sinks.pop(child.name, None)
             self._tell_inference(SinkRemoved(child.plan.spec["sink"]["name"]))
         else:
-            self._mending.settle()
+            self.mending.settle()
 
     def interrupted(self, child: Child) -> None:
         """A worker is down and will come back; what only the living may hold is taken back."""
@@ -153,9 +153,9 @@ class Membership:
         if isinstance(message, RingRequest) and child.plan.role is Role.DECODER:
             self.request(child, message)
         elif isinstance(message, RingDamaged):
-            self._mending.hear(message)
+            self.mending.hear(message)
         elif isinstance(message, Heartbeat) and child.plan.role is Role.INFERENCE:
-            self._mending.note(message)
+            self.mending.note(message)
 
     # --- rings --------------------------------------------------------------------------------------------------
 
@@ -176,7 +176,7 @@ class Membership:
 
     def serve(self, now_ns: int) -> None:
         """Grants the requests whose time has come, and removes rings that are damaged or have fallen silent."""
-        self._mending.look(now_ns)
+        self.mending.look(now_ns)
         for segment in self._rings.retire(now_ns):
             self._tell_readers(RingRetired(segment))
             for decoder in self._workers(Role.DECODER):
@@ -231,7 +231,7 @@ class Membership:
             logger.error("cannot make the ring of %s just now: %s", source.name, error.strerror, extra=fields)
             return
         if fresh:
-            self._mending.granted(source.name)
+            self.mending.granted(source.name)
             self._tell_readers(RingAttached(descriptor, every_frame, self._skip_mask()))
         done = self._rings.last_frame_id(source.name)
         self._send(child.identity, RingGranted(descriptor, every_frame, resume_after=done))

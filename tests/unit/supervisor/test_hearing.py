@@ -10,7 +10,7 @@ import pytest
 from support.children import child
 
 from mpipeline.clock import ManualClock, SystemClock
-from mpipeline.messages import Bye, Role
+from mpipeline.messages import Bye, Heartbeat, RingDamaged, Role
 from mpipeline.supervisor.hearing import Hearing
 from mpipeline.transport import channel
 
@@ -19,13 +19,18 @@ class Members:
     """As much of a membership as is asked."""
 
     def __init__(self) -> None:
-        self.attachments = self
+        self.attachments = self.mending = self
+        self.guest = ""
+        self.heard: list[Any] = []
 
-    def by_identity(self, identity: str) -> None:
-        return None
+    def by_identity(self, identity: str) -> str | None:
+        return identity if identity == self.guest else None
 
-    def hear(self, *_: Any) -> None:
-        pass
+    def detach(self, guest: str) -> None:
+        self.heard.append(guest)
+
+    def hear(self, *said: Any) -> None:
+        self.heard.append(said[-1])
 
 
 class Bench:
@@ -35,8 +40,8 @@ class Bench:
         self.context = channel.context()
         router = channel.Router(self.context, endpoint)
         self.child: Any = child(Role.DECODER, "a")
-        members: Any = Members()
-        self.hearing = Hearing(router, members, {self.child.name: self.child}, clock)
+        self.members: Any = Members()
+        self.hearing = Hearing(router, self.members, {self.child.name: self.child}, clock)
         self.worker = channel.connect_control(self.context, endpoint, self.child.identity)
 
     def say_goodbye(self) -> None:
@@ -62,4 +67,19 @@ def test_who_is_known_to_say_nothing_is_not_waited_for(endpoint: str) -> None:
     bench = Bench(endpoint, ManualClock())  # by which no patience would ever be over
     bench.hearing.last_words(bench.child, patient=False)
     assert bench.child.bye is None
+    bench.context.destroy(linger=0)
+
+
+def test_an_attached_program_tells_of_damaged_rings_and_leaves(endpoint: str) -> None:
+    bench = Bench(endpoint, SystemClock())
+    bench.members.guest = bench.child.identity
+    damage = RingDamaged("a", "mp-x-0", "nonsense in a slot")
+    for message in (Heartbeat(1, {}), damage, Bye()):
+        bench.worker.send(message)
+    for _ in range(600):
+        bench.hearing.listen()
+        if len(bench.members.heard) == 2:
+            break
+        bench.hearing._poller.wait(0.1)
+    assert bench.members.heard == [damage, bench.child.identity]
     bench.context.destroy(linger=0)

@@ -51,8 +51,13 @@ class Mending:
         self._owed: dict[str, int] = {}  # source → its last frame when its rings were discarded, until it has new ones
 
     def hear(self, message: RingDamaged) -> None:
-        """A worker has found a damaged ring. It may be late: then the ring is gone already."""
-        if message.segment in self._rings.segments(message.source):
+        """A worker has found a damaged ring. It may be late: then the ring is gone already.
+
+        If it went as a damaged one, every reader has been told. If it was retired, none has, and the one that reports
+        it has let go of the source's other rings as well: what it misses comes again only if the source begins anew.
+        """
+        was_told = any(told.segment == message.segment for told in self.told)
+        if self._rings.segments(message.source) and not was_told:
             self._found.setdefault(message.source, message.detail)
 
     def note(self, beat: Heartbeat) -> None:

@@ -8,12 +8,22 @@ from typing import Any
 
 import pytest
 from support.damaging import damage
-from support.membership import BIG, Bench, kinds
+from support.membership import BIG, SMALL, Bench, kinds
 
 from mpipeline.clock import NS_PER_S
 from mpipeline.errors import EXIT_SOURCE_FAILED
 from mpipeline.frame import FrameMeta
-from mpipeline.messages import Bye, Heartbeat, Hello, RingAttached, RingDamaged, RingGranted, RingRequest, Role
+from mpipeline.messages import (
+    Bye,
+    Heartbeat,
+    Hello,
+    RingAttached,
+    RingDamaged,
+    RingGranted,
+    RingRequest,
+    RingRetired,
+    Role,
+)
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.writer import RingWriter
 from mpipeline.supervisor.child import ProcessState
@@ -170,6 +180,21 @@ def test_a_report_that_comes_late_or_twice_costs_nothing(file: Mended) -> None:
     file.serve()
     assert file.take() == []
     assert file.decoder.sentence is None
+
+
+def test_a_ring_that_was_retired_before_its_damage_was_reported_is_begun_anew(file: Mended) -> None:
+    """Its reader has let go of the present one too, and waits for the word."""
+    old = file.ring
+    file.ask(format=SMALL, done=5)
+    present = file.granted()
+    for bit in (0, 1, 2):
+        file.made._rings._sources["a"].older[0].reap(bit)
+    file.serve()
+    assert RingRetired(old.segment) in [message for _, message in file.take()]
+    file.made.hear(file.children["sink:y"], RingDamaged("a", old.segment, "it was damaged"))
+    file.serve()
+    assert ("sink:y#1", RingDamaged("a", present.segment)) in file.take()
+    assert file.decoder.sentence.reason == "ring_damaged"
 
 
 def test_a_request_of_the_decoder_that_is_ended_gets_no_ring(file: Mended) -> None:

@@ -11,7 +11,7 @@ from support.lab import Lab, lab
 from support.lab_parts import SinkSetup, SourceSetup
 from unit.workers.test_schedules import act, disturb
 
-from mpipeline.errors import EXIT_SOURCE_FAILED
+from mpipeline.errors import EXIT_SOURCE_FAILED, RingError
 from mpipeline.supervisor.child import ProcessState
 
 FILES = [SourceSetup("a", 30), SourceSetup("b", 17)]
@@ -94,6 +94,32 @@ def test_while_inference_or_a_sink_is_down(how: str) -> None:
         made.finish()
         farewell(made)
         assert_complete(made, "a", "b")
+
+
+@pytest.mark.parametrize("finder", ["pixels", "inference"])
+def test_a_ring_that_is_found_damaged_while_it_is_retired(monkeypatch: pytest.MonkeyPatch, finder: str) -> None:
+    """Whoever finds it reads nothing of the source until the supervisor has told of the damage."""
+    with lab([SourceSetup("growing", 40, slots=5, resize_at=9), FILES[1]], SINKS, seed=2) as made:
+        rings, retire, struck = made.members._rings, made.members._rings.retire, []
+
+        def find(now_ns: int) -> list[str]:
+            retired = retire(now_ns)
+            loop = made.inference if finder == "inference" else made.sinks[finder].loop
+            assert loop is not None
+            for segment in retired:
+                ring = loop.rings.get(segment)
+                assert ring is not None
+                struck.append(segment)
+                with loop.rings.guard(ring.reader.descriptor):
+                    raise RingError("nonsense in a slot")
+            return retired
+
+        monkeypatch.setattr(rings, "retire", find)
+        made.finish()
+        farewell(made)
+        assert len(struck) == 1
+        assert_complete(made, "growing", "b")
+        assert not is_lost(made, "growing")
 
 
 def test_a_live_stream_flows_again_in_order() -> None:

@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from mpipeline.clock import NS_PER_S
-from mpipeline.messages import Role
+from mpipeline.messages import Role, StreamState
 from mpipeline.supervisor.child import Child, ProcessState
 
 logger = logging.getLogger("mpipeline.supervisor")
@@ -67,6 +67,16 @@ class Shutdown:
     def has_asked(self, child: Child) -> bool:
         """Whether this incarnation of the worker was told to finish."""
         return child.identity in self._asked
+
+    def has_finished(self, child: Child) -> bool:
+        """Whether a worker that exited with 0 had a reason to: it was told to finish, or its source has ended.
+
+        Either way it has said goodbye behind its work, or its own code has ended the process before that. A thread
+        ends by nothing else than its work, and its last words may still be on their way.
+        """
+        ended = child.bye is not None and child.bye.state == StreamState.ENDED.value
+        said_goodbye = child.bye is not None or child.is_hosted
+        return (said_goodbye and self.has_asked(child)) or (child.plan.role is Role.DECODER and ended)
 
     def advance(self, now: int, stop_calls: int) -> None:
         """One look: begins the end, goes on to the next stage, enforces deadlines."""

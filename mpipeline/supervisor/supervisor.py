@@ -16,7 +16,7 @@ from pathlib import Path
 
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
 from mpipeline.errors import EXIT_DONE, EXIT_FAILED, EXIT_TEMPORARY, MpipelineError
-from mpipeline.messages import Drain, PlayMode, Role, StreamState
+from mpipeline.messages import Drain, PlayMode, Role
 from mpipeline.ring.segment import check_capacity, sweep
 from mpipeline.supervisor import descriptors, outcome
 from mpipeline.supervisor.child import Child, ProcessState
@@ -249,12 +249,15 @@ class Supervisor:
         self._guard.forget(child)
         self._hearing.last_words(child, patient=child.is_hosted and not self._stop_calls)
         ran = now - child.ready_ns if child.ready is not None else 0
-        self._decide(child, child.reap(), ran, now)
+        code = child.reap()
+        # Without them, an exit with 0 is none of a worker that has finished.
+        self._hearing.last_words(child, patient=code == EXIT_DONE and not child.is_hosted)
+        self._decide(child, code, ran, now)
 
     def _decide(self, child: Child, code: int, ran_ns: int, now: int) -> None:
         child.exit_code = code
-        if code == EXIT_DONE and not self._has_finished(child):
-            code = EXIT_TEMPORARY  # code in it may have ended the process, as by sys.exit(0)
+        if code == EXIT_DONE and not self._shutdown.has_finished(child):
+            code = EXIT_TEMPORARY  # code in it may have ended the process, as by os._exit(0)
         decision = child.policy.on_exit(code, ran_ns, now)
         if isinstance(decision, Fatal) and self._members.lacks_memory(child):
             decision = child.policy.postpone(long=True)  # other sources may end, or shrink
@@ -263,7 +266,7 @@ class Supervisor:
         if isinstance(decision, Restart) and self._shutdown.abandons(child):
             decision = Done()
         told_to_finish = child.plan.role is Role.SINK and self._shutdown.has_asked(child)
-        if isinstance(decision, Restart) and told_to_finish and code == EXIT_FAILED:
+        if isinstance(decision, Restart) and told_to_finish and child.exit_code in (EXIT_DONE, EXIT_FAILED):
             decision = Fatal("it could not finish its work")  # inference is over: nobody would send it again
         if isinstance(decision, Restart):
             child.state = ProcessState.BACKOFF
@@ -285,11 +288,6 @@ class Supervisor:
         else:
             child.state = ProcessState.EXITED
         self._members.farewell(child)
-
-    def _has_finished(self, child: Child) -> bool:
-        """Whether a worker that exited with 0 had a reason to: it was told to finish, or its source has ended."""
-        ended = child.bye is not None and child.bye.state == StreamState.ENDED.value
-        return self._shutdown.has_asked(child) or (child.plan.role is Role.DECODER and ended)
 
 
 def _has_ended(pidfd: int) -> bool:

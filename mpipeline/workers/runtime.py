@@ -16,7 +16,7 @@ from typing import Any, Protocol
 from mpipeline import log
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
 from mpipeline.credentials import redact
-from mpipeline.errors import EXIT_TEMPORARY, MpipelineError
+from mpipeline.errors import EXIT_FAILED, EXIT_TEMPORARY, MpipelineError
 from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready, Refused, Role, Start
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.ring.segment import sweep
@@ -110,6 +110,7 @@ class Runtime:
         self.log_level = log_level
         self.hosted = hosted
         self.stop_requested = threading.Event()
+        self._has_worked = False  # and only has to close
 
     def run(self, kind: MakeWorker) -> int:
         """The whole life of the process; returns its exit code."""
@@ -133,7 +134,7 @@ class Runtime:
         except SystemExit as error:
             logger.error("code in this worker asked to exit (%s)", error, extra={"event": "worker_crashed"})
             control.send(Bye("FAILED", "crashed", f"code in this worker asked to exit ({error})"))
-            code = EXIT_TEMPORARY
+            code = EXIT_FAILED if self._has_worked else EXIT_TEMPORARY  # what ends each `close` so never gets done
         except Exception as error:
             logger.exception("unexpected error", extra={"event": "worker_crashed", "worker": self.name})
             control.send(Bye("FAILED", "crashed", redact(f"{type(error).__name__}: {error}")))
@@ -165,6 +166,7 @@ class Runtime:
                 if now >= next_beat or not going:
                     next_beat = now + HEARTBEAT_NS
                     context.control.send(Heartbeat(worker.progress, context.recorder.snapshot(), *worker.state()))
+            self._has_worked = True
         finally:
             worker.close()
         context.control.send(worker.goodbye())

@@ -65,6 +65,19 @@ class Leaving:
             print(prediction.frame.frame_id, file=file)
 """
 
+CLOSING = """
+import os, sys
+
+class Closing:
+    wants_frames = False
+
+    def write(self, prediction, frame):
+        pass
+
+    def close(self):
+        {leave}(0)
+"""
+
 SLOW = """
 import os, time
 from pathlib import Path
@@ -149,6 +162,17 @@ def test_one_that_ends_its_process_as_if_all_were_done_is_started_again(place: W
     assert {int(line) for line in (place.folder / "mine.txt").read_text().splitlines()} == set(range(1, 61))
     [restart] = run.events("worker_restart")
     assert restart["worker"] == "sink:python"
+
+
+@pytest.mark.parametrize("leave", ["sys.exit", "os._exit"])
+def test_one_that_ends_its_process_instead_of_closing_makes_the_run_fail(place: Workplace, leave: str) -> None:
+    place.write("closing.py", CLOSING.format(leave=leave))
+    closing = {"kind": "python", "target": "closing:Closing"}
+    run = place.run(runs.config(runs.clip("a", 60), sinks=(closing, runs.JSONL)))
+    assert run.wait() == 1
+    assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=60)
+    [fatal] = run.events("worker_fatal")
+    assert fatal["worker"] == "sink:python"
 
 
 def test_a_slow_one_hears_the_supervisor_between_its_deliveries(place: Workplace) -> None:

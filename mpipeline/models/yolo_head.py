@@ -37,6 +37,7 @@ FAMILY_OF_TASK = {
 }
 _STRIDES = ((8, 16, 32), (8, 16, 32, 64))  # the usual heads, and those of the "6" models
 _V5_ANCHORS = 3  # boxes that an older v5 predicts at each place
+_MOST_OFF = 0.1  # by which a class id, however it was computed, differs from a whole number
 _MOST_ROWS = 3000  # more than any export with suppression reports
 
 
@@ -112,10 +113,21 @@ class YoloHead:
         return self._reading(boxes[kept], score[kept], class_id[kept], rows[anchor[kept], end:], geometry)
 
     def _end_to_end_rows(self, rows: Tensor, geometry: Geometry) -> Reading:
+        self._check_classes(rows[:, 5])
         rows = rows[rows[:, 4] > self._confidence]
         class_id, score = np.rint(rows[:, 5]).astype(np.int32), np.ascontiguousarray(rows[:, 4])
         kept = self._selection.ranked(score, class_id)
         return self._reading(rows[kept, :4], score[kept], class_id[kept], rows[kept, 6:], geometry)
+
+    def _check_classes(self, column: Tensor) -> None:
+        """Tells a model of another family, such as YOLOX with one class, whose output has the same shape."""
+        off = np.abs(column - np.rint(column)).max(initial=0.0)
+        if off > _MOST_OFF:
+            raise ModelError(
+                f"the output {self._output} is not [batch, boxes, 6] with suppression inside the model: its last "
+                "column holds no class ids, which are whole numbers. The model is of another family: set model.family "
+                "to that one, to yolox for instance"
+            )
 
     def _reading(self, boxes: Floats, score: Floats, class_id: Ids, more: Floats, geometry: Geometry) -> Reading:
         found, real = self._selection.placed(boxes, score, class_id, geometry)

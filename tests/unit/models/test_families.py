@@ -101,6 +101,15 @@ def test_end_to_end_rows_are_taken_as_they_are() -> None:
     assert found.class_id.tolist() == [2]
 
 
+def test_an_end_to_end_model_without_class_ids_is_of_another_family() -> None:
+    """Each row of a YOLOX model with one class: a box, an objectness, and a score where a class id would be."""
+    rows = np.zeros((300, 6), np.float32)
+    rows[:, 5] = 0.36
+    family = Yolo(info(300, 6), ModelOptions())
+    with pytest.raises(ModelError, match=r"holds no class ids.*set model.family to .*yolox"):
+        family.postprocess({"output": rows[None]}, [HUGE])
+
+
 @pytest.mark.parametrize(
     ("second", "third", "class_count", "end_to_end", "expected"),
     [

@@ -15,6 +15,7 @@ from support.pictures import frame_of
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
+from mpipeline.errors import ModelError
 from mpipeline.frame import ColorMatrix, Frame, FrameFormat, PixelFormat
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.selection import choose_family
@@ -77,6 +78,20 @@ def test_agrees_with_the_reference(case: Case) -> None:
     backend.close()
     result = agreement(expected, actual)
     assert result.good(), result
+
+
+def test_a_model_that_is_declared_as_of_another_family_is_told() -> None:
+    backend = OnnxRuntimeBackend(BackendOptions(str(DATA / "models" / "light_person_detector.onnx"), threads=1))
+    info = backend.open()
+    family_class, why = choose_family(info, "yolo")
+    assert "unasked it would be taken for yolox" in why
+    family = family_class(info, ModelOptions())
+    row = np.empty((1, *family.input_shape), family.input_dtype)
+    ((_, frame),) = frames(DATA / "videos" / "nvidia_Retail02_short.mp4", 1)
+    geometry = family.preprocess(frame, row[0])
+    with pytest.raises(ModelError, match=r"set model\.family to .*yolox"):
+        family.postprocess(backend.run({family.input_name: row}), [geometry])
+    backend.close()
 
 
 def frames(path: Path, last: int) -> Iterator[tuple[int, Frame]]:

@@ -48,10 +48,21 @@ def test_the_family_is_recognised(model: ModelInfo, family: str) -> None:
     assert why.replace("_", "").startswith(f"The family is {family}: its ")
 
 
-def test_the_family_asked_for_is_taken() -> None:
-    chosen, why = choose_family(info(640, (84, 8400)), "yolox")
+@pytest.mark.parametrize("model", [info(416, (3549, 85)), info(None, (None, 85))])
+def test_the_family_asked_for_is_taken(model: ModelInfo) -> None:
+    chosen, why = choose_family(model, "yolox")
     assert chosen.__name__ == "Yolox"
     assert why == "The family is yolox, as configured."
+
+
+@pytest.mark.parametrize(
+    ("model", "asked", "other"),
+    [(info(640, (84, 8400)), "yolox", "yolo"), (info(192, (756, 6)), "yolo", "yolox")],
+)
+def test_that_a_file_looks_like_another_family_is_told(model: ModelInfo, asked: str, other: str) -> None:
+    chosen, why = choose_family(model, asked)
+    assert chosen.__name__.lower() == asked
+    assert why.startswith(f"The family is {asked}, as configured; unasked it would be taken for {other}: its output ")
 
 
 def test_unknown_and_unrecognised() -> None:

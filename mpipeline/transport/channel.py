@@ -57,7 +57,8 @@ class Channel:
         """Binds again if somebody has removed the socket's file; says whether. Who is connected does not notice.
 
         While its folder is away as well, it waits for somebody to make that again.
-        The former listener stays, with its descriptor: to end it would end what is connected through it, too.
+        The former listener stays, with its one descriptor, as long as the socket: with `unbind` ZeroMQ also ends every
+        connection that came through it, and what is just then on its way is lost, which nobody on it reckons with.
         """
         path = _path(self._endpoint)
         if not path or os.path.lexists(path) or not os.path.isdir(os.path.dirname(path)):

@@ -5,12 +5,14 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import av
 import psutil
 import pytest
 from support import media, runs
 from support.command import Command, Workplace
+from support.damaging import damage
 from support.leftovers import wait_until
-from support.limits import no_more_open_files, with_open_files, with_processes
+from support.limits import no_more_open_files, no_open_files_at_all, with_open_files, with_processes
 from support.rtsp_server import RtspServer
 
 CLIP = media.VideoSpec(width=160, height=96, frames=150, rate=30, gop=10)
@@ -96,6 +98,26 @@ def test_a_worker_without_open_files_costs_nothing_in_the_end(place: Workplace, 
     (place.folder / "go").touch()
     assert run.wait() == 0
     assert runs.frame_ids(path) == runs.complete(a=CLIP.frames, b=CLIP.frames)
+
+
+def test_a_ring_to_which_a_sink_cannot_attach_for_want_of_open_files_is_waited_for(place: Workplace) -> None:
+    clips = runs.clip("a", 120, width=96, height=64), runs.clip("b", 60)
+    video = {"kind": "video", "path": "{source}.mp4", "preset": "ultrafast"}
+    run = place.run(runs.config(*clips, sinks=(runs.JSONL, video), detector="Held"))
+    path = place.folder / "out.jsonl"
+    run.wait_until(lambda: runs.count_lines(path) >= 10, "10 lines")
+    ring = max(run.segments(), key=lambda segment: (Path("/dev/shm") / segment).stat().st_size)
+    with no_open_files_at_all(run.worker("sink:video")):
+        damage(ring, "header")
+        run.wait_for("ring_postponed", source="a")
+    (place.folder / "go").touch()
+    assert run.wait() == 0
+    assert runs.frame_ids(path) == runs.complete(a=120, b=60)
+    for film, count in (("a", 120), ("b", 60)):
+        with av.open(str(place.folder / f"{film}.mp4")) as container:
+            assert sum(1 for _ in container.decode(video=0)) == count
+    assert len(run.events("ring_damaged")) == 1
+    assert {event["worker"] for event in run.events("worker_restart")} == {"decoder:a"}
 
 
 @pytest.mark.parametrize("limit", [3, 12])

@@ -55,5 +55,17 @@ def no_more_open_files(process: psutil.Process) -> Iterator[None]:
             process.rlimit(resource.RLIMIT_NOFILE, before)
 
 
+@contextlib.contextmanager
+def no_open_files_at_all(process: psutil.Process) -> Iterator[None]:
+    """As `no_more_open_files`, and what the process closes meanwhile makes no room either."""
+    before = process.rlimit(resource.RLIMIT_NOFILE)
+    process.rlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    try:
+        yield
+    finally:
+        with contextlib.suppress(psutil.NoSuchProcess):
+            process.rlimit(resource.RLIMIT_NOFILE, before)
+
+
 def _user() -> str:
     return psutil.Process().username()

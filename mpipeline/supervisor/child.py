@@ -99,7 +99,8 @@ class Child:
     @property
     def pid(self) -> int:
         """Process id, 0 while it does not run."""
-        return self._launched.pid if self._launched is not None else 0
+        launched = self._launched  # once: another thread may ask for the run's status
+        return launched.pid if launched is not None else 0
 
     @property
     def is_alive(self) -> bool:
@@ -173,9 +174,9 @@ class Child:
 
     def metrics(self) -> dict[str, float]:
         """Its counters over all incarnations."""
-        total = dict(self.counters)
-        if self.heartbeat is not None:
-            for key, value in self.heartbeat.metrics.items():
+        total, heartbeat = dict(self.counters), self.heartbeat
+        if heartbeat is not None:
+            for key, value in heartbeat.metrics.items():
                 total[key] = total.get(key, 0.0) + value
         return total
 

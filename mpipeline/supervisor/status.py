@@ -100,7 +100,7 @@ def describe(
             child.state.value,
             child.pid,
             child.restarts,
-            child.heartbeat.progress if child.heartbeat is not None else 0,
+            _progress(child),
             child.failure,
             *used.get(child.name, (0.0, 0.0)),
         )
@@ -110,8 +110,13 @@ def describe(
     return RunStatus(plan.config.name, phase, tuple(sources), tuple(workers), metrics, tuple(names))
 
 
+def _progress(child: Child) -> int:
+    heartbeat = child.heartbeat  # once: another thread may have it replaced
+    return heartbeat.progress if heartbeat is not None else 0
+
+
 def _source(child: Child, stream: RingRequest | None, counts: _Counts, now_ns: int) -> SourceStatus:
-    last = child.bye if child.bye is not None else child.heartbeat
+    last = child.bye or child.heartbeat
     state, reason, detail = (last.state, last.reason, last.detail) if last is not None else ("", "", "")
     if child.state is ProcessState.FATAL:
         state, detail = "FAILED", detail or child.failure

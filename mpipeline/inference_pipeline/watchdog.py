@@ -109,7 +109,7 @@ class BasePipelineWatchDog(PipelineWatchDog):
 
     def __init__(self, clock: Clock | None = None) -> None:
         self._clock = clock if clock is not None else SystemClock()
-        self._lock = threading.Lock()
+        self._lock = threading.RLock()  # a signal handler may ask for a report in the midst of a note
         self._sources: list[DescribedSource] = []
         self._updates: deque[StatusUpdate] = deque(maxlen=MAX_UPDATES)
         self._accounts: dict[int | None, _SourceAccount] = {}

@@ -220,3 +220,21 @@ def test_7_completion_and_report_are_optional_in_a_watchdog_of_ones_own(clock: M
     assert (own.seen, own.get_report()) == (1, None)
     with pytest.raises(TypeError, match="abstract"):
         PipelineWatchDog()  # type: ignore[abstract]
+
+
+def test_a_signal_handler_may_ask_for_a_report_while_a_frame_is_noted() -> None:
+    """Which it does in the same thread: as here, when the clock is read."""
+
+    class Interrupted(ManualClock):
+        reports = 0
+
+        def monotonic_ns(self) -> int:
+            if self.reports < 3:
+                self.reports += 1
+                watchdog.get_report()
+            return super().monotonic_ns()
+
+    clock = Interrupted(start_ns=0)
+    watchdog = BasePipelineWatchDog(clock)
+    go(watchdog, clock, frame(0, 1))
+    assert clock.reports == 3

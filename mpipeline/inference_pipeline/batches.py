@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Set
 from dataclasses import dataclass
 from typing import Any
 
@@ -66,7 +66,7 @@ def checked_results(results: Any, frames: int) -> list[Any]:
     Raises TypeError or ValueError that say what was expected.
     """
     expected = f"on_video_frame was given {frames} frames and must return a list with one result for each"
-    if isinstance(results, (Mapping, str, bytes)) or not hasattr(results, "__len__"):
+    if isinstance(results, (Mapping, Set, str, bytes)) or not hasattr(results, "__len__"):
         raise TypeError(f"{expected}; it has returned {type(results).__name__}")
     if len(results) != frames:
         raise ValueError(f"{expected}; it has returned {len(results)}")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import threading
 import weakref
 from collections.abc import Callable
@@ -38,6 +39,7 @@ class Loan:
         self._lease: Lease | None = lease
         self._settled = settled
         self._picture: weakref.ref[Picture] | None = None
+        self._process = os.getpid()
 
     def picture(self) -> Picture:
         """What gives the picture, also after the loan has ended if somebody keeps it until then."""
@@ -49,13 +51,17 @@ class Loan:
     def settle(self) -> None:
         """Ends the loan: a picture that is still kept and was not looked at is converted first.
 
-        Harmless when repeated.
+        Harmless when repeated, and in a fork of the program: the loan is the parent's.
         """
+        if os.getpid() != self._process:
+            return
         lease, self._lease = self._lease, None
         if lease is None:
             return
         picture = self._picture() if self._picture is not None else None
-        if picture is not None:
-            picture()
-        lease.release()
-        self._settled(self.meta.source, self.meta.frame_id)
+        try:
+            if picture is not None:
+                picture()
+        finally:
+            lease.release()
+            self._settled(self.meta.source, self.meta.frame_id)

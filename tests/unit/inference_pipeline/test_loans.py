@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import gc
+import mmap
+import os
 import threading
 from typing import Any
 
@@ -81,6 +83,31 @@ def test_a_loan_ends_once() -> None:
     loan.settle()
     loan.settle()
     assert (slot.released, len(settled)) == (1, 1)
+
+
+def test_a_picture_that_cannot_be_made_ends_the_loan_all_the_same() -> None:
+    slot, settled = Slot(), []
+    slot.frame = Frame(slot.frame.meta, slot.frame.format, slot.frame.planes, lambda *_: 1 / 0)  # type: ignore[arg-type]
+    loan = lend(slot, settled)
+    frame = video_frame(loan)
+    with pytest.raises(ZeroDivisionError):
+        loan.settle()
+    assert (slot.released, settled, frame.frame_id) == (1, [("cam", 1)], 1)
+
+
+def test_a_fork_of_the_program_gives_nothing_back() -> None:
+    memory = mmap.mmap(-1, 1)  # shared with the fork
+    slot = Slot()
+    slot.release = lambda: memory.write(b"x")  # type: ignore[method-assign, assignment, return-value]
+    loan = lend(slot, [])
+    process = os.fork()
+    if not process:
+        loan.settle()
+        os._exit(0)
+    assert os.waitpid(process, 0)[1] == 0
+    assert memory[0] == 0
+    loan.settle()
+    assert memory[0] == ord("x")
 
 
 def test_what_was_never_made_into_a_frame_is_given_back() -> None:
@@ -187,7 +214,7 @@ def test_results_in_any_row(results: Any) -> None:
     assert checked_results(results, 2) == [1, 2]
 
 
-@pytest.mark.parametrize("results", [None, {"a": 1, "b": 2}, "ab", 5, iter([1, 2])])
+@pytest.mark.parametrize("results", [None, {"a": 1, "b": 2}, "ab", 5, {1, 2}, iter([1, 2])])
 def test_results_that_are_no_row_are_refused(results: Any) -> None:
     with pytest.raises(TypeError, match=f"was given 2 frames.*it has returned {type(results).__name__}"):
         checked_results(results, 2)

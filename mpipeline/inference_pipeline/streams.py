@@ -68,7 +68,9 @@ class Stream:
         before = self.status.dropped if self.status is not None else {}
         self.status = status
         state = _STATES.get(status.state, StreamState.INITIALISING)
-        if self._base not in _FINAL and state is not StreamState.ENDED:
+        # What the engine has heard of its decoder may be older than the first frame, which has come here.
+        is_older = self._base is StreamState.RUNNING and state is StreamState.INITIALISING and not status.frames
+        if self._base not in _FINAL and state is not StreamState.ENDED and not is_older:
             self._base = state
         fresh = {cause: count - before.get(cause, 0) for cause, count in status.dropped.items()}
         return {cause: count for cause, count in fresh.items() if count > 0}

@@ -82,6 +82,17 @@ def test_the_states_of_a_stream_are_told_once_each() -> None:
     assert bench.told() == ["ENDED", "VIDEO_CONSUMPTION_FINISHED"]
 
 
+def test_what_the_engine_heard_before_the_first_frame_takes_nothing_back() -> None:
+    bench = Bench()
+    bench.learn("CONNECTING")
+    stream = bench.made.streams[0]
+    stream.run()
+    bench.learn("CONNECTING")
+    assert stream.state is StreamState.RUNNING
+    bench.learn("CONNECTING", frames=7)  # its decoder was killed, and begins anew
+    assert stream.state is StreamState.INITIALISING
+
+
 def test_a_failure_is_told_with_its_reason() -> None:
     bench = Bench()
     bench.learn("FAILED", reason="auth_failed", detail="the password is wrong")

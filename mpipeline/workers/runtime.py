@@ -7,10 +7,12 @@ from __future__ import annotations
 
 import logging
 import os
+import select
 import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from typing import Any, Protocol
 
 from mpipeline import log
@@ -199,8 +201,7 @@ class Runtime:
 
     def _end_with_supervisor(self, lifeline: int) -> None:
         parent = os.getppid()
-        while os.read(lifeline, 1):
-            pass
+        _wait_for_end(lifeline, parent)
         # Its pipe closes a moment before its locks are given free, and what is locked is not swept.
         clock = SystemClock()
         deadline = clock.monotonic_ns() + _BURIAL_NS
@@ -213,3 +214,20 @@ class Runtime:
             sys.stderr.flush()
         finally:
             os._exit(EXIT_TEMPORARY)
+
+
+def _wait_for_end(lifeline: int, parent: int) -> None:
+    """Waits for the end-of-file of the lifeline, or for the end of the process that holds its other end.
+
+    That end may live on in a fork that code of the supervisor's own program has made.
+    """
+    poll = select.poll()
+    poll.register(lifeline, select.POLLIN)
+    watched = -1
+    with suppress(OSError):
+        watched = os.pidfd_open(parent)
+        poll.register(watched, select.POLLIN)
+    while True:
+        ready = {descriptor for descriptor, _ in poll.poll()}
+        if watched in ready or (lifeline in ready and not os.read(lifeline, 1)):
+            return

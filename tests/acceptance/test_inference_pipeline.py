@@ -5,8 +5,10 @@ from __future__ import annotations
 import signal
 import sys
 
+import psutil
 import pytest
 from support.command import Command, Workplace
+from support.leftovers import wait_until
 
 
 def program(place: Workplace, way: str) -> Command:
@@ -47,3 +49,18 @@ def test_ctrl_c_at_once(place: Workplace) -> None:
     started.wait_until(started.workers, "the first worker")
     started.signal(signal.SIGINT)
     assert started.wait() == 3
+
+
+def test_workers_do_not_wait_for_a_copy_of_a_program_that_was_killed(place: Workplace) -> None:
+    """A copy that the program has made of itself has all its pipes and locks, and may live long."""
+    started = flowing(place, "fork")
+    copy = psutil.Process(int(started.output.split()[0]))
+    try:
+        started.signal(signal.SIGKILL)
+        started.wait()
+        wait_until(lambda: not started.workers(), "the end of the workers")
+    finally:
+        copy.kill()
+        copy.wait()
+    assert flowing(place, "leave").wait() == 0  # and what they could not remove is swept
+    place.assert_nothing_left()

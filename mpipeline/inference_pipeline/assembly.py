@@ -23,7 +23,7 @@ from mpipeline.sources.callable import CallableOptions, CallableSource
 from mpipeline.supervisor.plan import INFERENCE, decoder_name, sink_name
 from mpipeline.workers.decoder_worker import DecoderWorker
 from mpipeline.workers.inference_worker import InferenceWorker
-from mpipeline.workers.runtime import MakeWorker
+from mpipeline.workers.runtime import MakeWorker, Worker, WorkerContext
 
 DEFAULT_BUFFER = 64
 LARGEST_BUFFER = 250
@@ -49,10 +49,12 @@ class Feed:
         return None if self.max_fps is None else self.max_fps / len(self.references)
 
 
-def assemble(feed: Feed, model: Mapping[str, Any] | None, receiver: Receiver) -> Pipeline:
+def assemble(
+    feed: Feed, model: Mapping[str, Any] | None, receiver: Receiver, enter: Callable[[], object] = lambda: None
+) -> Pipeline:
     """The run. `model` is that part of the config; None: frames pass as they are. Nothing is started.
 
-    Raises ConfigError.
+    `enter` is called first in each thread of this program in which a worker of the run is hosted. Raises ConfigError.
     """
     batching: dict[str, Any] = {"max_size": min(256, max(8, len(feed.references)))}
     if model is None:
@@ -72,7 +74,12 @@ def assemble(feed: Feed, model: Mapping[str, Any] | None, receiver: Receiver) ->
     for spec, reference in zip(config.sources, feed.references, strict=True):
         if reference.make_producer is not None:
             hosted[decoder_name(spec.name)] = partial(DecoderWorker, make=partial(_producer, reference))
-    return Pipeline(config, hosted=hosted)
+    return Pipeline(config, hosted={name: partial(_entered, enter, make) for name, make in hosted.items()})
+
+
+def _entered(enter: Callable[[], object], make: MakeWorker, context: WorkerContext, spec: Mapping[str, Any]) -> Worker:
+    enter()
+    return make(context, spec)
 
 
 def _producer(reference: Reference, name: str) -> CallableSource:

@@ -34,9 +34,10 @@ class Handover:
         """Waits for the next batch; None when there will be no more."""
         with self._news:
             while not self.is_closed:
-                if self._batches:
+                batch = self._batches.popleft() if self._batches else None
+                if batch is not None:
                     self._news.notify_all()
-                    return self._batches.popleft()
+                    return batch
                 if self._has_ended:
                     break
                 self._news.wait()

@@ -22,8 +22,9 @@ from mpipeline.inference_pipeline.choices import (
 )
 from mpipeline.inference_pipeline.entities import SinkHandler, StatusUpdateHandler, VideoFrame
 from mpipeline.inference_pipeline.models import logic_of, model_entry, resolve_model
-from mpipeline.inference_pipeline.session import Session, Work
+from mpipeline.inference_pipeline.session import Session
 from mpipeline.inference_pipeline.watchdog import NullPipelineWatchdog, PipelineWatchDog
+from mpipeline.inference_pipeline.work import Work
 from mpipeline.messages import PlayMode
 
 Properties = Mapping[str, Any] | Sequence[Mapping[str, Any] | None]
@@ -162,16 +163,19 @@ class InferencePipeline:
 
         A pipeline that has ended can be started again. Raises StreamOperationNotAllowedError while it runs.
         """
-        with self._lock:
-            if self._session is not None and not self._session.is_finished.is_set():
-                raise StreamOperationNotAllowedError("the pipeline runs already: wait for its end with join()")
-            session = self._session = Session(self._work)
-        session.begin()
+        session: Session | None = None
+        try:
+            with self._lock:
+                if self._session is not None and not self._session.is_finished.is_set():
+                    raise StreamOperationNotAllowedError("the pipeline runs already: wait for its end with join()")
+                session = self._session = Session(self._work)
+            session.run(in_this_thread=use_main_thread)
+        except BaseException:
+            if session is not None:
+                session.abandon()  # Ctrl-C may come before it runs
+            raise
         if use_main_thread:
-            session.dispatch()
             _raise(session)
-        else:
-            threading.Thread(target=session.dispatch_quietly, name="mpipeline dispatching", daemon=True).start()
 
     def join(self) -> None:
         """Waits until everything has ended, and raises what has ended it, if anything has. At once before the start.
@@ -193,8 +197,9 @@ class InferencePipeline:
     def terminate(self) -> None:
         """Ends the run now, in every state and from every thread, callbacks included; harmless when repeated.
 
-        Processes and memory are gone when it returns. Frames on their way are given up; a callback that is being called
-        ends as it likes, `join` waits for it.
+        Processes and memory are gone when it returns, unless they wait for the caller: a producer, or a status update
+        handler. Frames on their way are given up; a callback that is being called ends as it likes, `join` waits for it.
+        A fork of the program ends nothing: the run is the parent's.
         """
         session = self._session
         if session is not None:

@@ -13,26 +13,24 @@ from __future__ import annotations
 
 import atexit
 import logging
+import os
 import threading
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from typing import Any
 
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.errors import SourceError
 from mpipeline.inference_pipeline import events
-from mpipeline.inference_pipeline.assembly import Feed, assemble
-from mpipeline.inference_pipeline.batches import Batch, Calls, SinkHandler, checked_results
+from mpipeline.inference_pipeline.assembly import assemble
+from mpipeline.inference_pipeline.batches import Batch, Calls
 from mpipeline.inference_pipeline.collector import Collector
-from mpipeline.inference_pipeline.entities import SinkMode, VideoFrame
 from mpipeline.inference_pipeline.frames import Loan
 from mpipeline.inference_pipeline.handover import Handover
-from mpipeline.inference_pipeline.multiplexer import Item, Multiplexer
-from mpipeline.inference_pipeline.reporting import Handler, Reporter
+from mpipeline.inference_pipeline.multiplexer import Multiplexer
+from mpipeline.inference_pipeline.processing import Processing
+from mpipeline.inference_pipeline.reporting import Failures, Reporter, Watch
 from mpipeline.inference_pipeline.sources import Sources
 from mpipeline.inference_pipeline.streams import Stream
 from mpipeline.inference_pipeline.verdict import verdict
-from mpipeline.inference_pipeline.watchdog import PipelineWatchDog
+from mpipeline.inference_pipeline.work import Work
 from mpipeline.messages import PlayMode
 from mpipeline.prediction import Prediction
 from mpipeline.supervisor.status import RunStatus
@@ -42,28 +40,11 @@ logger = logging.getLogger("mpipeline.inference_pipeline")
 _LEAVE_S = 2.0
 _STOP_S = 10.0  # an engine that is told twice to stop needs a fraction of it
 
-Hook = Callable[[], Any]
-
-
-@dataclass(frozen=True)
-class Work:
-    """What a pipeline does with its frames: the model's part of the config, or `on_video_frame` in place of a model."""
-
-    feed: Feed
-    watchdog: PipelineWatchDog
-    model: Mapping[str, Any] | None = None
-    on_video_frame: Callable[[list[VideoFrame]], Any] | None = None
-    on_prediction: SinkHandler | None = None
-    on_pipeline_start: Hook | None = None
-    on_pipeline_end: Hook | None = None
-    sink_mode: SinkMode = SinkMode.ADAPTIVE
-    handlers: tuple[Handler, ...] = field(default_factory=tuple)
-
 
 class Session:
-    """`begin`, then `dispatch` in one thread; `stop` from any thread, at any time, as often as one likes.
+    """`run` it, once; `stop` from any thread, at any time, as often as one likes.
 
-    Making one raises ConfigError, and starts nothing.
+    Making one raises ConfigError, and starts nothing. In a fork of the program it does nothing.
     """
 
     def __init__(self, work: Work) -> None:
@@ -74,10 +55,14 @@ class Session:
         staleness_ns = None if feed.max_staleness_s is None else int(feed.max_staleness_s * NS_PER_S)
         multiplexer = Multiplexer(rules, feed.make_window(), feed.batches_per_second, staleness_ns)
         self._work = work
+        self._process = os.getpid()
         self._collector = Collector(multiplexer, SystemClock())
-        self._pipeline = assemble(feed, work.model, self)
-        self._reporter = Reporter(work.handlers)
+        self._pipeline = assemble(feed, work.model, self, lambda: self._engine_threads.add(threading.current_thread()))
+        self._failures = Failures()
+        self._reporter = Reporter(work.handlers, self._failures)
+        self._watch = Watch(work.watchdog, self._failures)
         self._sources = Sources(self._pipeline.plan, feed, self._collector, self._reporter)
+        self._processing = Processing(work.on_video_frame, self._sources, self._watch)
         self._calls = self._calls_of(work)
         work.watchdog.register_video_sources(list(self._sources.streams))
         self._handover = Handover()
@@ -86,7 +71,10 @@ class Session:
         self._status: RunStatus | None = None
         self._engine = threading.Thread(target=self._run_engine, name="mpipeline engine", daemon=True)
         self._collecting = threading.Thread(target=self._collect, name="mpipeline collecting", daemon=True)
-        self._dispatching: threading.Thread | None = None
+        self._engine_threads = {self._engine}  # and those of its hosted workers, which its end waits for
+        self._calling: threading.Thread | None = None  # the one that calls hooks and sinks
+        self._has_begun = False
+        self._finishing = threading.Lock()
 
     @property
     def unreadable(self) -> list[SourceError]:
@@ -98,53 +86,44 @@ class Session:
         """The sources as they stand."""
         return self._sources.streams
 
-    def begin(self) -> None:
-        """Starts the engine, then the collecting. Raises what keeps the run from starting, or the hook's error."""
-        atexit.register(self.leave)
-        try:
-            self._engine.start()
-            self._has_started.wait()
-            if self.error is not None:
-                raise self.error
-            if self._work.on_pipeline_start is not None:
-                self._work.on_pipeline_start()
-        except BaseException:
-            self.stop()
-            self._end()
-            raise
-        self._collecting.start()
+    def run(self, in_this_thread: bool) -> None:
+        """Begins; then dispatches in the calling thread until all is over, or in a thread of its own.
 
-    def dispatch(self) -> None:
-        """Calls the sink until the run is over; then `on_pipeline_end`."""
-        self._dispatching = threading.current_thread()
+        Raises what keeps the run from starting, and what code of the user's raises in the calling thread.
+        """
         try:
-            while (batch := self._handover.next()) is not None:
-                self._deliver(batch)
+            self._begin()
+            if in_this_thread:
+                self._dispatch()
+            else:
+                target = self._dispatch_quietly
+                threading.Thread(target=target, name="mpipeline dispatching", daemon=True).start()
         except BaseException:
-            self.stop()
+            self.abandon()
             raise
-        finally:
-            self._finish()
-            self._dispatching = None
 
-    def dispatch_quietly(self) -> None:
-        """For a thread of its own: what is raised is kept in `error`."""
-        try:
-            self.dispatch()
-        except BaseException as error:  # noqa: BLE001 - it is raised by `join`
-            self.error = self.error or error
+    def abandon(self) -> None:
+        """Ends the run because its start was interrupted, or code of the user's has raised in it."""
+        self.stop()
+        self._finish()
 
     def stop(self) -> None:
-        """Ends the run now. Returns when all of it but the user's own callbacks has ended."""
+        """Ends the run now. Returns when all of it but the user's own callbacks has ended.
+
+        A thread on which that end waits is not held up.
+        """
+        if os.getpid() != self._process:  # a fork of the program: the run is the parent's
+            return
         self._handover.close()
         self._end_engine()
-        if self._engine.is_alive() and threading.current_thread() is not self._engine:
+        if self._engine.is_alive() and threading.current_thread() not in self._engine_threads:
             self._engine.join(_STOP_S)
 
     def leave(self) -> None:
         """Ends the run because the program is about to end; its callbacks have a moment to return."""
-        self.stop()
-        self.is_finished.wait(_LEAVE_S)
+        if os.getpid() == self._process:
+            self.stop()
+            self.is_finished.wait(_LEAVE_S)
 
     def play(self, source_id: int | None, mode: PlayMode) -> None:
         """Pauses, mutes or resumes. Raises StreamOperationNotAllowedError."""
@@ -153,7 +132,7 @@ class Session:
 
     def is_own_thread(self) -> bool:
         """Whether the calling thread is one that a `join` would wait for."""
-        return threading.current_thread() in (self._engine, self._collecting, self._dispatching)
+        return threading.current_thread() in {*self._engine_threads, self._collecting, self._calling}
 
     # --- the intake's receiver ----------------------------------------------------------------------------------
 
@@ -165,8 +144,10 @@ class Session:
         self._collector.offer(stream.source_id, prediction, loan)
 
     def ended(self, source: str) -> None:
-        """This source is over."""
-        self._collector.end(self._sources.by_name(source).source_id)
+        """This source is over; how it has ended is known by now."""
+        stream = self._sources.by_name(source)
+        self._sources.note(stream, self._pipeline.status())
+        self._collector.end(stream.source_id)
 
     def lost(self, prediction: Prediction) -> None:
         """The pixels were reused before they could be lent; the frame's own drop is counted there."""
@@ -176,7 +157,7 @@ class Session:
 
     def _run_engine(self) -> None:
         try:
-            self._exit_code = self._pipeline.run(self._watch)
+            self._exit_code = self._pipeline.run(self._learn)
         except BaseException as error:  # noqa: BLE001 - it is raised where the run was started
             self.error = self.error or error
         finally:
@@ -184,7 +165,7 @@ class Session:
                 self._collector.end(stream.source_id)
             self._has_started.set()
 
-    def _watch(self, status: RunStatus) -> None:
+    def _learn(self, status: RunStatus) -> None:
         self._status = status
         self._has_started.set()
         self._sources.learn(status)
@@ -207,7 +188,7 @@ class Session:
                 for source_id in ended:
                     self._sources.end(source_id)
                 if items:
-                    self._process(items)
+                    self._hand_over(self._processing.batch(items))
         except BaseException as error:  # noqa: BLE001 - it is raised where the run was started
             self.error = error
             logger.error("on_video_frame failed, the pipeline ends: %s: %s", type(error).__name__, error)
@@ -215,66 +196,76 @@ class Session:
             self._end_engine()
         finally:
             self._handover.end()
+            for stream in self.streams:
+                self._sources.end(stream.source_id)
             self._reporter.tell(events.INFERENCE_THREAD_FINISHED_EVENT)
 
-    def _process(self, items: list[Item]) -> None:
-        batch = Batch([], [item.content[1] for item in items], [])
-        try:
-            self._fill(batch, [item.content for item in items])
-        except BaseException:
-            batch.settle()
-            raise
+    def _hand_over(self, batch: Batch) -> None:
         if self._calls is None or not batch.frames:
             batch.settle()
         else:
             self._handover.put(batch)
 
-    def _fill(self, batch: Batch, arrivals: list[tuple[Prediction, Loan]]) -> None:
-        for prediction, loan in arrivals:
-            if prediction.failure is not None:
-                self._sources.failed(prediction.frame, prediction.failure)
-                continue
-            batch.frames.append(self._sources.frame(loan))
-            batch.predictions.append(prediction)
-        if not batch.frames:
-            return
-        watchdog = self._work.watchdog
-        watchdog.on_model_inference_started(batch.frames)
-        if self._work.on_video_frame is not None:
-            results = self._work.on_video_frame(list(batch.frames))
-            batch.predictions = checked_results(results, len(batch.frames))
-        else:
-            batch.predictions = [one.to_dict(whole_pixels=True) for one in batch.predictions]
-        watchdog.on_model_prediction_ready(batch.frames)
-        self._sources.completed(batch.frames)
+    # --- beginning, dispatching, end -----------------------------------------------------------------------------
 
-    # --- dispatching --------------------------------------------------------------------------------------------
+    def _begin(self) -> None:
+        """Starts the engine, then the collecting. Raises what keeps the run from starting, or the hook's error."""
+        self._calling = threading.current_thread()
+        atexit.register(self.leave)
+        self._engine.start()
+        self._has_started.wait()
+        if self.error is not None:
+            raise self.error
+        if self._work.on_pipeline_start is not None:
+            self._work.on_pipeline_start()
+        self._has_begun = True
+        self._collecting.start()
+
+    def _dispatch(self) -> None:
+        """Calls the sink until the run is over; then `on_pipeline_end`."""
+        self._calling = threading.current_thread()
+        while (batch := self._handover.next()) is not None:
+            self._deliver(batch)
+        self._finish()
+
+    def _dispatch_quietly(self) -> None:
+        """For a thread of its own: what is raised is kept in `error`."""
+        try:
+            self._dispatch()
+        except BaseException as error:  # noqa: BLE001 - it is raised by `join`
+            self.error = self.error or error
+            self.abandon()
 
     def _deliver(self, batch: Batch) -> None:
         assert self._calls is not None
         try:
             self._calls.make(batch, lambda: self._handover.is_closed)
-            self._work.watchdog.on_model_prediction_completed(batch.frames)
+            self._watch.completed(batch.frames)
         finally:
             batch.settle()
 
     def _finish(self) -> None:
-        """Waits for the rest, then calls the hook, once."""
+        """Waits for the rest, then calls the hook; once."""
+        if os.getpid() != self._process or not self._finishing.acquire(blocking=False):
+            return
         try:
-            self._collecting.join()
-            self._engine.join()
+            for thread in (self._collecting, self._engine):
+                if thread.ident is not None:
+                    thread.join()
             if self.error is None and not self._handover.is_closed:
                 self.error = verdict(self._exit_code, self._status)
-            if self._work.on_pipeline_end is not None:
+            if self._has_begun and self._work.on_pipeline_end is not None:
                 self._work.on_pipeline_end()
         except BaseException as error:
             self.error = self.error or error
             if not isinstance(error, Exception):
                 raise  # another Ctrl-C
         finally:
+            self._calling = None
             self._end()
 
     def _end(self) -> None:
+        self._failures.flush()
         atexit.unregister(self.leave)
         self.is_finished.set()
 
@@ -284,5 +275,5 @@ class Session:
         return Calls(work.on_prediction, work.sink_mode, len(work.feed.references), self._sink_raised)
 
     def _sink_raised(self, error: Exception) -> None:
-        logger.error("on_prediction failed: %s: %s", type(error).__name__, error, exc_info=error)
+        self._failures.note("on_prediction", error, logging.ERROR)
         self._reporter.raised(events.INFERENCE_RESULTS_DISPATCHING_ERROR_EVENT, error, "inference_results_dispatching")

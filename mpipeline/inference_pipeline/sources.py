@@ -56,16 +56,21 @@ class Sources:
         """What the engine says of all of them."""
         for source in status.sources:
             stream = self._by_name[source.name]
-            self._note(stream, source)
+            self._learn(stream, source)
             self._collector.set_away(stream.source_id, stream.is_away)
             self._tell(stream)
 
     def describe(self, stream: Stream, status: RunStatus) -> None:
         """Before its first frame: the source is open, so all is known of it."""
-        source = next(one for one in status.sources if one.name == stream.name)
-        self._note(stream, source)
+        source = self.note(stream, status)
         stream.is_described = True
         self._collector.describe(stream.source_id, source.live, source.rate)
+
+    def note(self, stream: Stream, status: RunStatus) -> SourceStatus:
+        """What the engine says of one of them at this moment."""
+        source = next(one for one in status.sources if one.name == stream.name)
+        self._learn(stream, source)
+        return source
 
     def end(self, source_id: int) -> None:
         """The last frame of this source was collected, or will be next."""
@@ -143,7 +148,7 @@ class Sources:
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _note(self, stream: Stream, source: SourceStatus) -> None:
+    def _learn(self, stream: Stream, source: SourceStatus) -> None:
         with self._lock:
             lost = stream.learn(source)
         for cause, count in lost.items():

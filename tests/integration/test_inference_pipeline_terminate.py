@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.pipelines import Moment, endless, make, nothing, nothing_left
+from support.producers import Clip
 
 from mpipeline.inference_pipeline.entities import StatusUpdate, VideoFrame
 from mpipeline.inference_pipeline.pipeline import InferencePipeline
@@ -128,3 +129,46 @@ def test_join_inside_a_callback_is_refused() -> None:
 def test_one_that_was_made_and_dropped_leaves_nothing() -> None:
     make(**endless())
     gc.collect()
+
+
+def test_a_producer_ends_the_pipeline(caplog: pytest.LogCaptureFixture) -> None:
+    """The run waits for the producer, so that the producer is not made to wait for the run."""
+
+    class Ending(Clip):
+        def grab(self) -> bool:
+            if self.number == 5:
+                pipeline.terminate()
+            return super().grab()
+
+    pipeline = make(None, nothing, video_reference=lambda: Ending(1000))
+    pipeline.start()
+    assert "left behind" not in caplog.text
+
+
+def test_a_producer_cannot_join() -> None:
+    refused: list[str] = []
+
+    class Joining(Clip):
+        def grab(self) -> bool:
+            if self.number == 5:
+                with pytest.raises(RuntimeError) as caught:
+                    pipeline.join()
+                refused.append(str(caught.value))
+            return super().grab()
+
+    pipeline = make(None, nothing, video_reference=lambda: Joining(20))
+    pipeline.start()
+    assert ["terminate()" in text for text in refused] == [True]
+
+
+def test_who_hears_of_a_drop_ends_the_pipeline(caplog: pytest.LogCaptureFixture) -> None:
+    waits = threading.Event()
+
+    def handler(update: StatusUpdate) -> None:
+        if update.event_type == "FRAME_DROPPED":
+            pipeline.terminate()
+
+    logic = lambda frames: [waits.wait(0.3)] * len(frames)  # noqa: E731
+    pipeline = make(None, logic, status_update_handlers=[handler], video_reference=lambda: Clip(-1, is_file=False))
+    pipeline.start()
+    assert "left behind" not in caplog.text

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from pathlib import Path
@@ -113,4 +114,4 @@ def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
 def _is_file(source: SourceSpec) -> bool:
     """Whether opening it costs nothing: no network, no camera with a single connection, no pipe to be emptied."""
     uri = getattr(source.options, "uri", None)
-    return isinstance(uri, str) and Path(uri).is_file()
+    return isinstance(uri, str) and os.path.isfile(uri)

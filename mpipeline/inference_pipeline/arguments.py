@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from functools import partial
+from numbers import Integral, Real
 from typing import Any
 
 from mpipeline.config.inference_defaults import postprocessing_defaults
@@ -17,6 +19,8 @@ from mpipeline.inference_pipeline.choices import (
 )
 from mpipeline.inference_pipeline.multiplexer import Filling, Rules
 from mpipeline.inference_pipeline.references import references
+from mpipeline.inference_pipeline.reporting import Handler
+from mpipeline.inference_pipeline.watchdog import NullPipelineWatchdog
 from mpipeline.inference_pipeline.windows import FixedTimeout, SelfTuned, Window
 
 _FRESHEST_S = 0.02
@@ -43,8 +47,8 @@ def feed_of(
 
     Raises InvalidArgument or TypeError.
     """
-    if not 1 <= decoding_buffer_size <= LARGEST_BUFFER:
-        raise InvalidArgument(f"decoding_buffer_size={decoding_buffer_size}: expected 1 to {LARGEST_BUFFER} frames")
+    if not is_count(decoding_buffer_size) or decoding_buffer_size > LARGEST_BUFFER:
+        raise InvalidArgument(f"decoding_buffer_size={decoding_buffer_size!r}: expected 1 to {LARGEST_BUFFER} frames")
     _positive("max_fps", max_fps)
     mode, filling, eager = VideoProcessingMode.LEGACY, None, None
     if processing[0] is not None:
@@ -73,6 +77,32 @@ def options_of(
     return {**postprocessing_defaults(), **given, "mask_decode_mode": masks[0], "tradeoff_factor": masks[1]}
 
 
+def is_count(value: Any) -> bool:
+    """Whether it is a whole number above 0."""
+    return isinstance(value, Integral) and int(value) >= 1
+
+
+def check_callables(**given: Any) -> None:
+    """Raises InvalidArgument for one that can neither be called nor is None: it would be told at the first frame."""
+    for name, value in given.items():
+        if value is not None and not callable(value):
+            raise InvalidArgument(f"{name}={value!r}: expected a function, or None")
+
+
+def handlers_of(watchdog: Any, handlers: Any) -> tuple[Handler, ...]:
+    """Who is told what happens, the watchdog last; not one that sees nothing. Raises InvalidArgument."""
+    given = [] if handlers is None else handlers
+    is_list = isinstance(given, Iterable) and not isinstance(given, (str, bytes, Mapping))
+    given = list(given) if is_list else [None]
+    if not all(callable(handler) for handler in given):
+        raise InvalidArgument(f"status_update_handlers={handlers!r}: expected a list of functions, or None")
+    if watchdog is None or isinstance(watchdog, NullPipelineWatchdog):
+        return tuple(given)
+    if isinstance(watchdog, type) or not callable(getattr(watchdog, "on_status_update", None)):
+        raise InvalidArgument(f"watchdog={watchdog!r}: expected an object of a subclass of PipelineWatchDog, or None")
+    return (*given, watchdog.on_status_update)
+
+
 def _eager_in(mode: VideoProcessingMode, eager: bool | None) -> bool | None:
     """Each mode but the legacy one says which frame is taken next."""
     if mode is VideoProcessingMode.LEGACY:
@@ -88,8 +118,8 @@ def _eager_in(mode: VideoProcessingMode, eager: bool | None) -> bool | None:
 
 
 def _window(mode: VideoProcessingMode, timeout: float | None) -> Callable[[], Window]:
-    if timeout is not None and not timeout >= 0:
-        raise InvalidArgument(f"batch_collection_timeout={timeout}: expected seconds, 0 or more")
+    if timeout is not None and not (_is_finite(timeout) and timeout >= 0):
+        raise InvalidArgument(f"batch_collection_timeout={timeout!r}: expected seconds, 0 or more, or None")
     if mode is VideoProcessingMode.LEGACY:
         return partial(FixedTimeout, timeout)
     if timeout is not None:
@@ -110,5 +140,9 @@ def _staleness(mode: VideoProcessingMode, given: float | None) -> float | None:
 
 
 def _positive(name: str, value: float | None) -> None:
-    if value is not None and not value > 0:
-        raise InvalidArgument(f"{name}={value}: expected more than 0, or None")
+    if value is not None and not (_is_finite(value) and value > 0):
+        raise InvalidArgument(f"{name}={value!r}: expected a number above 0, or None")
+
+
+def _is_finite(value: Any) -> bool:
+    return isinstance(value, Real) and value is not True and value is not False and math.isfinite(value)

@@ -26,6 +26,8 @@ def resolve_model(model_id: Any, api_key: str | None) -> Path | Any:
     if not isinstance(model_id, (str, Path)) or not str(model_id):
         expected = "a path, an id such as 'yolov8n-640', or an object that has infer(images, **options)"
         raise InvalidArgument(f"model_id={model_id!r}: expected {expected}")
+    if api_key is not None and not isinstance(api_key, str):
+        raise InvalidArgument(f"api_key: expected a string, or None; got {type(api_key).__name__}")
     return resolve(model_id, api_key=api_key).path
 
 

@@ -11,7 +11,7 @@ from typing import Any
 
 from mpipeline.clock import SystemClock
 from mpipeline.errors import InvalidArgument, StreamOperationNotAllowedError
-from mpipeline.inference_pipeline.arguments import feed_of, options_of
+from mpipeline.inference_pipeline.arguments import check_callables, feed_of, handlers_of, is_count, options_of
 from mpipeline.inference_pipeline.assembly import Feed
 from mpipeline.inference_pipeline.choices import (
     BufferConsumptionStrategy,
@@ -246,15 +246,14 @@ class InferencePipeline:
         **logic: Any,
     ) -> InferencePipeline:
         watchdog, handlers, sink_mode, queue_size, session_id = common
-        if queue_size < 1:
-            raise InvalidArgument(f"predictions_queue_size={queue_size}: expected 1 batch or more")
-        is_watched = watchdog is not None and not isinstance(watchdog, NullPipelineWatchdog)
-        watched = [watchdog.on_status_update] if watchdog is not None and is_watched else []
+        if not is_count(queue_size):
+            raise InvalidArgument(f"predictions_queue_size={queue_size!r}: expected 1 batch or more")
+        check_callables(**{name: logic.get(name) for name in ("on_prediction", "on_pipeline_start", "on_pipeline_end")})
         work = Work(
             feed,
             watchdog if watchdog is not None else NullPipelineWatchdog(),
             sink_mode=as_enum(SinkMode, sink_mode, "sink_mode"),
-            handlers=(*(handlers or []), *watched),
+            handlers=handlers_of(watchdog, handlers),
             **logic,
         )
         unreadable = Session(work).unreadable

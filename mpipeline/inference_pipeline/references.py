@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -41,21 +42,25 @@ def references(
 ) -> tuple[Reference, ...]:
     """One for each reference, in order. Raises InvalidArgument or TypeError for what is none or cannot be set
     so, and SourceError for a file that is not there."""
-    is_many = isinstance(video_reference, Sequence) and not isinstance(video_reference, str)
+    is_many = isinstance(video_reference, Sequence) and not isinstance(video_reference, (str, bytes, bytearray))
     given: list[Any] = list(video_reference) if is_many else [video_reference]  # type: ignore[arg-type]
     if not given:
         raise InvalidArgument(_EMPTY)
     settings: list[Any] = [properties] * len(given)
     if properties is not None and not isinstance(properties, Mapping):
-        settings = list(properties)
+        settings = list(properties) if isinstance(properties, Sequence) else [properties]
+    if not all(one is None or isinstance(one, Mapping) for one in settings):
+        raise InvalidArgument(
+            f"video_source_properties={properties!r}: expected a dict, or a list with one for each source"
+        )
     if len(settings) != len(given):
         raise InvalidArgument(_MISMATCH.format(properties=len(settings), sources=len(given)))
     return tuple(_reference(one, dict(own or {})) for one, own in zip(given, settings, strict=True))
 
 
 def _reference(given: Any, properties: dict[str, Any]) -> Reference:
-    if isinstance(given, Path):
-        given = str(given)
+    if isinstance(given, os.PathLike):
+        given = os.fsdecode(given)
     if isinstance(given, str) and given.startswith(_TEST_PATTERN):
         _refuse(properties, given)
         entry = {"kind": "synthetic", "width": 1920, "height": 1080, "rate": 10, "realtime": True}
@@ -65,13 +70,16 @@ def _reference(given: Any, properties: dict[str, Any]) -> Reference:
             raise InvalidArgument(_EMPTY)
         entry = {"uri": given}
         if "pos_msec" in properties:
-            entry["start"] = float(properties.pop("pos_msec")) / 1000
+            entry["start"] = _milliseconds(properties.pop("pos_msec")) / 1000
         _refuse(properties, given)
-        path = Path(given).expanduser()
-        if "://" not in given and kind_of(given) == "video" and not path.exists():
+        path = os.path.expanduser(given)
+        exists = os.path.exists(path)
+        if "://" not in given and kind_of(given) == "video" and not exists:
             raise SourceError(f"{given}: there is no such file", Reason.NOT_FOUND, retryable=False)
-        return Reference(entry, redact(given), path=path if path.exists() else None)
+        return Reference(entry, redact(given), path=Path(path) if exists else None)
     if isinstance(given, int) and not isinstance(given, bool):
+        if given < 0:
+            raise InvalidArgument(f"video_reference {given}: the number of a device is 0 or more")
         _refuse(properties, str(given))
         return Reference({"uri": str(given)}, str(given))
     if callable(given):
@@ -81,6 +89,13 @@ def _reference(given: Any, properties: dict[str, Any]) -> Reference:
         f"video_reference {given!r}: expected a path or an address, the number of a device, a function that gives a "
         "VideoFrameProducer, or a list of these"
     )
+
+
+def _milliseconds(given: Any) -> float:
+    try:
+        return float(given)
+    except (TypeError, ValueError):
+        raise InvalidArgument(f"video_source_properties: pos_msec={given!r}: expected milliseconds") from None
 
 
 def _refuse(properties: Mapping[str, Any], reference: str) -> None:

@@ -14,6 +14,7 @@ The code is a function that gives a producer, an object like OpenCV's VideoCaptu
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
@@ -27,6 +28,8 @@ from mpipeline.sources.source import GrabbedFrame, StreamInfo
 
 MakeProducer = Callable[[], Any]
 
+_VERBS = ("isOpened", "grab", "retrieve", "discover_source_properties", "release")
+
 
 class CallableOptions(BaseModel):
     """`target`: "module:function", called at each start; `properties`: what the producer is set to."""
@@ -35,6 +38,18 @@ class CallableOptions(BaseModel):
 
     target: str = Field(default="", pattern=r"^([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)?$")
     properties: dict[str, Any] = Field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class _Known:
+    """What a producer says of itself. `ends`: it is not to be opened again after its end."""
+
+    is_file: bool
+    rate: float
+    width: int
+    height: int
+    total_frames: int
+    ends: bool
 
 
 class CallableSource:
@@ -61,15 +76,15 @@ class CallableSource:
     def open(self) -> StreamInfo:
         """Makes the producer, and reads a frame if its size is not known otherwise."""
         make = self._make if self._make is not None else self._target()
-        self._producer = self._call("making it", make)
+        self._producer = self._made(self._call("making it", make))
         if not self._call("isOpened()", self._producer.isOpened):
             raise SourceError(f"{self._name}: the producer is not open{self._why()}", Reason.UNREACHABLE)
         if self._options.properties:
             properties = dict(self._options.properties)
             self._call("initialize_source_properties()", self._producer.initialize_source_properties, properties)
-        found = self._call("discover_source_properties()", self._producer.discover_source_properties)
-        self._is_file, self._rate = bool(found.is_file), float(found.fps or 0.0)
-        width, height = int(found.width or 0), int(found.height or 0)
+        known = self._call("discover_source_properties()", self._known)
+        self._is_file, self._rate = known.is_file, known.rate
+        width, height = known.width, known.height
         if not (width and height):
             self._first = self._next()
             if self._first is not None:
@@ -79,9 +94,9 @@ class CallableSource:
             width=width,
             height=height,
             rate=self._rate if np.isfinite(self._rate) and self._rate > 0 else 0.0,
-            frame_count=max(0, int(found.total_frames or 0)) if self._is_file else 0,
+            frame_count=max(0, known.total_frames) if self._is_file else 0,
             codec="callable",
-            ends=getattr(found, "is_reconnectable", None) is False,
+            ends=known.ends,
         )
 
     def seek(self, frame_id: int, pts: float) -> bool:
@@ -113,16 +128,37 @@ class CallableSource:
         if producer is not None:
             self._call("release()", producer.release)
 
+    def _made(self, producer: Any) -> Any:
+        missing = [verb for verb in _VERBS if not callable(getattr(producer, verb, None))]
+        if missing:
+            what = f"what was made is no producer but {type(producer).__name__}: it lacks {', '.join(missing)}"
+            raise SourceError(f"{self._name}: {what}", Reason.NOT_A_VIDEO, retryable=False)
+        return producer
+
+    def _known(self) -> _Known:
+        found = self._producer.discover_source_properties()
+        return _Known(
+            bool(found.is_file),
+            float(found.fps or 0.0),
+            int(found.width or 0),
+            int(found.height or 0),
+            int(found.total_frames or 0),
+            getattr(found, "is_reconnectable", None) is False,
+        )
+
     def _next(self) -> Pixels | None:
         while self._call("grab()", self._producer.grab):
-            is_there, image = self._call("retrieve()", self._producer.retrieve)
+            is_there, image = self._call("retrieve()", self._retrieved)
             if is_there and image is not None:
                 return self._checked(image)
             self.decode_errors += 1
         return None
 
-    def _checked(self, image: Any) -> Pixels:
-        array = np.asarray(image)
+    def _retrieved(self) -> tuple[Any, Any]:
+        is_there, image = self._producer.retrieve()
+        return is_there, None if image is None else np.asarray(image)
+
+    def _checked(self, array: Pixels) -> Pixels:
         is_picture = array.ndim == 2 or (array.ndim == 3 and array.shape[2] == 3)
         if array.dtype != np.uint8 or not is_picture or not array.size:
             what = f"retrieve() gave an array {array.shape} of {array.dtype}; expected (height, width, 3) uint8"

@@ -28,6 +28,11 @@ def pictures(source: CallableSource) -> list[int | None]:
     return found
 
 
+def pictures_of_opened(source: CallableSource) -> list[int | None]:
+    source.open()
+    return pictures(source)
+
+
 @pytest.mark.parametrize("knows_size", [True, False])
 @pytest.mark.parametrize("channels", [1, 3])
 def test_every_picture_comes_once(knows_size: bool, channels: int) -> None:
@@ -105,3 +110,33 @@ def test_a_picture_that_did_not_come_is_counted_and_the_next_one_taken() -> None
 def test_without_a_target_there_is_nothing_to_call() -> None:
     with pytest.raises(SourceError, match="module:function"):
         CallableSource("cam", CallableOptions()).open()
+
+
+def test_what_is_no_producer_is_refused_with_what_it_lacks() -> None:
+    class Half:
+        def isOpened(self) -> bool:
+            return True
+
+    for producer, words in ((None, "NoneType: it lacks isOpened, grab"), (Half(), "Half: it lacks grab, retrieve")):
+        with pytest.raises(SourceError, match=words) as caught:
+            source_of(producer).open()
+        assert not caught.value.retryable
+
+
+@pytest.mark.parametrize(
+    ("verb", "answer", "words"),
+    [
+        ("retrieve", None, r"retrieve\(\) of its producer raised TypeError"),
+        ("retrieve", (True,), r"retrieve\(\) of its producer raised ValueError"),
+        ("retrieve", (True, [[1], [1, 2]]), r"retrieve\(\) of its producer raised ValueError"),
+        ("retrieve", (True, "picture"), "expected .height, width, 3. uint8"),
+        ("discover_source_properties", None, r"discover_source_properties\(\) of its producer raised AttributeError"),
+    ],
+)
+def test_answers_that_make_no_sense_end_the_source_with_the_reason(verb: str, answer: Any, words: str) -> None:
+    clip = Clip()
+    setattr(clip, verb, lambda: answer)
+    source = source_of(clip)
+    with pytest.raises(SourceError, match=words) as caught:
+        pictures_of_opened(source)
+    assert not caught.value.retryable

@@ -76,6 +76,8 @@ def _reference(given: Any, properties: dict[str, Any]) -> Reference:
         exists = os.path.exists(path)
         if "://" not in given and kind_of(given) == "video" and not exists:
             raise SourceError(f"{given}: there is no such file", Reason.NOT_FOUND, retryable=False)
+        if os.path.isdir(path):
+            raise SourceError(f"{given} is a folder: give the video files in it", Reason.NOT_A_VIDEO, retryable=False)
         return Reference(entry, redact(given), path=Path(path) if exists else None)
     if isinstance(given, int) and not isinstance(given, bool):
         if given < 0:

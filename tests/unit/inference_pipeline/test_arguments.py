@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 from support.pipelines import film, make
 
@@ -61,6 +63,11 @@ def test_numbers_that_are_none_are_refused(name: str, value: object) -> None:
 def test_sizes_that_are_none_are_refused(name: str, value: object) -> None:
     with pytest.raises(InvalidArgument, match=name):
         make(**{name: value})
+
+
+def test_a_folder_is_no_video(tmp_path: Path) -> None:
+    with pytest.raises(SourceError, match="is a folder"):
+        make(video_reference=tmp_path)
 
 
 @pytest.mark.parametrize("path", ["a\0b.mp4", "x" * 5000, "~nobody-of-that-name/a.mp4", " .mp4"])

@@ -23,6 +23,7 @@ from mpipeline.inference_pipeline.choices import (
 from mpipeline.inference_pipeline.entities import SinkHandler, StatusUpdateHandler, VideoFrame
 from mpipeline.inference_pipeline.models import logic_of, model_entry, resolve_model
 from mpipeline.inference_pipeline.session import Session
+from mpipeline.inference_pipeline.sources import VERBS
 from mpipeline.inference_pipeline.watchdog import NullPipelineWatchdog, PipelineWatchDog
 from mpipeline.inference_pipeline.work import Work
 from mpipeline.messages import PlayMode
@@ -198,8 +199,8 @@ class InferencePipeline:
         """Ends the run now, in every state and from every thread, callbacks included; harmless when repeated.
 
         Processes and memory are gone when it returns, unless they wait for the caller: a producer, or a status update
-        handler. Frames on their way are given up; a callback that is being called ends as it likes, `join` waits for it.
-        A fork of the program ends nothing: the run is the parent's.
+        handler. Frames on their way are given up; a callback that is being called ends as it likes, `join` waits for
+        it. A fork of the program ends nothing: the run is the parent's.
         """
         session = self._session
         if session is not None:
@@ -233,9 +234,7 @@ class InferencePipeline:
     def _play(self, source_id: int | None, mode: PlayMode) -> None:
         session = self._session
         if session is None:
-            raise StreamOperationNotAllowedError(
-                f"Could not {mode.value.upper()} stream in state: StreamState.NOT_STARTED"
-            )
+            raise StreamOperationNotAllowedError(f"Could not {VERBS[mode]} stream in state: StreamState.NOT_STARTED")
         session.play(source_id, mode)
 
     @classmethod

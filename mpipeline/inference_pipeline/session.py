@@ -178,8 +178,8 @@ class Session:
     # --- collecting ---------------------------------------------------------------------------------------------
 
     def _collect(self) -> None:
-        self._reporter.tell(events.INFERENCE_THREAD_STARTED_EVENT)
         try:
+            self._reporter.tell(events.INFERENCE_THREAD_STARTED_EVENT)
             while (found := self._collector.next()) is not None:
                 items, dropped, ended = found
                 for item, cause in dropped:

@@ -28,7 +28,7 @@ _CAUSES = {  # what the engine calls them
     "expired": events.CAUSE_DROP_OLDEST,
     "ring_full": events.CAUSE_DROP_LATEST,
 }
-_VERBS = {PlayMode.PAUSE: "PAUSE", PlayMode.MUTE: "MUTE", PlayMode.PLAY: "RESUME"}
+VERBS = {PlayMode.PAUSE: "PAUSE", PlayMode.MUTE: "MUTE", PlayMode.PLAY: "RESUME"}
 _FROM = {
     PlayMode.PAUSE: (StreamState.RUNNING, StreamState.PAUSED),
     PlayMode.MUTE: (StreamState.RUNNING, StreamState.MUTED),
@@ -90,7 +90,7 @@ class Sources:
             able = [one for one in meant if one.state in _FROM[mode]]
             if meant and not able:
                 raise StreamOperationNotAllowedError(
-                    f"Could not {_VERBS[mode]} stream in state: StreamState.{meant[0].state.name}"
+                    f"Could not {VERBS[mode]} stream in state: StreamState.{meant[0].state.name}"
                 )
             for stream in able:
                 stream.mode = mode

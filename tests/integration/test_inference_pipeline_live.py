@@ -184,8 +184,14 @@ def test_one_source_is_stopped_while_the_other_flows(verb: str) -> None:
 
 
 def test_before_the_start_there_is_nothing_to_pause() -> None:
-    with pytest.raises(StreamOperationNotAllowedError, match=r"Could not PAUSE.*NOT_STARTED"):
-        make(video_reference=film(5)).pause_stream()
+    pipeline = make(video_reference=film(5))
+    for call, verb in (
+        (pipeline.pause_stream, "PAUSE"),
+        (pipeline.mute_stream, "MUTE"),
+        (pipeline.resume_stream, "RESUME"),
+    ):
+        with pytest.raises(StreamOperationNotAllowedError, match=rf"Could not {verb}.*NOT_STARTED"):
+            call()
 
 
 def test_a_paused_file_loses_nothing() -> None:

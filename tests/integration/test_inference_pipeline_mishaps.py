@@ -61,6 +61,15 @@ def test_a_watchdog_that_raises_does_no_harm(step: str) -> None:
     assert notebook.by_source[0] == complete(30)
 
 
+def test_a_handler_that_ends_its_thread_ends_the_run() -> None:
+    def leave(update: StatusUpdate) -> None:
+        if update.event_type == "INFERENCE_THREAD_STARTED":
+            raise SystemExit(3)
+
+    with pytest.raises(SystemExit):
+        make(None, nothing, status_update_handlers=[leave], **endless()).start()
+
+
 def test_hooks_cannot_wait_for_the_run_that_they_belong_to() -> None:
     refused: list[str] = []
 

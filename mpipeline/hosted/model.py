@@ -64,8 +64,8 @@ class Model:
 
     @property
     def task_type(self) -> str:
-        """What it does: "object-detection"."""
-        return self._loaded.task
+        """What it does: "object-detection", "instance-segmentation", "keypoint-detection" or "classification"."""
+        return self._family.task
 
     @property
     def input_size(self) -> tuple[int, int]:

@@ -10,6 +10,7 @@ from mpipeline.errors import ModelError
 DETECTION = "object-detection"
 SEGMENTATION = "instance-segmentation"
 KEY_POINTS = "keypoint-detection"
+CLASSIFICATION = "classification"
 
 _ULTRALYTICS = r"yolo-?(v[589]|v?1[0-2]|v?26)(?!\d)[a-z0-9-]*"
 _RFDETR = r"rf-?detr[a-z0-9-]*"

@@ -48,12 +48,14 @@ class ModelOptions:
 class Family(Protocol):
     """A family, made as `Family(info, options)`; raises ModelError if the file is not of this family.
 
+    `task` is what it does with this file, in the words of model packages (`architectures`): "object-detection".
     `input_shape` is (channels, height, width) of one row of the batch; `input_dtype` what `preprocess` writes.
     `batch` is the model's fixed batch size, None if it takes any. `input_name` is the tensor to feed. `names` has the
     name of each class, empty if not even their number is known. `notes` are sentences for the log: what was inferred
     from the file, what was missing in it, and what is done instead.
     """
 
+    task: str
     input_name: str
     input_shape: tuple[int, int, int]
     input_dtype: str

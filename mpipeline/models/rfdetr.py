@@ -16,6 +16,7 @@ import numpy as np
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
 from mpipeline.masks import Masks
+from mpipeline.models.architectures import DETECTION, SEGMENTATION
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import batch_sentence, choose_size, describe, image_input
 from mpipeline.models.labels import resolve_classes
@@ -35,6 +36,7 @@ class RfDetr:
     def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
         image, notes = image_input(info), read_notes(info.metadata)
         boxes, logits, masks = _outputs(info)
+        self.task = DETECTION if masks is None else SEGMENTATION
         size, size_note = choose_size(image, options.size, None, 1)
         self._boxes, self._logits, self._masks = boxes.name, logits.name, masks.name if masks is not None else None
         self.input_name, self.input_dtype, self.batch = image.name, image.dtype, image.batch

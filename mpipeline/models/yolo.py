@@ -9,6 +9,7 @@ from collections.abc import Mapping, Sequence
 
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
+from mpipeline.models.architectures import DETECTION
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import describe, image_input
 from mpipeline.models.metadata import read_metadata
@@ -19,6 +20,8 @@ from mpipeline.tensor import Geometry, ModelInfo, Tensor, TensorSpec
 
 class Yolo:
     """An Ultralytics detection model."""
+
+    task = DETECTION
 
     def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
         image_input(info)

@@ -13,6 +13,7 @@ import numpy as np
 
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
+from mpipeline.models.architectures import CLASSIFICATION
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import batch_sentence, choose_size, describe, image_input
 from mpipeline.models.labels import choose_names, resolve_classes
@@ -28,6 +29,8 @@ RECIPE = Recipe(order="rgb", scale=1 / 255, pad=0.0, resize="crop", smooth=True)
 
 class YoloClassification:
     """An Ultralytics classification model: of which one class a frame is."""
+
+    task = CLASSIFICATION
 
     def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
         image, metadata = image_input(info), read_metadata(info.metadata)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
+from mpipeline.models.architectures import KEY_POINTS
 from mpipeline.models.coco import COCO_KEYPOINTS
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import describe, image_input
@@ -25,6 +26,8 @@ from mpipeline.tensor import Geometry, ModelInfo, Tensor, TensorSpec
 
 class YoloPose:
     """An Ultralytics key point model. Without names in the file, 17 points are taken for those of COCO."""
+
+    task = KEY_POINTS
 
     def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
         image_input(info)

@@ -15,6 +15,7 @@ import numpy as np
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
 from mpipeline.masks import Masks
+from mpipeline.models.architectures import SEGMENTATION
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import describe, image_input
 from mpipeline.models.mask_grid import Floats, GridArea, MaskPart, enlarge, grid_area, nothing
@@ -26,6 +27,8 @@ from mpipeline.tensor import Geometry, ModelInfo, Tensor, TensorSpec
 
 class YoloSegmentation:
     """An Ultralytics instance segmentation model."""
+
+    task = SEGMENTATION
 
     def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
         image_input(info)

@@ -14,6 +14,7 @@ import numpy.typing as npt
 
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
+from mpipeline.models.architectures import DETECTION
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import anchor_count, batch_sentence, choose_size, describe, image_input
 from mpipeline.models.labels import choose_names, resolve_classes
@@ -29,6 +30,8 @@ RECIPE = Recipe(order="bgr", scale=1.0, pad=114.0, anchor="top_left", rounding="
 
 class Yolox:
     """A YOLOX model. Of each anchor the best class counts."""
+
+    task = DETECTION
 
     def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
         image, metadata = image_input(info), read_metadata(info.metadata)

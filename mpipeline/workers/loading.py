@@ -32,7 +32,6 @@ class LoadedModel:
     info: ModelInfo
     family: type[Family]
     options: ModelOptions
-    task: str
     max_batch: int | None
     notes: tuple[str, ...]
 
@@ -59,7 +58,7 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     resolved = resolve_options(ModelRequest(**given), read_sidecar(package.weights), said)
     family, why = choose_family(info, resolved.family)
     sentences = (*notes, *resolved.notes, why)
-    return LoadedModel(backend, info, family, resolved.options, package.task, package.max_batch, sentences)
+    return LoadedModel(backend, info, family, resolved.options, package.max_batch, sentences)
 
 
 def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping[str, Any]]:

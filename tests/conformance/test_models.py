@@ -136,6 +136,12 @@ def test_postprocess_keeps_to_the_options(sort: Sort, dtype: str) -> None:
         assert Prediction.of(frame_of(form, ()).meta, each).to_dict()["predictions"]
 
 
+def test_its_task_is_that_of_the_file(sort: Sort) -> None:
+    """In the words of model packages."""
+    other = "classification" if sort.task == "classify" else "keypoint-detection" if sort.keypoints else ""
+    assert make(sort).task == (other or ("instance-segmentation" if sort.masks else "object-detection"))
+
+
 def check(found: Findings, sort: Sort) -> None:
     """That it has the columns of its task, and no others."""
     if sort.task == "classify":

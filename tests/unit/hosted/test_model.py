@@ -9,6 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 from support.model_hub import NAMES, small_detector, write_legacy_package, write_package
+from support.onnx_tasks import classifier, detr, yolo_model
 
 import mpipeline
 from mpipeline.errors import ConfigError, ModelError, ModelUnavailable
@@ -92,6 +93,16 @@ def test_a_file_alone(tmp_path: Path) -> None:
     model = get_model(small_detector(tmp_path / "m.onnx"))
     assert model.class_names == ["0", "1", "2"]
     assert model.infer(black())[0]["predictions"][0]["class"] == "1"
+
+
+def test_the_task_of_a_file_alone_is_seen_from_the_file(tmp_path: Path) -> None:
+    files = {
+        "object-detection": small_detector(tmp_path / "boxes.onnx"),
+        "instance-segmentation": detr(tmp_path / "masks.onnx", (96, 64), masks=True),
+        "keypoint-detection": yolo_model(tmp_path / "points.onnx", (96, 64), "pose", points=17),
+        "classification": classifier(tmp_path / "classes.onnx", (64, 64)),
+    }
+    assert {task: get_model(file).task_type for task, file in files.items()} == {task: task for task in files}
 
 
 def test_threads_take_turns(model: Model) -> None:

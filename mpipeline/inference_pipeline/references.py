@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpipeline.credentials import redact
-from mpipeline.errors import InvalidArgument, Reason, SourceError
+from mpipeline.errors import ConfigError, InvalidArgument, Reason, SourceError
 from mpipeline.sources.selection import kind_of
 
 VideoReference = str | int | Callable[[], Any]
@@ -68,13 +68,14 @@ def _reference(given: Any, properties: dict[str, Any]) -> Reference:
     if isinstance(given, str):
         if not given:
             raise InvalidArgument(_EMPTY)
+        kind = _kind(given)
         entry = {"uri": given}
         if "pos_msec" in properties:
             entry["start"] = _milliseconds(properties.pop("pos_msec")) / 1000
         _refuse(properties, given)
         path = os.path.expanduser(given)
         exists = os.path.exists(path)
-        if "://" not in given and kind_of(given) == "video" and not exists:
+        if "://" not in given and kind == "video" and not exists:
             raise SourceError(f"{given}: there is no such file", Reason.NOT_FOUND, retryable=False)
         if os.path.isdir(path):
             raise SourceError(f"{given} is a folder: give the video files in it", Reason.NOT_A_VIDEO, retryable=False)
@@ -82,6 +83,7 @@ def _reference(given: Any, properties: dict[str, Any]) -> Reference:
     if isinstance(given, int) and not isinstance(given, bool):
         if given < 0:
             raise InvalidArgument(f"video_reference {given}: the number of a device is 0 or more")
+        _kind(str(given))
         _refuse(properties, str(given))
         return Reference({"uri": str(given)}, str(given))
     if callable(given):
@@ -98,6 +100,17 @@ def _milliseconds(given: Any) -> float:
         return float(given)
     except (TypeError, ValueError):
         raise InvalidArgument(f"video_source_properties: pos_msec={given!r}: expected milliseconds") from None
+
+
+def _kind(address: str) -> str:
+    """The kind of source that reads `address`. Raises ConfigError, with the way out that this interface has."""
+    try:
+        return kind_of(address)
+    except ConfigError as error:
+        text = (
+            f"{error}. Or give, in place of it, a function that makes a VideoFrameProducer, such as one around OpenCV"
+        )
+        raise ConfigError(text) from error
 
 
 def _refuse(properties: Mapping[str, Any], reference: str) -> None:

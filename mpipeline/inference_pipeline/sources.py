@@ -131,9 +131,10 @@ class Sources:
     def dropped(self, meta: FrameMeta, cause: str) -> None:
         """A frame will not reach the user."""
         stream = self._by_name[meta.source]
-        payload = {"frame_id": meta.frame_id, "cause": cause, "source_id": stream.source_id}
         stream.drops[cause] = stream.drops.get(cause, 0) + 1
-        self._reporter.tell(events.FRAME_DROPPED_EVENT, payload)
+        if self._reporter.is_heard:
+            known = {"frame_id": meta.frame_id, "frame_timestamp": stream.timestamp(meta)}
+            self._reporter.tell(events.FRAME_DROPPED_EVENT, {**known, "cause": cause, "source_id": stream.source_id})
 
     def failed(self, meta: FrameMeta, failure: Failure) -> None:
         """The model has failed at a frame: that is told, and no empty prediction takes its place."""
@@ -152,7 +153,8 @@ class Sources:
         with self._lock:
             lost = stream.learn(source)
         for cause, count in lost.items():
-            payload = {"source_id": stream.source_id, "cause": _CAUSES.get(cause, cause)}
+            unknown = {"frame_id": None, "frame_timestamp": None}  # it never came here
+            payload = {**unknown, "cause": _CAUSES.get(cause, cause), "source_id": stream.source_id}
             for _ in range(count if self._reporter.is_heard else 0):
                 self._reporter.tell(events.FRAME_DROPPED_EVENT, payload)
 

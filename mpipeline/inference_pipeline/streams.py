@@ -129,14 +129,13 @@ class Stream:
 
     def frame(self, meta: FrameMeta, picture: Picture) -> VideoFrame:
         """The frame for the user."""
-        live = self.status.live if self.status is not None else True
-        total = self.status.frame_count if self.status is not None else 0
+        live, total = self._nature
         self._measured.append((meta.captured_ns, meta.frame_id))
         declared = meta.rate or None
         return VideoFrame(
             image=picture,
             frame_id=meta.frame_id,
-            frame_timestamp=self._timestamp(meta, live, total),
+            frame_timestamp=self.timestamp(meta),
             fps=declared,
             measured_fps=self._measured_fps() if live else declared,
             source_id=self.source_id,
@@ -146,8 +145,14 @@ class Stream:
             captured_ns=meta.captured_ns,
         )
 
-    def _timestamp(self, meta: FrameMeta, live: bool, total: int) -> datetime:
+    @property
+    def _nature(self) -> tuple[bool, int]:
+        """Whether it is live, and how many frames it has."""
+        return (self.status.live, self.status.frame_count) if self.status is not None else (True, 0)
+
+    def timestamp(self, meta: FrameMeta) -> datetime:
         """When a live frame was captured; a file's, as if it had been recorded up to its last change. Local time."""
+        live, total = self._nature
         captured = datetime.fromtimestamp(meta.wall_ns / NS_PER_S)
         if live or self.reference.path is None or meta.rate <= 0:
             return captured

@@ -69,9 +69,11 @@ def test_what_would_be_dropped_later_is_not_inferred() -> None:
     assert source([CAMERA, film(5)], max_fps=10).max_fps is None
 
 
-def test_a_device_is_refused_with_a_way_out() -> None:
-    with pytest.raises(ConfigError, match="camera devices"):
-        source(0)
+@pytest.mark.parametrize("given", [0, "0", "/dev/video3"])
+@pytest.mark.parametrize("properties", [None, {"fps": 30}])
+def test_a_device_is_refused_with_a_way_out(given: Any, properties: Any) -> None:
+    with pytest.raises(ConfigError, match=r"camera devices.*VideoFrameProducer"):
+        source(given, properties=properties)
 
 
 def test_defaults_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from dataclasses import replace
 from datetime import datetime
 from pathlib import Path
 from typing import Any
@@ -131,6 +132,21 @@ def test_drops_in_the_engine_are_told_one_by_one_under_the_causes_that_users_kno
     assert causes == ["Buffering not allowed at the moment"] * 2 + ["DROP_OLDEST strategy"] + [
         "Buffering not allowed at the moment"
     ]
+
+
+def test_a_drop_is_told_with_its_frame_if_that_came_here_and_always_with_the_same_keys() -> None:
+    bench = Bench()
+    bench.learn("STREAMING", dropped={"muted": 1})
+    bench.made.dropped(replace(meta(7), source=bench.made.streams[0].name), "EAGER strategy")
+    elsewhere, here = (one.payload for one in bench.updates if one.event_type == "FRAME_DROPPED")
+    assert here == {
+        "frame_id": 7,
+        "frame_timestamp": datetime.fromtimestamp(7),
+        "cause": "EAGER strategy",
+        "source_id": 0,
+    }
+    assert (elsewhere["frame_id"], elsewhere["frame_timestamp"]) == (None, None)
+    assert elsewhere.keys() == here.keys()
 
 
 # --- pause, mute, resume ----------------------------------------------------------------------------------------------

@@ -21,3 +21,11 @@ def test_0_the_page_has_the_lines() -> None:
 @pytest.mark.parametrize(("module", "name"), NAMES)
 def test_0_every_name_can_be_imported_from_where_the_page_says(module: str, name: str) -> None:
     assert hasattr(importlib.import_module(module), name)
+
+
+def test_0_what_is_not_offered_cannot_be_imported() -> None:
+    paragraph = PAGE.partition("Not offered are")[2].partition("In their place")[0]
+    names = re.findall(r"`(\w+)`", paragraph)
+    assert len(names) == 5
+    homes = [importlib.import_module(home) for home in ("mpipeline", *(module for module, _ in LINES))]
+    assert not [name for name in names for home in homes if hasattr(home, name)]

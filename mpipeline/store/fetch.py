@@ -34,7 +34,7 @@ _LONGEST_LOCK_S = 3600.0  # a lock ends with its process; so long a slow line ma
 
 
 def fetch(model_id: str, settings: StoreSettings, progress: Progress, patience: Patience | None = None) -> CachedModel:
-    """Fetches the model `project/version`, unless another process has done so meanwhile.
+    """Fetches the model of that id, unless another process has done so meanwhile.
 
     What arrives before a failure stays, and the next attempt goes on with it. Raises ModelUnavailable, DownloadError,
     or ModelError for a model that cannot be run here; that is found out before its weights are fetched.

@@ -1,8 +1,9 @@
-"""The model hub: asks it for a model by the two documented calls, and says its refusals in words.
+"""The model hub: asks it for a model by the documented calls, and says its refusals in words.
 
 * `GET /models/v1/external/weights?modelId=…` with the key in `Authorization`: packages in pages, each with files.
 * `GET /ort/PROJECT/VERSION?…&api_key=…`: one ONNX file, an environment and class names. Asked when the first call
   knows no such model, or no ONNX package of it.
+* `GET /getWeights?model=WORKSPACE/NAME&api_key=…`: the same of models that have no versions, asked in place of it.
 """
 
 from __future__ import annotations
@@ -12,11 +13,19 @@ from typing import Any, TypeVar
 
 from pydantic import BaseModel, ValidationError
 
-from mpipeline.errors import ConfigError, DownloadError, ModelUnavailable, Reason
+from mpipeline.errors import ConfigError, DownloadError, ModelError, ModelUnavailable, Reason
 from mpipeline.models.architectures import DETECTION
 from mpipeline.models.package import CLASS_NAMES, CONFIG, LEGACY_ENVIRONMENT, LEGACY_TYPE, WEIGHTS
 from mpipeline.store.http import Answer, Client
-from mpipeline.store.offers import LegacyModel, Metadata, Offer, choose_package, parsed_packages, remote_file
+from mpipeline.store.offers import (
+    LegacyModel,
+    Metadata,
+    Offer,
+    VersionlessModel,
+    choose_package,
+    parsed_packages,
+    remote_file,
+)
 
 ModelT = TypeVar("ModelT", bound=BaseModel)
 
@@ -44,9 +53,10 @@ class Hub:
         self._secure = url.startswith("https://")
 
     def offer(self, model_id: str) -> Offer:
-        """What there is of the model `project/version`.
+        """What there is of the model `project/version`, or `workspace/name` of one without versions.
 
-        Raises ModelUnavailable if it cannot be had, DownloadError if the hub cannot be asked.
+        Raises ModelUnavailable if it cannot be had, ModelError if there is no form of it that runs here, DownloadError
+        if the hub cannot be asked.
         """
         try:
             return self._packaged(model_id)
@@ -55,7 +65,8 @@ class Hub:
                 raise
             missing = error
         try:
-            return self._legacy(model_id)
+            has_version = model_id.rpartition("/")[2].isdecimal()
+            return self._legacy(model_id) if has_version else self._versionless(model_id)
         except ModelUnavailable as error:
             raise (missing if error.reason is Reason.NOT_FOUND else error) from None
 
@@ -92,15 +103,24 @@ class Hub:
         query = {"nocache": "true", "device": _DEVICE, "dynamic": "true", "api_key": self._key}
         content = self._content(self._client.ask(f"{self.url}/ort/{model_id}", query), model_id)
         found = self._parsed(LegacyModel, content.get("ort"), model_id)
-        described = {"project_task_type": found.type, "model_type": found.model_type, "model_id": model_id}
-        documents = {LEGACY_TYPE: json.dumps(described)}
-        if found.classes:
-            documents[CLASS_NAMES] = "".join(f"{name}\n" for name in found.classes)
+        documents = _documents(model_id, found.type, found.model_type, found.classes)
         files = (
             remote_file(LEGACY_ENVIRONMENT, found.environment, None, secure=self._secure),
             remote_file(WEIGHTS, found.model, None, secure=self._secure),
         )
         return Offer(model_id, "", found.model_type, found.type, files, documents)
+
+    def _versionless(self, model_id: str) -> Offer:
+        query = {"model": model_id, "api_key": self._key}
+        content = self._content(self._client.ask(f"{self.url}/getWeights", query), model_id)
+        found = self._parsed(VersionlessModel, content, model_id)
+        if found.model_files.ort is None:
+            raise ModelError(f"model {model_id!r}: the hub has no ONNX file of it, and no other form runs here")
+        task = found.task_type or DETECTION
+        documents = _documents(model_id, task, found.model_type, found.classes)
+        documents[LEGACY_ENVIRONMENT] = json.dumps(found.environment)
+        weights = remote_file(WEIGHTS, found.model_files.ort.model, None, secure=self._secure)
+        return Offer(model_id, "", found.model_type, task, (weights,), documents)
 
     def _content(self, answer: Answer, model_id: str) -> dict[str, Any]:
         """The content of a good answer; raises what a bad one means."""
@@ -132,3 +152,12 @@ class Hub:
             return ""
         line = " ".join("".join(mark if mark.isprintable() else " " for mark in words).split())
         return f": {self._client.hide(line[:200])}"
+
+
+def _documents(model_id: str, task: str, model_type: str, classes: tuple[str, ...]) -> dict[str, str]:
+    """What the older answers say of a model, as files of its package."""
+    described = {"project_task_type": task, "model_type": model_type, "model_id": model_id}
+    documents = {LEGACY_TYPE: json.dumps(described)}
+    if classes:
+        documents[CLASS_NAMES] = "".join(f"{name}\n" for name in classes)
+    return documents

@@ -95,6 +95,28 @@ class LegacyModel(_Answer):
     model: str = Field(repr=False)
 
 
+class OnnxFile(_Answer):
+    """Where the one file lies."""
+
+    model: str = Field(repr=False)
+
+
+class ModelFiles(_Answer):
+    """The forms of a model without versions; `ort` is ONNX."""
+
+    ort: OnnxFile | None = None
+
+
+class VersionlessModel(_Answer):
+    """A model that has no versions, in the older form: its environment is part of the answer."""
+
+    task_type: str = ""
+    model_type: str
+    classes: Annotated[tuple[str, ...], Field(max_length=100_000)] = ()
+    environment: dict[str, Any] = {}
+    model_files: ModelFiles
+
+
 def parsed_packages(pages: Sequence[Metadata]) -> list[Package]:
     """The packages of all pages; those of a form that is not known are left out."""
     found = []

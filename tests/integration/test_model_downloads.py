@@ -7,10 +7,12 @@ import logging
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import pytest
-from support.model_hub import INFERENCE_CONFIG, KEY, ModelHub
+from support.model_hub import INFERENCE_CONFIG, KEY, NAMES, ModelHub
 from support.pulling import QUICK, Heard, assert_complete, pulled, settings_of
 
+from mpipeline import get_model as load
 from mpipeline.config.environment import StoreSettings
 from mpipeline.errors import ConfigError, DownloadError, ModelError, ModelUnavailable, Reason
 from mpipeline.models.package import read_package
@@ -37,6 +39,28 @@ def test_a_model_that_only_the_older_call_knows(hub: ModelHub, cache: Path) -> N
     assert (package.architecture, package.said.family) == ("yolov8n", "yolo")
     assert package.said.normalisation is not None
     assert package.said.normalisation.pad == 114
+
+
+@pytest.mark.parametrize("has_packages", [True, False])
+def test_a_model_without_versions(hub: ModelHub, cache: Path, has_packages: bool) -> None:
+    hub.add("acme/find-cones-2")
+    hub.has_packages = has_packages
+    model = fetch("acme/find-cones-2", settings_of(hub, cache), Heard(), QUICK)
+    assert (hub.asked("/getWeights"), hub.asked("/ort")) == (0 if has_packages else 1, 0)
+    assert find(cache, "acme/find-cones-2") == model
+    package = read_package(model.directory)
+    assert (package.said.family, package.said.size, package.said.class_names()) == ("yolo", (64, 64), tuple(NAMES))
+    with load(model.directory) as loaded:
+        assert loaded.infer(np.zeros((128, 128, 3), np.uint8))[0]["predictions"][0]["class"] == "box"
+
+
+def test_a_model_without_versions_that_is_no_onnx_file(hub: ModelHub, cache: Path) -> None:
+    hub.add("acme/find-cones-2")
+    hub.has_packages = hub.has_onnx = False
+    with pytest.raises(ModelError, match="no ONNX file"):
+        fetch("acme/find-cones-2", settings_of(hub, cache), Heard(), QUICK)
+    with pytest.raises(ModelUnavailable, match="the hub has none"):
+        fetch("acme/something", settings_of(hub, cache), Heard(), QUICK)
 
 
 def test_packages_come_in_pages_and_the_best_is_taken(hub: ModelHub, cache: Path) -> None:

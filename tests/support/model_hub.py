@@ -1,4 +1,4 @@
-"""A model hub for tests: the two documented calls over HTTP, with models whose weights are known bytes."""
+"""A model hub for tests: the documented calls over HTTP, with models whose weights are known bytes."""
 
 from __future__ import annotations
 
@@ -77,12 +77,14 @@ def write_legacy_package(folder: Path, *, environment: dict[str, Any] | None = N
 
 class ModelHub(HttpServer):
     """Serves models to those who have the key. `refusal` is a status for all calls; `has_packages` and `has_legacy`
-    are the two calls; `wrong_checksum` tells a wrong one of the weights; `page_size` packages come in one answer."""
+    are the newer call and the two older ones; without `has_onnx` a model without versions has no ONNX file;
+    `wrong_checksum` tells a wrong one of the weights; `page_size` packages come in one answer."""
 
     def __init__(self, folder: Path) -> None:
         super().__init__(folder)
         self.refusal = 0
         self.has_packages = self.has_legacy = True
+        self.has_onnx = True
         self.wrong_checksum = False
         self.page_size = 10
         self.models: dict[str, list[dict[str, Any]]] = {}
@@ -125,6 +127,8 @@ class ModelHub(HttpServer):
             return self._packages(query, headers)
         if parts.path.startswith("/ort/"):
             return self._legacy(parts.path.removeprefix("/ort/"), query)
+        if parts.path == "/getWeights":
+            return self._versionless(query)
         return None
 
     def asked(self, start: str) -> int:
@@ -169,6 +173,22 @@ class ModelHub(HttpServer):
             "model": self.url(f"{model_id}/weights.onnx?Signature=s3cret-signature"),
         }
         return 200, json.dumps({"ort": ort}).encode()
+
+    def _versionless(self, query: dict[str, str]) -> tuple[int, bytes]:
+        if (refused := self._refused(query.get("api_key", ""))) is not None:
+            return refused
+        model_id = query["model"]
+        if not self.has_legacy or model_id not in self.models:
+            return 404, b"{}"
+        files = {"ort": {"model": self.url(f"{model_id}/weights.onnx?Signature=s3cret-signature")}}
+        answer = {
+            "taskType": self.task,
+            "modelType": f"{self.architecture}n",
+            "classes": NAMES,
+            "environment": ENVIRONMENT,
+            "modelFiles": files if self.has_onnx else {"transformers": {}},
+        }
+        return 200, json.dumps(answer).encode()
 
     def _refused(self, key: str) -> tuple[int, bytes] | None:
         if self.refusal:

@@ -161,6 +161,7 @@ class Session:
         except BaseException as error:  # noqa: BLE001 - it is raised where the run was started
             self.error = self.error or error
         finally:
+            self._sources.engine_is_over()
             for stream in self.streams:
                 self._collector.end(stream.source_id)
             self._has_started.set()

@@ -47,6 +47,7 @@ class Sources:
         self._collector = collector
         self._reporter = reporter
         self._lock = threading.RLock()
+        self._has_last_word = False
 
     def by_name(self, name: str) -> Stream:
         """The source that the engine calls so."""
@@ -76,8 +77,16 @@ class Sources:
         """The last frame of this source was collected, or will be next."""
         stream = self.streams[source_id]
         with self._lock:
-            stream.end()
+            stream.end(is_last_word=self._has_last_word)
         self._tell(stream)
+
+    def engine_is_over(self) -> None:
+        """Nothing more will be learnt of any source."""
+        with self._lock:
+            self._has_last_word = True
+            drained = [stream.source_id for stream in self.streams if stream.is_drained]
+        for source_id in drained:
+            self.end(source_id)
 
     def set_mode(self, source_id: int | None, mode: PlayMode) -> list[Stream]:
         """Notes what is asked of one source, or of all that can; returns those that are meant.

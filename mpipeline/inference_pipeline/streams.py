@@ -37,7 +37,8 @@ _MODES = {PlayMode.PAUSE: StreamState.PAUSED, PlayMode.MUTE: StreamState.MUTED}
 class Stream:
     """One source. `state` is its own and that of its `mode`.
 
-    `told`, `has_run`, `is_over`, `is_described` are what was told of it so far; `drops` counts what was dropped here.
+    `told`, `has_run`, `is_over`, `is_described` are what was told of it so far; `drops` counts what was dropped here;
+    `is_drained`: its last frame has come.
     """
 
     def __init__(self, source_id: int, name: str, reference: Reference, rules: Rules) -> None:
@@ -51,6 +52,7 @@ class Stream:
         self.has_run = self.is_over = self.is_described = False
         self.drops: dict[str, int] = {}
         self._base = StreamState.NOT_STARTED
+        self.is_drained = False
         self._measured: deque[tuple[int, int]] = deque(maxlen=_MEASURED_FRAMES)  # captured, frame id
         self._begin: datetime | None = None
         self._first_pts: float | None = None
@@ -70,7 +72,8 @@ class Stream:
         state = _STATES.get(status.state, StreamState.INITIALISING)
         # What the engine has heard of its decoder may be older than the first frame, which has come here.
         is_older = self._base is StreamState.RUNNING and state is StreamState.INITIALISING and not status.frames
-        if self._base not in _FINAL and state is not StreamState.ENDED and not is_older:
+        may_end = state is not StreamState.ENDED or self.is_drained
+        if self._base not in _FINAL and may_end and not is_older:
             self._base = state
         fresh = {cause: count - before.get(cause, 0) for cause, count in status.dropped.items()}
         return {cause: count for cause, count in fresh.items() if count > 0}
@@ -80,9 +83,12 @@ class Stream:
         if self._base in (StreamState.NOT_STARTED, StreamState.INITIALISING):
             self._base = StreamState.RUNNING
 
-    def end(self) -> None:
-        """Its last frame has come."""
-        if self._base is not StreamState.ERROR:
+    def end(self, *, is_last_word: bool) -> None:
+        """Its last frame has come. Whether it has ended or failed the engine says, before or after that, unless it has
+        said its last word."""
+        self.is_drained = True
+        has_ended = self.status is not None and self.status.state == "ENDED"
+        if self._base is not StreamState.ERROR and (has_ended or is_last_word):
             self._base = StreamState.ENDED
 
     @property

@@ -105,6 +105,41 @@ def test_a_failure_is_told_with_its_reason() -> None:
     assert bench.told() == []
 
 
+def test_a_failure_that_is_learnt_after_the_last_frame_is_no_ordinary_end() -> None:
+    bench = Bench()
+    bench.learn("STREAMING")
+    bench.told()
+    bench.made.end(0)
+    assert bench.told() == []
+    bench.learn("FAILED", reason="truncated")
+    assert bench.told() == ["ERROR", "SOURCE_ERROR", "VIDEO_CONSUMPTION_FINISHED"]
+
+
+def test_an_end_is_told_when_frames_and_engine_have_said_so() -> None:
+    bench = Bench()
+    bench.learn("STREAMING")
+    bench.told()
+    bench.made.end(0)
+    bench.learn("ENDED")
+    assert bench.told() == ["ENDED", "VIDEO_CONSUMPTION_FINISHED"]
+
+
+def test_an_engine_that_is_over_will_not_say_it_any_more() -> None:
+    bench = Bench()
+    bench.learn("STREAMING")
+    bench.told()
+    bench.made.engine_is_over()
+    assert bench.told() == []
+    bench.made.end(0)
+    assert bench.told() == ["ENDED", "VIDEO_CONSUMPTION_FINISHED"]
+    other = Bench()
+    other.learn("STREAMING")
+    other.made.end(0)
+    other.told()
+    other.made.engine_is_over()
+    assert other.told() == ["ENDED", "VIDEO_CONSUMPTION_FINISHED"]
+
+
 @pytest.mark.parametrize(
     ("state", "reason", "away"),
     [

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import inspect
 import os
+import socket
 import sys
 import traceback
 from collections.abc import Callable, Mapping
@@ -46,8 +47,9 @@ class PythonSink:
     becomes a SinkError that names the line; a target that cannot be imported is a ConfigError.
 
     What `write` raises costs that prediction, which is counted and logged. Not so if it can pass: an OSError that says
-    so (no space, no quota, an I/O error, a connection refused or lost), or `SinkError(…, retryable=True)`. Then `write`
-    is called again with the same prediction, with back-off, for as long as it takes; `end` likewise.
+    so (no space, no quota, an I/O error), a connection that is refused or lost, a time-out, a name server that is away,
+    or `SinkError(…, retryable=True)`. Then `write` is called again with the same prediction, with back-off, for as long
+    as it takes; `end` likewise. If such an error comes out of `__init__` or `open`, both are called again.
     """
 
     Options = PythonOptions
@@ -126,7 +128,7 @@ class PythonSink:
         if isinstance(error, SinkError):
             return SinkError(text, reason=error.reason, retryable=error.retryable)
         number = error.errno if isinstance(error, OSError) else None
-        return SinkError(text, reason=reason_of(number or 0), retryable=number in TRANSIENT)
+        return SinkError(text, reason=reason_of(number or 0), retryable=_can_pass(error))
 
     def _describe(self, verb: str, error: Exception) -> str:
         what = traceback.format_exception_only(error)[-1].strip()
@@ -145,3 +147,12 @@ class PythonSink:
         for each in (theirs or frames)[-1:]:
             return f" ({each.filename}:{each.lineno} in {each.name})"
         return ""
+
+
+def _can_pass(error: Exception) -> bool:
+    """Whether the same call may succeed later. Libraries raise lost connections and time-outs without an errno too."""
+    if isinstance(error, socket.gaierror):
+        return error.errno == socket.EAI_AGAIN
+    if isinstance(error, ConnectionError | TimeoutError):
+        return True
+    return isinstance(error, OSError) and error.errno in TRANSIENT

@@ -117,6 +117,11 @@ class Child:
         """Whether it has ended with an error of its own while opening, and was never ready before: it never will be."""
         return self.ready_ns == 0 and self.exit_code == EXIT_FAILED
 
+    @property
+    def has_hung(self) -> bool:
+        """Whether this incarnation was ended from outside because it did not go on."""
+        return self.sentence is not None and self.sentence.is_hang
+
     def spawn(self, lifeline: int, now_ns: int) -> None:
         """Starts the next incarnation."""
         self.incarnation += 1

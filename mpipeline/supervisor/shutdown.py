@@ -11,7 +11,8 @@ from collections.abc import Callable, Mapping
 from enum import Enum
 
 from mpipeline.clock import NS_PER_S
-from mpipeline.messages import Role, StreamState
+from mpipeline.errors import EXIT_DONE, EXIT_FAILED
+from mpipeline.messages import RETRYING, Role, StreamState
 from mpipeline.supervisor.child import Child, ProcessState
 
 logger = logging.getLogger("mpipeline.supervisor")
@@ -55,6 +56,7 @@ class Shutdown:
         self._drain = drain
         self._farewell = farewell
         self._asked: set[str] = set()  # identities that were sent DRAIN
+        self._unopened: set[str] = set()  # identities that were waiting to be opened at the end
         self._deadline: int | None = None
         self._terminated = False
 
@@ -77,6 +79,13 @@ class Shutdown:
         ended = child.bye is not None and child.bye.state == StreamState.ENDED.value
         said_goodbye = child.bye is not None or child.is_hosted
         return (said_goodbye and self.has_asked(child)) or (child.plan.role is Role.DECODER and ended)
+
+    def cannot_finish(self, child: Child) -> bool:
+        """Whether a worker that was told to finish has failed in it, or hung as an incarnation before it did."""
+        if not self.has_asked(child):
+            return False
+        told = sum(identity.rpartition("#")[0] == child.name for identity in self._asked)
+        return child.exit_code in (EXIT_DONE, EXIT_FAILED) or (child.has_hung and told > 1)
 
     def advance(self, now: int, stop_calls: int) -> None:
         """One look: begins the end, goes on to the next stage, enforces deadlines."""
@@ -101,9 +110,8 @@ class Shutdown:
                 self._give_up(child)
             elif stopping and child.state is ProcessState.BACKOFF:
                 child.due_ns = min(child.due_ns, now)  # what it left unfinished is done now or never
-            elif stopping and child.is_alive and child.ready is None and child.incarnation == 1:
-                child.kill()  # it is still loading
-                self.cut_short |= child.plan.role is Role.INFERENCE and self._frames_flow()
+            elif self._is_still_opening(child) and (stopping or _waits_to_open(child)):
+                self._stop_opening(child)
             elif child.is_alive and child.ready is not None and child.identity not in self._asked:
                 self._asked.add(child.identity)
                 self._drain(child)
@@ -119,6 +127,19 @@ class Shutdown:
             self.cut_short |= self.phase is not Phase.DECODERS
         self._terminated = True
         self._deadline = now + _TERM_NS
+
+    def _is_still_opening(self, child: Child) -> bool:
+        return child.is_alive and child.ready is None and child.incarnation == 1
+
+    def _stop_opening(self, child: Child) -> None:
+        child.kill()
+        self.cut_short |= child.plan.role is Role.INFERENCE and self._frames_flow()
+        if _waits_to_open(child) and child.identity not in self._unopened:
+            self._unopened.add(child.identity)
+            self.cut_short = True
+            text = "%s could not be opened before the run ended: %s"
+            detail = child.heartbeat.detail if child.heartbeat is not None else ""
+            logger.error(text, child.name, detail, extra={"event": "never_opened", "worker": child.name})
 
     def _enter(self, phase: Phase, now: int, stopping: bool) -> None:
         self.phase = phase
@@ -160,3 +181,8 @@ class Shutdown:
 
     def _of(self, role: Role) -> list[Child]:
         return [child for child in self._children.values() if child.plan.role is role]
+
+
+def _waits_to_open(child: Child) -> bool:
+    """Whether it has said that it cannot be opened just now: what it would have got is lost if the run ends."""
+    return child.ready is None and child.heartbeat is not None and child.heartbeat.state == RETRYING

@@ -265,8 +265,8 @@ class Supervisor:
             decision = Fatal("it cannot be opened")
         if isinstance(decision, Restart) and self._shutdown.abandons(child):
             decision = Done()
-        told_to_finish = child.plan.role is Role.SINK and self._shutdown.has_asked(child)
-        if isinstance(decision, Restart) and told_to_finish and child.exit_code in (EXIT_DONE, EXIT_FAILED):
+        is_sink = child.plan.role is Role.SINK
+        if isinstance(decision, Restart) and is_sink and self._shutdown.cannot_finish(child):
             decision = Fatal("it could not finish its work")  # inference is over: nobody would send it again
         if isinstance(decision, Restart):
             child.state = ProcessState.BACKOFF

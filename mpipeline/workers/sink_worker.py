@@ -10,7 +10,7 @@ from typing import Any
 from mpipeline import registry
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SinkSpec
-from mpipeline.errors import EXIT_DONE, ConfigError
+from mpipeline.errors import EXIT_DONE, EXIT_TEMPORARY, ConfigError, SinkError
 from mpipeline.messages import (
     FINISHING,
     Bye,
@@ -67,10 +67,34 @@ class SinkWorker:
         return self._loop.progress
 
     def open(self) -> Mapping[str, Any]:
-        """Opens the sink; what it already has is never written again. Fact `written`: source → last frame id."""
-        written = _checked(self._spec.name, self._sink.open(self._resume))
+        """Opens the sink; what it already has is never written again. Fact `written`: source → last frame id.
+
+        A failure that can pass is waited for: the server that a sink writes to may start later than the run.
+        """
+        while (found := self._try_to_open()) is None:
+            pass
+        written = _checked(self._spec.name, found)
         self._subscription.acknowledged.update(written)
         return {"wants_frames": bool(self._sink.wants_frames), "written": written}
+
+    def _try_to_open(self) -> Mapping[str, int] | None:
+        """What the sink has; None, after the pause that a failure costs, if it is to be tried again."""
+        context, retrying = self._context, self._loop.retrying
+        try:
+            written: Mapping[str, int] = self._sink.open(self._resume)
+        except SinkError as error:
+            if not error.retryable:
+                raise
+            retrying.failed(error)
+            while (wait_s := retrying.wait_s()) > 0:
+                if context.stop_requested.is_set():
+                    error.exit_code = EXIT_TEMPORARY  # it has not failed for good
+                    raise
+                context.control.send(Heartbeat(self.progress, context.recorder.snapshot(), *self.state()))
+                context.clock.sleep(min(wait_s, _LONGEST_WAIT_S))
+            return None
+        retrying.succeeded()
+        return written
 
     def step(self) -> bool:
         """Works off what the socket has; waits if there is nothing."""

@@ -29,6 +29,8 @@ class FakeChild:
     failure: str = ""
     counters: dict[str, float] = field(default_factory=dict)
     is_hosted: bool = False
+    has_hung: bool = False
+    exit_code: int | None = None
 
     @property
     def name(self) -> str:

@@ -141,7 +141,7 @@ def test_targets_of_another_form_are_refused(target: str) -> None:
 
 
 RAISING = """
-import errno
+import errno, http.client, socket
 from mpipeline.errors import Reason, SinkError
 class Mine:
     def write(self, prediction, frame):
@@ -158,6 +158,11 @@ class Mine:
         ('OSError(errno.EIO, "broken")', Reason.WRITE_FAILED),
         ('ConnectionRefusedError(errno.ECONNREFUSED, "refused")', Reason.WRITE_FAILED),
         ('BrokenPipeError(errno.EPIPE, "gone")', Reason.WRITE_FAILED),
+        ('ConnectionResetError("Connection lost")', Reason.WRITE_FAILED),
+        ('http.client.RemoteDisconnected("closed without an answer")', Reason.WRITE_FAILED),
+        ('TimeoutError("timed out")', Reason.WRITE_FAILED),
+        ('socket.timeout("timed out")', Reason.WRITE_FAILED),
+        ('socket.gaierror(socket.EAI_AGAIN, "no name server")', Reason.WRITE_FAILED),
         ('SinkError("later", retryable=True)', Reason.WRITE_FAILED),
         ('SinkError("later", retryable=True, reason=Reason.TIMEOUT)', Reason.TIMEOUT),
     ],
@@ -173,7 +178,16 @@ def test_what_can_pass_is_to_be_tried_again(made: Maker, error: str, reason: Rea
         assert caught.value.reason is reason
 
 
-@pytest.mark.parametrize("error", ['SinkError("no")', 'OSError("no number")', 'open("/does/not/exist")', "KeyError(1)"])
+@pytest.mark.parametrize(
+    "error",
+    [
+        'SinkError("no")',
+        'OSError("no number")',
+        'open("/does/not/exist")',
+        "KeyError(1)",
+        'socket.gaierror(socket.EAI_NONAME, "no such host")',
+    ],
+)
 def test_what_cannot_pass_costs_the_prediction(made: Maker, error: str) -> None:
     sink = made(RAISING.format(error=error))
     sink.open(resume=False)

@@ -184,3 +184,35 @@ def test_a_decoder_that_waits_for_its_restart_is_given_up_with_notice() -> None:
     run.pass_time(1)
     assert run.phase is Phase.OVER
     assert run.buried == ["decoder:a"]
+
+
+@pytest.mark.parametrize("stops", [0, 1])
+def test_a_sink_that_still_waits_to_be_opened_is_let_go_and_that_is_no_success(
+    stops: int, caplog: pytest.LogCaptureFixture
+) -> None:
+    run = Run()
+    run.stops = stops
+    run.x.ready, run.x.heartbeat = None, Heartbeat(0, {}, "RETRYING", "write_failed", "its server is away")
+    for decoder in (run.a, run.b):
+        decoder.exit()
+    run.pass_time(1)
+    assert run.phase is Phase.OVER
+    assert run.x.signals == [KILL]
+    assert run.y.signals == []
+    assert run.shutdown.cut_short
+    assert ["its server is away" in record.getMessage() for record in caplog.records].count(True) == 1
+
+
+def test_who_hangs_in_the_end_gets_a_second_time_and_no_third() -> None:
+    run = Run()
+    run.stubborn = {"sink:x"}
+    for decoder in (run.a, run.b):
+        decoder.exit()
+    run.pass_time(1)
+    run.x.has_hung = True
+    assert not run.shutdown.cannot_finish(run.x)  # type: ignore[arg-type]
+    run.x.incarnation = 2
+    run.pass_time(1)
+    assert run.shutdown.cannot_finish(run.x)  # type: ignore[arg-type]
+    run.x.has_hung = False
+    assert not run.shutdown.cannot_finish(run.x)  # type: ignore[arg-type]

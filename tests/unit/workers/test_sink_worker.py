@@ -10,10 +10,11 @@ import pytest
 from support.predictions import meta, prediction
 
 from mpipeline.clock import ManualClock
-from mpipeline.errors import ConfigError, Reason, SinkError
+from mpipeline.errors import EXIT_TEMPORARY, ConfigError, Reason, SinkError
 from mpipeline.frame import FrameRef
 from mpipeline.messages import (
     FINISHING,
+    RETRYING,
     Drain,
     Heartbeat,
     Message,
@@ -31,15 +32,19 @@ from mpipeline.workers.wire import to_wire
 
 
 class Pulsing(FakeSink):
-    """Answers `answer` when it is opened; its `end` fails as often as `failures` says."""
+    """Answers `answer` when it is opened, after as many `refusals`; its `end` fails as often as `failures` says."""
 
     answer: Any = {}
     failures = 0
+    refusals = 0
 
     def pulse(self) -> None:
         """To be replaced."""
 
     def open(self, resume: bool) -> Any:
+        if self.refusals:
+            self.refusals -= 1
+            raise SinkError("its server is away", reason=Reason.WRITE_FAILED, retryable=True)
         super().open(resume)
         return self.answer
 
@@ -60,7 +65,7 @@ class Bench:
         self.inference = channel.Router(self.zmq, ends.predictions)
         self.control = channel.connect_control(self.zmq, ends.control, "sink:s#1")
         self.clock = ManualClock()
-        context = WorkerContext("sink:s", 1, self.control, self.zmq)
+        self.context = context = WorkerContext("sink:s", 1, self.control, self.zmq)
         context.clock = self.clock
         spec = {"sink": {"name": "s", "kind": "pulsing"}, "resume": False, "bit": 1, "predictions": ends.predictions}
         self.worker = SinkWorker(context, spec)
@@ -121,6 +126,28 @@ def test_an_open_that_returns_something_else_is_a_config_error(bench: Bench, ans
     bench.sink.answer = answer
     with pytest.raises(ConfigError, match="open\\(\\) must return the last frame id of each source"):
         bench.worker.open()
+
+
+def test_an_open_that_fails_and_can_pass_is_tried_again_and_said_meanwhile(bench: Bench) -> None:
+    bench.sink.refusals, bench.sink.answer = 5, {"gate": 12}
+    assert bench.worker.open()["written"] == {"gate": 12}
+    assert bench.worker.state() == ("", "", "")
+    poller = channel.Poller()
+    poller.add(bench.supervisor)
+    assert poller.wait(10.0)
+    received = bench.supervisor.receive()
+    assert received is not None
+    beat = received[1]
+    assert isinstance(beat, Heartbeat)
+    assert (beat.state, beat.reason, beat.detail) == (RETRYING, "write_failed", "its server is away")
+
+
+def test_who_is_told_to_end_while_it_waits_to_be_opened_has_not_failed_for_good(bench: Bench) -> None:
+    bench.sink.refusals = 1000
+    bench.context.stop_requested.set()
+    with pytest.raises(SinkError, match="its server is away") as caught:
+        bench.worker.open()
+    assert caught.value.exit_code == EXIT_TEMPORARY
 
 
 def test_a_sink_can_say_from_inside_a_long_call_that_it_works(bench: Bench) -> None:

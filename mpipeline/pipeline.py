@@ -14,6 +14,8 @@ from mpipeline.config.environment import run_root
 from mpipeline.config.schema import SourceSpec
 from mpipeline.errors import ConfigError, SourceError
 from mpipeline.messages import PlayMode
+from mpipeline.models.onnx_file import check_whole
+from mpipeline.models.package import WEIGHTS
 from mpipeline.sources.source import StreamInfo
 from mpipeline.store.resolve import located
 from mpipeline.supervisor.launch import Order
@@ -24,6 +26,8 @@ from mpipeline.workers.hosted import HostedWorker
 from mpipeline.workers.runtime import MakeWorker, Runtime
 
 logger = logging.getLogger("mpipeline")
+
+_ONNX = ".onnx"
 
 Watch = Callable[[RunStatus], None]
 
@@ -96,7 +100,12 @@ def _host(make: MakeWorker, order: Order) -> HostedWorker:
 
 
 def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
-    """The plan with the true sizes of local files, and the sources that cannot be opened."""
+    """The plan with the true sizes of local files, and the sources that cannot be opened.
+
+    Raises ModelError if the model file is not whole: then no worker has replaced what an earlier run has written.
+    """
+    if config.model.target is None and config.model.path is not None:
+        _check_model(config.model.path)
     known: dict[str, StreamInfo] = {}
     unreadable: dict[str, SourceError] = {}
     for source in config.sources:
@@ -109,6 +118,12 @@ def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
             finally:
                 opened.close()
     return make_plan(config, known), unreadable
+
+
+def _check_model(path: Path) -> None:
+    weights = path / WEIGHTS if path.is_dir() else path
+    if weights.suffix.lower() == _ONNX and weights.is_file():
+        check_whole(weights)
 
 
 def _is_file(source: SourceSpec) -> bool:

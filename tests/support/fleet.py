@@ -4,11 +4,13 @@ from __future__ import annotations
 
 import itertools
 import json
+import sys
 from pathlib import Path
 from typing import Any
 
 from support import media, runs
 from support.command import Command, Workplace
+from support.namespaces import MountSpace
 
 CLIP = media.VideoSpec(width=160, height=96, frames=75, rate=15, gop=5)
 LARGE = media.VideoSpec(width=320, height=192, frames=75, rate=15, gop=5)
@@ -21,11 +23,19 @@ def stream(name: str, uri: str, **options: Any) -> dict[str, Any]:
 
 
 class Fleet:
-    """One `mpipeline run` over some streams into a JSON lines file."""
+    """One `mpipeline run` over some streams into a JSON lines file, in a private view of the file system if given."""
 
-    def __init__(self, place: Workplace, *sources: dict[str, Any], **more: Any) -> None:
+    def __init__(
+        self, place: Workplace, *sources: dict[str, Any], space: MountSpace | None = None, **more: Any
+    ) -> None:
         self.names = [source["name"] for source in sources]
-        self.run: Command = place.run(runs.config(*sources, **more))
+        config = runs.config(*sources, **more)
+        if space is None:
+            self.run: Command = place.run(config)
+        else:
+            place.write("run.yaml", config)
+            command = [sys.executable, "-m", "mpipeline", "run", "run.yaml", "--json"]
+            self.run = place.start_program(space.command(place.folder, *command))
         self._path: Path = place.folder / "out.jsonl"
         self._position = 0
         self._lines: dict[str, list[dict[str, Any]]] = {}

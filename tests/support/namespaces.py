@@ -20,11 +20,13 @@ _KINDS = (["unshare", "--user", "--map-root-user", "--mount"], ["unshare", "--mo
 class MountSpace:
     """A mount namespace with a tmpfs on each of the given folders, until the end of the block.
 
-    `tmpfs`: folder → mount options, such as "size=1m" or "ro". Folders that do not exist are made.
+    `tmpfs`: folder → mount options, such as "size=1m" or "ro". Folders that do not exist are made. `files`: path of a
+    file → the file that is seen in its place.
     """
 
-    def __init__(self, tmpfs: Mapping[str | Path, str]) -> None:
+    def __init__(self, tmpfs: Mapping[str | Path, str], files: Mapping[str | Path, Path] | None = None) -> None:
         self._tmpfs = dict(tmpfs)
+        self._files = dict(files or {})
         self._keeper: subprocess.Popen[bytes] | None = None
         self._enter: list[str] = []
 
@@ -73,11 +75,12 @@ class MountSpace:
 
     def _open(self, kind: list[str]) -> str | None:
         """Starts the process that keeps the namespace; the reason if that is not possible."""
-        mounts = " && ".join(
+        mounts = [
             f"mount -t tmpfs -o {shlex.quote(options)} tmpfs {shlex.quote(str(folder))}"
             for folder, options in self._tmpfs.items()
-        )
-        script = f"{mounts} && echo ready && exec sleep infinity"
+        ]
+        mounts += [f"mount --bind {shlex.quote(str(new))} {shlex.quote(str(old))}" for old, new in self._files.items()]
+        script = f"{' && '.join(mounts)} && echo ready && exec sleep infinity"
         try:
             keeper = subprocess.Popen([*kind, "sh", "-c", script], stdout=subprocess.PIPE, stderr=subprocess.STDOUT)
         except FileNotFoundError:

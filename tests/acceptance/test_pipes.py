@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import os
+import shutil
 import signal
 from pathlib import Path
 
 import pytest
-from support import runs
+from support import media, runs
 from support.command import Command, Workplace
 
 COUNT = 40
@@ -20,8 +21,9 @@ def pipe(place: Workplace) -> Path:
     return path
 
 
-def start(place: Workplace) -> Command:
-    return place.run(runs.config({"name": "pipe", "uri": "film.mkv"}, runs.clip("a", COUNT), runs.camera("cam")))
+def start(place: Workplace, **options: str) -> Command:
+    pipe = {"name": "pipe", "uri": "film.mkv", **options}
+    return place.run(runs.config(pipe, runs.clip("a", COUNT), runs.camera("cam")))
 
 
 def lines_of(place: Workplace, source: str) -> int:
@@ -44,4 +46,19 @@ def test_without_a_writer_the_others_flow_and_a_stop_is_in_order(place: Workplac
     )
     run.signal(signal.SIGINT)
     assert run.wait() == 0
+    assert not run.events("worker_restart")
+
+
+def test_writers_that_come_later_one_after_the_other_are_read(place: Workplace, pipe: Path) -> None:
+    film = media.video(media.VideoSpec(suffix=".mkv", frames=30))
+    run = start(place, delivery="every_frame")
+    run.wait_until(lambda: lines_of(place, "cam") >= 20, "lines of the others")
+    for count in (30, 60):
+        with film.open("rb") as read, pipe.open("wb") as written:  # opening waits for the decoder
+            shutil.copyfileobj(read, written)
+        run.wait_until(lambda count=count: lines_of(place, "pipe") >= count, f"{count} frames of the pipe")
+        run.wait_for("reconnects", source="pipe", reason="end_of_stream")  # or it would read on, as in the same film
+    run.signal(signal.SIGINT)
+    assert run.wait() == 0
+    assert runs.frame_ids(place.folder / "out.jsonl")["pipe"] == list(range(1, 61))
     assert not run.events("worker_restart")

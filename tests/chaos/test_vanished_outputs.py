@@ -19,7 +19,10 @@ FILM = {"kind": "video", "name": "away", "path": "away/{source}.mp4", "preset": 
 
 def start(place: Workplace, sink: dict[str, Any], source: dict[str, Any]) -> Command:
     run = place.run(runs.config(source, sinks=(sink, runs.JSONL), detector="Held"))
-    run.wait_until(lambda: runs.count_lines(place.folder / "out.jsonl") >= 20, "20 lines")
+    path = place.folder / str(sink["path"]).replace("{source}", "a")
+    run.wait_until(lambda: path.exists() and path.stat().st_size, "a file in the folder")
+    begun = path.stat().st_size
+    run.wait_until(lambda: path.stat().st_size > begun, "more of it")
     return run
 
 

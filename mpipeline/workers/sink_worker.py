@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import uuid
 from collections.abc import Mapping
 from numbers import Integral
@@ -83,7 +84,7 @@ class SinkWorker:
         try:
             written: Mapping[str, int] = self._sink.open(self._resume)
         except SinkError as error:
-            if not error.retryable:
+            if not error.retryable or (context.incarnation == 1 and _is_read_only(error)):
                 raise
             retrying.failed(error)
             while (wait_s := retrying.wait_s()) > 0:
@@ -184,6 +185,11 @@ class SinkWorker:
             self._loop.close(self._finished)
         finally:
             self._peer.close()
+
+
+def _is_read_only(error: SinkError) -> bool:
+    """Whether the path lies on a read-only file system: at the start of a run that is a mistake, later a mishap."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EROFS
 
 
 def _checked(name: str, written: Any) -> dict[str, int]:

@@ -134,3 +134,12 @@ def test_a_read_only_run_directory_is_told(place: Workplace) -> None:
         assert "Read-only file system" in run.log
         assert str(place.run_root) in run.log
         assert "Traceback" not in run.log
+
+
+def test_a_sink_on_a_read_only_disk_is_given_up_at_the_start(place: Workplace) -> None:
+    with MountSpace({place.folder / "disk": "ro"}) as space:
+        run = start(place, space, runs.config(runs.clip("a", 10), sinks=(ON_DISK, runs.JSONL)))
+        assert run.wait() == 1
+        assert "the file system is read-only: choose another path" in run.log
+        assert [event["worker"] for event in run.events("worker_fatal")] == ["sink:disk"]
+        assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=10)

@@ -9,6 +9,7 @@
 #include <nanobind/stl/vector.h>
 
 #include <array>
+#include <memory>
 #include <optional>
 #include <tuple>
 #include <utility>
@@ -16,6 +17,7 @@
 
 #include "mpipeline/masks.hpp"
 #include "mpipeline/nms.hpp"
+#include "mpipeline/picture_memory.hpp"
 #include "mpipeline/preprocess.hpp"
 #include "mpipeline/smooth.hpp"
 
@@ -48,6 +50,12 @@ auto owned(std::vector<T> values) {
     return nb::ndarray<nb::numpy, T, nb::ndim<1>>(storage->data(), {storage->size()}, owner);
 }
 
+// Never destroyed: arrays may outlive everything else at the end of the process.
+PictureMemory& picture_memory() {
+    static auto* const memory = new PictureMemory(std::size_t{64} << 20);
+    return *memory;
+}
+
 void bind_to_bgr(nb::module_& m) {
     m.def(
         "to_bgr",
@@ -55,8 +63,12 @@ void bind_to_bgr(nb::module_& m) {
            bool portable) {
             const pixels::Picture source = picture(format, width, height, matrix, full_range, planes);
             const std::size_t w = width, h = height;
-            auto* bytes = new std::uint8_t[w * h * 3];
-            nb::capsule owner(bytes, [](void* p) noexcept { delete[] static_cast<std::uint8_t*>(p); });
+            auto* piece = new PieceOfMemory(picture_memory().take(w * h * 3));
+            nb::capsule owner(piece, [](void* p) noexcept {
+                const std::unique_ptr<PieceOfMemory> given(static_cast<PieceOfMemory*>(p));
+                picture_memory().give_back(std::move(*given));
+            });
+            std::uint8_t* bytes = piece->bytes.get();
             {
                 nb::gil_scoped_release unlocked;
                 pixels::to_bgr(source, bytes, static_cast<std::ptrdiff_t>(w) * 3, portable);

@@ -1,0 +1,1 @@
+"""mpipeline's `InferencePipeline` beside the original: the same program on both sides, but for one line of imports."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 import random
 
 
@@ -18,9 +19,9 @@ class Backoff:
         self.attempts = 0
         self._rng = rng if rng is not None else random.Random()
 
-    def next(self) -> float:
-        """The pause in seconds before the next attempt."""
-        bound = min(self.limit, self.first * 2.0 ** min(self.attempts, 32))
+    def next(self, at_most: float = math.inf) -> float:
+        """The pause in seconds before the next attempt, no longer than `at_most`."""
+        bound = min(self.limit, at_most, self.first * 2.0 ** min(self.attempts, 32))
         self.attempts += 1
         return self._rng.uniform(0.0, bound)
 

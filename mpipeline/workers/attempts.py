@@ -6,11 +6,15 @@ from mpipeline.backoff import Backoff
 from mpipeline.clock import NS_PER_S, Clock
 
 _STEADY_NS = 10 * NS_PER_S  # a stream that flowed this long has recovered: back-off starts small again
+_SHORTEST_LIMIT_S = 1.0
 _FINITE_ATTEMPTS = 5  # tries in a row, without a new frame, after which a finite source has failed for good
 
 
 class Attempts:
     """Counts attempts to connect. A live source is tried for ever, a finite one as long as it brings new frames.
+
+    No pause is longer than the trouble has lasted so far (or a second): the draw of a few small pauses and a large one
+    would else leave a camera alone for half a minute that was away for six seconds.
 
     `is_failing`: the last attempt failed, or its stream broke before it had flowed steadily.
     """
@@ -21,6 +25,7 @@ class Attempts:
         self._clock = clock
         self._next_ns = 0
         self._connected_ns = 0
+        self._since_ns = clock.monotonic_ns()  # when the trouble began
         self._fruitless = 0
 
     def wait_s(self) -> float:
@@ -44,7 +49,9 @@ class Attempts:
         self.is_failing = not (self._connected_ns and now - self._connected_ns > _STEADY_NS)
         if not self.is_failing:
             self._backoff.reset()
+            self._since_ns = now
         self._connected_ns = 0
-        pause = self._backoff.longest() if seldom else self._backoff.next()
+        limit_s = max(_SHORTEST_LIMIT_S, (now - self._since_ns) / NS_PER_S)
+        pause = self._backoff.longest() if seldom else self._backoff.next(at_most=limit_s)
         self._next_ns = now + int(pause * NS_PER_S)
         return pause

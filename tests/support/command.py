@@ -109,13 +109,14 @@ class Workplace:
     """A folder, a run root and an environment for commands. At the end of the block nothing of theirs may be left.
 
     `folder` is the commands' current directory; modules written there can be imported by them. The run root is apart,
-    because the path of a socket must be short.
+    because the path of a socket must be short. `environment` is what all its commands have in theirs.
     """
 
     def __init__(self, folder: Path) -> None:
         self.folder = folder
         self.run_root = Path(tempfile.mkdtemp(prefix="mp-test-"))
         self.commands: list[Command] = []
+        self.environment: dict[str, str] = {}
         self.is_abandoned = False  # True: only clear up, a test has failed in the middle
 
     def __enter__(self) -> Workplace:
@@ -152,7 +153,8 @@ class Workplace:
         number = len(self.commands)
         output, log = self.folder / f"stdout-{number}", self.folder / f"stderr-{number}"
         paths = [str(_TESTS), *filter(None, [os.environ.get("PYTHONPATH")])]
-        given = {"MPIPELINE_RUN_ROOT": str(self.run_root), "PYTHONPATH": os.pathsep.join(paths), **(environment or {})}
+        given = {"MPIPELINE_RUN_ROOT": str(self.run_root), "PYTHONPATH": os.pathsep.join(paths)}
+        given |= {**self.environment, **(environment or {})}
         with output.open("wb") as out, log.open("wb") as err:
             process = subprocess.Popen(
                 list(arguments),

@@ -23,6 +23,7 @@ class Reason(str, Enum):
     TIMEOUT = "timeout"
     NOT_FOUND = "not_found"
     PERMISSION_DENIED = "permission_denied"
+    BUSY = "busy"
     TLS_FAILED = "tls_failed"
     SERVER_ERROR = "server_error"
     CODEC_UNSUPPORTED = "codec_unsupported"

@@ -38,6 +38,9 @@ def command(arguments: argparse.Namespace) -> int:
         located(model, fetch=False)
     except ModelUnavailable as missing:
         console.print(f"[yellow]{escape(str(missing))}, or let the run fetch it[/]")
+    for source in plan.config.sources:
+        if outlook := getattr(source.options, "outlook", ""):
+            console.print(escape(f"{source.name}: {outlook}"))
     free = available_bytes()
     console.print(f"shared memory {plan.ring_bytes / _MIB:.0f} MiB of {free / _MIB:.0f} MiB available")
     if plan.ring_bytes > free:

@@ -81,7 +81,8 @@ def _identity(path: str) -> str:
 
 def _is_file(source: dict[Any, Any]) -> bool:
     """Whether the uri is a plain path: it has no scheme, and the kind is the one that reads files of that name."""
-    if not source["uri"] or _SCHEME.match(source["uri"]):
+    text = source["uri"].strip()
+    if not text or _SCHEME.match(text) or text.isdecimal() or text.startswith("/dev/"):
         return False
     try:
         inferred = SourceSpec.infer_kind(source)

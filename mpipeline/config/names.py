@@ -8,6 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 LONGEST_NAME = 64
+LARGEST_NUMBER = 999_999  # of a camera
+_NUMBER = re.compile(r"[0-9]{1,6}")
 LONGEST_RUN_NAME = 40  # it is part of a socket's path, which may have 107 characters in all
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _RUN_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
@@ -40,7 +42,8 @@ def run_name(stem: str) -> str:
 
 def source_base(uri: Any, kind: Any, index: int) -> str:
     """The name that a nameless source would get were it alone: the stem of its path, its host, or kind and number."""
-    stem = _stem(uri) if isinstance(uri, str) else ""
+    is_number = isinstance(uri, int) and not isinstance(uri, bool) and 0 <= uri <= LARGEST_NUMBER
+    stem = _stem(str(uri)) if is_number or isinstance(uri, str) else ""
     base = _cleaned(stem)[:LONGEST_NAME].strip("-.")
     return base or f"{kind if isinstance(kind, str) else 'source'}-{index + 1}"
 
@@ -83,6 +86,8 @@ def _cleaned(text: str) -> str:
 
 def _stem(uri: str) -> str:
     """The last part of a path without its ending; nothing of a user part or a query, which may hold a password."""
+    if _NUMBER.fullmatch(uri.strip()):
+        return f"video{int(uri)}"  # the camera of that number, as its path ends
     _, separator, rest = uri.partition("://")
     if not separator:
         return PurePosixPath(uri).stem if "/" in uri or "." in uri else uri.partition(":")[0]

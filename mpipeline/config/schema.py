@@ -56,6 +56,8 @@ class SourceSpec(KindSpec):
     @classmethod
     def infer_kind(cls, mapping: Mapping[Any, Any]) -> str | None:
         uri = mapping.get("uri")
+        if isinstance(uri, int) and not isinstance(uri, bool) and 0 <= uri <= names.LARGEST_NUMBER:
+            uri = str(uri)  # of a camera, without quotes
         return str(registry.resolve(_KIND_OF)(uri)) if isinstance(uri, str) else None
 
     def looks_live(self) -> bool:

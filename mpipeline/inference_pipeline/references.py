@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 from mpipeline.credentials import redact
-from mpipeline.errors import ConfigError, InvalidArgument, Reason, SourceError
+from mpipeline.errors import InvalidArgument, Reason, SourceError
 from mpipeline.sources.selection import kind_of
 
 VideoReference = str | int | Callable[[], Any]
@@ -68,7 +68,9 @@ def _reference(given: Any, properties: dict[str, Any]) -> Reference:
     if isinstance(given, str):
         if not given:
             raise InvalidArgument(_EMPTY)
-        kind = _kind(given)
+        kind = kind_of(given)
+        if kind == "device":
+            return _device(given, properties)
         entry = {"uri": given}
         if "pos_msec" in properties:
             entry["start"] = _milliseconds(properties.pop("pos_msec")) / 1000
@@ -83,9 +85,7 @@ def _reference(given: Any, properties: dict[str, Any]) -> Reference:
     if isinstance(given, int) and not isinstance(given, bool):
         if given < 0:
             raise InvalidArgument(f"video_reference {given}: the number of a device is 0 or more")
-        _kind(str(given))
-        _refuse(properties, str(given))
-        return Reference({"uri": str(given)}, str(given))
+        return _device(str(given), properties)
     if callable(given):
         name = getattr(given, "__name__", type(given).__name__)
         return Reference({"kind": "callable"}, name, make_producer=given, properties=properties)
@@ -102,15 +102,12 @@ def _milliseconds(given: Any) -> float:
         raise InvalidArgument(f"video_source_properties: pos_msec={given!r}: expected milliseconds") from None
 
 
-def _kind(address: str) -> str:
-    """The kind of source that reads `address`. Raises ConfigError, with the way out that this interface has."""
-    try:
-        return kind_of(address)
-    except ConfigError as error:
-        text = (
-            f"{error}. Or give, in place of it, a function that makes a VideoFrameProducer, such as one around OpenCV"
-        )
-        raise ConfigError(text) from error
+def _device(address: str, properties: Mapping[str, Any]) -> Reference:
+    """A camera of this machine: OpenCV reads it, and knows these properties."""
+    for name, value in properties.items():
+        if not isinstance(value, int | float) and str(name).lower() != "fourcc":
+            raise InvalidArgument(f"video_source_properties: {name}={value!r}: expected a number")
+    return Reference({"kind": "device", "uri": address, "properties": dict(properties)}, address)
 
 
 def _refuse(properties: Mapping[str, Any], reference: str) -> None:

@@ -2,6 +2,7 @@
 
 KINDS: dict[str, str] = {
     "video": "mpipeline.sources.video:VideoSource",
+    "device": "mpipeline.sources.device:DeviceSource",
     "synthetic": "mpipeline.sources.synthetic:SyntheticSource",
     "callable": "mpipeline.sources.callable:CallableSource",
 }

@@ -143,5 +143,6 @@ def _ring(config: RunConfig, source: SourceSpec, info: StreamInfo | None) -> Rin
     if assumed:
         width, height = _ASSUMED_SIZE
     slots = slots_for(config, source, every_frame)
-    size = bytes_needed(slots, FrameFormat(PixelFormat.I420, width, height))
+    pixels = PixelFormat[str(getattr(source.options, "pixel_format", "i420")).upper()]
+    size = bytes_needed(slots, FrameFormat(pixels, width, height))
     return RingPlan(source.name, width, height, slots, size, every_frame, assumed)

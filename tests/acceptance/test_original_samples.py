@@ -24,6 +24,7 @@ from support.http_server import HttpServer
 from support.model_hub import KEY, ModelHub, write_package
 from support.pipelines import film
 from support.rtsp_server import RtspServer
+from support.webcams import HD_JPEG, SMALL, Webcams
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "docs" / "examples"
 SAMPLES = Path(__file__).resolve().parent / "samples"
@@ -91,27 +92,40 @@ def test_a_camera_over_rtsp_until_ctrl_c(place: Workplace, model: str, server: R
     interrupted(flowing(place, SAMPLES / "camera_stream.py", server.url("gate"), model, word=" 1\n"))
 
 
-def test_the_number_of_a_device_that_cannot_be_read_is_told_before_anything_starts(
-    place: Workplace, model: str
-) -> None:
+@pytest.fixture
+def webcams(place: Workplace) -> Webcams:
+    """What the programs see as the cameras of this machine."""
+    found = Webcams(place.folder / "webcams")
+    place.environment |= {**found.environment, "DISPLAY": ""}
+    return found
+
+
+def test_the_first_camera_of_the_machine_by_its_number(place: Workplace, model: str, webcams: Webcams) -> None:
+    webcams.add(0, SMALL)
     command = start(place, SAMPLES / "device.py", model)
-    assert command.wait() == 1
-    assert "VideoFrameProducer" in command.log.splitlines()[-1]
-    assert not command.output
+    command.wait_until(lambda: "VideoFileSink.init" in command.log, "a picture that cannot be shown here")
+    interrupted(command)
+    assert webcams.was_opened(0)
 
 
-@pytest.mark.skipif(Path("/dev/video0").exists(), reason="there is a camera")
-def test_a_webcam_that_is_not_there_is_waited_for_and_named(place: Workplace, model: str) -> None:
+def test_a_webcam_that_is_not_there_is_waited_for(place: Workplace, model: str, webcams: Webcams) -> None:
     command = start(place, EXAMPLES / "webcam.py", 0, model)
-    command.wait_until(lambda: "camera 0 is not there" in command.log, "what is wrong")
+    command.wait_until(lambda: "/dev/video0: it is not there" in command.log, "what is wrong")
+    webcams.add(0, SMALL, HD_JPEG)
+    command.wait_until(lambda: "(720, 1280, 3) ['box']\n" in command.output, "frames of the size that was asked for")
     interrupted(command)
 
 
-def test_a_webcam_that_opencv_reads(place: Workplace, model: str) -> None:
-    """What OpenCV opens here is a file, which it takes for a device that comes back after its end."""
-    command = flowing(place, EXAMPLES / "webcam.py", film(30), model, word="(180, 320, 3) ['box']\n")
+def test_a_webcam_that_is_pulled_out_goes_on_with_its_ids(place: Workplace, model: str, webcams: Webcams) -> None:
+    webcams.add(2, SMALL)
+    command = flowing(place, EXAMPLES / "webcam.py", "/dev/video2", model, word="(96, 160, 3) ['box']\n")
     ids = lambda: [int(line.split()[0]) for line in command.output.splitlines()[:-1]]  # noqa: E731
-    command.wait_until(lambda: max(ids(), default=0) > 30, "frames after it has come back")
+    webcams.begin(2, "unplugged")
+    command.wait_until(lambda: "/dev/video2: it was unplugged" in command.log, "what is wrong")
+    seen = len(ids())
+    webcams.end(2, "unplugged")
+    command.wait_until(lambda: len(ids()) > seen + 5, "frames after it has come back")
+    assert ids() == sorted(set(ids()))
     interrupted(command)
 
 

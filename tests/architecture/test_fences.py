@@ -13,6 +13,7 @@ FENCES = {
     "mpipeline._native": ["mpipeline/ring/*", "mpipeline/models/*"],
     "av": ["mpipeline/sources/video*.py", "mpipeline/sinks/video.py", "mpipeline/sinks/encoder.py"],
     "cv2": [
+        "mpipeline/sources/device*.py",
         "mpipeline/sinks/video.py",
         "mpipeline/sinks/encoder.py",
         "mpipeline/sinks/drawing*.py",

@@ -57,8 +57,10 @@ PARAMETERS = (
     Row(
         "video_reference",
         "the number of a device",
-        (SAMPLES + "test_the_number_of_a_device_that_cannot_be_read_is_told_before_anything_starts",),
-        differs="the number of a device",
+        (
+            SAMPLES + "test_the_first_camera_of_the_machine_by_its_number",
+            SAMPLES + "test_a_webcam_that_is_pulled_out_goes_on_with_its_ids",
+        ),
     ),
     Row("video_reference", "TestPatternStreamProducer", (UNIT + "test_references.py::test_every_form_of_a_reference",)),
     Row(

@@ -17,6 +17,9 @@ from mpipeline.config import names
         ("rtsp://user:p/w@host", "host"),
         ("rtsp://host:554/user=admin_password=secret_channel=1.sdp", "host"),
         ("rtsp://[fe80::1]:554/", "fe80-1"),
+        ("0", "video0"),
+        (2, "video2"),
+        ("/dev/video2", "video2"),
         ("synthetic", "synthetic"),
         ("synthetic:", "synthetic"),
         ("", "tape-3"),
@@ -25,7 +28,7 @@ from mpipeline.config import names
         ("é.mp4", "tape-3"),
     ],
 )
-def test_a_source_is_named_after_its_path(uri: str | None, name: str) -> None:
+def test_a_source_is_named_after_its_path(uri: str | int | None, name: str) -> None:
     assert names.source_base(uri, "tape", 2) == name
     names.checked_name(name)
 
@@ -49,3 +52,8 @@ def test_names_that_cannot_be_paths_are_refused(name: str) -> None:
         names.checked_name(name)
     with pytest.raises(ValueError, match=r"^expected up to"):
         names.checked_run_name(name)
+
+
+@pytest.mark.parametrize("uri", [True, -1, 10**5000, "9" * 5000], ids=["no number", "negative", "huge", "long"])
+def test_a_number_that_no_camera_has_gives_no_name(uri: object) -> None:
+    assert not names.source_base(uri, "tape", 2).startswith("video")

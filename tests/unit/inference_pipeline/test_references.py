@@ -10,7 +10,7 @@ from support.pipelines import film
 from support.producers import Clip
 
 from mpipeline.config.inference_defaults import postprocessing_defaults
-from mpipeline.errors import ConfigError
+from mpipeline.errors import ConfigError, InvalidArgument
 from mpipeline.inference_pipeline.arguments import feed_of
 from mpipeline.inference_pipeline.assembly import Feed, assemble
 from mpipeline.inference_pipeline.references import references
@@ -69,11 +69,18 @@ def test_what_would_be_dropped_later_is_not_inferred() -> None:
     assert source([CAMERA, film(5)], max_fps=10).max_fps is None
 
 
-@pytest.mark.parametrize("given", [0, "0", "/dev/video3"])
-@pytest.mark.parametrize("properties", [None, {"fps": 30}])
-def test_a_device_is_refused_with_a_way_out(given: Any, properties: Any) -> None:
-    with pytest.raises(ConfigError, match=r"camera devices.*VideoFrameProducer"):
-        source(given, properties=properties)
+@pytest.mark.parametrize("given", [3, "3", "/dev/video3"])
+def test_the_number_or_path_of_a_device_is_a_camera_of_this_machine(given: Any) -> None:
+    found = source(
+        given, properties={"frame_width": 1920.0, "FPS": 30, "fourcc": "YUYV"}, model={"target": "m:M"}, max_fps=5
+    )
+    assert (found.kind, found.options.uri, found.max_fps) == ("device", "/dev/video3", 5)
+    assert found.options.properties == {"frame_width": 1920, "fps": 30, "fourcc": "YUYV"}
+
+
+def test_a_property_of_a_device_is_a_number() -> None:
+    with pytest.raises(InvalidArgument, match="frame_width='wide': expected a number"):
+        source(0, properties={"frame_width": "wide"})
 
 
 def test_defaults_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:

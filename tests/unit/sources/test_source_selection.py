@@ -20,16 +20,14 @@ from mpipeline.sources.selection import kind_of
         ("synthetic.mp4", "video"),
         ("synthetic", "synthetic"),
         ("synthetic:", "synthetic"),
+        ("0", "device"),
+        (" 1 ", "device"),
+        ("/dev/video0", "device"),
+        ("/dev/v4l/by-id/usb-Maker_Webcam-video-index0", "device"),
     ],
 )
 def test_the_kind_follows_from_the_address(uri: str, kind: str) -> None:
     assert kind_of(uri) == kind
-
-
-@pytest.mark.parametrize("uri", ["0", " 1 ", "/dev/video0"])
-def test_cameras_of_the_machine_are_refused_with_a_way_out(uri: str) -> None:
-    with pytest.raises(ConfigError, match="camera devices are not supported yet; use an rtsp:// or file address"):
-        kind_of(uri)
 
 
 def test_an_empty_address_is_refused() -> None:

@@ -172,6 +172,7 @@ class Session:
         self._sources.learn(status)
 
     def _end_engine(self) -> None:
+        self._sources.is_told_to_end()
         self._collector.close()
         self._pipeline.stop()
         self._pipeline.stop()  # the second word: now

@@ -80,6 +80,10 @@ class Sources:
             stream.end(is_last_word=self._has_last_word)
         self._tell(stream)
 
+    def is_told_to_end(self) -> None:
+        """The run is ended by the user: whatever has not failed by now will have ended."""
+        self._has_last_word = True
+
     def engine_is_over(self) -> None:
         """Nothing more will be learnt of any source."""
         with self._lock:

@@ -106,6 +106,9 @@ def test_a_ring_to_which_a_sink_cannot_attach_for_want_of_open_files_is_waited_f
     run = place.run(runs.config(*clips, sinks=(runs.JSONL, video), detector="Held"))
     path = place.folder / "out.jsonl"
     run.wait_until(lambda: runs.count_lines(path) >= 10, "10 lines")
+    # Libraries for drawing and encoding are loaded with the first picture: that needs open files too.
+    films = [place.folder / "a.mp4", place.folder / "b.mp4"]
+    run.wait_until(lambda: all(film.exists() for film in films), "both films")
     ring = max(run.segments(), key=lambda segment: (Path("/dev/shm") / segment).stat().st_size)
     with no_open_files_at_all(run.worker("sink:video")):
         damage(ring, "header")

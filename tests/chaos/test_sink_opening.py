@@ -53,13 +53,14 @@ class HangsInCloseOnce(HangsInClose):
 """
 
 
-def start(place: Workplace, sink: str, *, live: bool = False, **supervision: Any) -> Command:
+def start(place: Workplace, sink: str, *, live: bool = False, stop_timeout: float = 1, **supervision: Any) -> Command:
     """A run into `out.jsonl` and into that class."""
     place.write("faulty.py", MODULE)
     mine = {"kind": "python", "name": "mine", "target": f"faulty:{sink}"}
     source = runs.camera("a") if live else runs.clip("a", FRAMES)
     supervision = {**runs.QUICK_RESTARTS, **supervision}
-    return place.run(runs.config(source, sinks=(mine, runs.JSONL), supervision=supervision, limits={"stop_timeout": 1}))
+    limits = {"stop_timeout": stop_timeout}
+    return place.run(runs.config(source, sinks=(mine, runs.JSONL), supervision=supervision, limits=limits))
 
 
 def written(place: Workplace) -> list[int]:
@@ -98,7 +99,7 @@ def test_what_can_pass_in_open_is_waited_for(place: Workplace, live: bool) -> No
 
 
 def test_a_stop_while_it_waits_in_open_is_no_success(place: Workplace) -> None:
-    run = start(place, "IsRefused", live=True)
+    run = start(place, "IsRefused", live=True, stop_timeout=60)
     run.wait_for("sink_retrying", sink="mine")
     wait_for_more(run, place)
     run.signal(signal.SIGINT)

@@ -50,7 +50,8 @@ auto owned(std::vector<T> values) {
     return nb::ndarray<nb::numpy, T, nb::ndim<1>>(storage->data(), {storage->size()}, owner);
 }
 
-// Never destroyed: arrays may outlive everything else at the end of the process.
+// Never destroyed: arrays may outlive everything else at the end of the process. Used with Python's lock held, both ways:
+// thus a fork that Python code makes never finds its mutex taken, which nobody would give back to the child.
 PictureMemory& picture_memory() {
     static auto* const memory = new PictureMemory(std::size_t{64} << 20);
     return *memory;
@@ -63,12 +64,13 @@ void bind_to_bgr(nb::module_& m) {
            bool portable) {
             const pixels::Picture source = picture(format, width, height, matrix, full_range, planes);
             const std::size_t w = width, h = height;
-            auto* piece = new PieceOfMemory(picture_memory().take(w * h * 3));
-            nb::capsule owner(piece, [](void* p) noexcept {
+            auto piece = std::make_unique<PieceOfMemory>(picture_memory().take(w * h * 3));
+            std::uint8_t* bytes = piece->bytes.get();
+            nb::capsule owner(piece.get(), [](void* p) noexcept {
                 const std::unique_ptr<PieceOfMemory> given(static_cast<PieceOfMemory*>(p));
                 picture_memory().give_back(std::move(*given));
             });
-            std::uint8_t* bytes = piece->bytes.get();
+            piece.release();  // not before: without memory for the capsule an error is raised
             {
                 nb::gil_scoped_release unlocked;
                 pixels::to_bgr(source, bytes, static_cast<std::ptrdiff_t>(w) * 3, portable);

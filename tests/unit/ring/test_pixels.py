@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+import os
+import threading
+
 import numpy as np
+import pytest
 
 from mpipeline.frame import FrameFormat, PixelFormat, Pixels
 from mpipeline.ring.pixels import to_bgr
@@ -35,3 +39,26 @@ def test_memory_that_was_given_back_serves_the_next_picture() -> None:
     assert second.ctypes.data == place
     assert second.flags.writeable
     assert second.flags.c_contiguous
+
+
+@pytest.mark.filterwarnings("ignore:.*multi-threaded.*fork:DeprecationWarning")
+def test_a_fork_of_the_program_makes_pictures_whatever_its_threads_were_doing() -> None:
+    over = threading.Event()
+
+    def convert() -> None:
+        while not over.is_set():
+            picture(1)
+
+    threads = [threading.Thread(target=convert) for _ in range(3)]
+    for thread in threads:
+        thread.start()
+    try:
+        for _ in range(30):
+            process = os.fork()
+            if not process:
+                os._exit(int(picture(2)[0, 0, 0]))
+            assert os.waitstatus_to_exitcode(os.waitpid(process, 0)[1]) == 2
+    finally:
+        over.set()
+        for thread in threads:
+            thread.join()

@@ -39,6 +39,11 @@ class CallableOptions(BaseModel):
     target: str = Field(default="", pattern=r"^([A-Za-z_][\w.]*:[A-Za-z_][\w.]*)?$")
     properties: dict[str, Any] = Field(default_factory=dict)
 
+    @property
+    def pixel_format(self) -> str:
+        """How a frame lies in a ring, for the plan's memory."""
+        return "bgr24"
+
 
 @dataclass(frozen=True, slots=True)
 class _Known:

@@ -97,10 +97,12 @@ def test_rings_take_known_sizes_expected_ones_or_an_assumption() -> None:
 
 
 def test_a_ring_is_planned_for_the_pixels_that_its_kind_writes() -> None:
-    spec = {"sources": [{"uri": 0, "width": 640, "height": 480}], "model": {"target": "m:M"}}
-    (ring,) = make_plan(RunConfig.from_mapping(spec)).rings
-    assert (ring.source, ring.every_frame, ring.assumed) == ("video0", False, False)
-    assert ring.bytes == bytes_needed(ring.slots, FrameFormat(PixelFormat.BGR24, 640, 480))
+    own = {"kind": "callable", "target": "m:Camera", "name": "own", "expect": {"width": 640, "height": 480}}
+    spec = {"sources": [{"uri": 0, "width": 640, "height": 480}, own], "model": {"target": "m:M"}}
+    camera, other = make_plan(RunConfig.from_mapping(spec)).rings
+    assert (camera.source, camera.every_frame, camera.assumed) == ("video0", False, False)
+    for ring in (camera, other):
+        assert ring.bytes == bytes_needed(ring.slots, FrameFormat(PixelFormat.BGR24, 640, 480))
 
 
 def test_a_source_that_could_not_be_looked_at_is_assumed() -> None:

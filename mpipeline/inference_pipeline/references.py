@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -104,10 +105,15 @@ def _milliseconds(given: Any) -> float:
 
 def _device(address: str, properties: Mapping[str, Any]) -> Reference:
     """A camera of this machine: OpenCV reads it, and knows these properties."""
+    plain: dict[str, Any] = {}
     for name, value in properties.items():
-        if not isinstance(value, int | float) and str(name).lower() != "fourcc":
+        if isinstance(value, Real):  # those of numpy as well
+            plain[str(name)] = float(value)
+        elif str(name).lower() == "fourcc":
+            plain[str(name)] = value
+        else:
             raise InvalidArgument(f"video_source_properties: {name}={value!r}: expected a number")
-    return Reference({"kind": "device", "uri": address, "properties": dict(properties)}, address)
+    return Reference({"kind": "device", "uri": address, "properties": plain}, address)
 
 
 def _refuse(properties: Mapping[str, Any], reference: str) -> None:

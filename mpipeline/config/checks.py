@@ -81,14 +81,15 @@ def _identity(path: str) -> str:
 
 def _is_file(source: dict[Any, Any]) -> bool:
     """Whether the uri is a plain path: it has no scheme, and the kind is the one that reads files of that name."""
-    text = source["uri"].strip()
-    if not text or _SCHEME.match(text) or text.isdecimal() or text.startswith("/dev/"):
+    if not source["uri"].strip() or _SCHEME.match(source["uri"]):
         return False
     try:
         inferred = SourceSpec.infer_kind(source)
     except MpipelineError:
         return False
     model = SourceSpec.options_of({"kind": inferred})
+    if not getattr(model, "reads_files", True):
+        return False
     default = model.model_fields["uri"].default if model is not None and "uri" in model.model_fields else None
     return source.get("kind", inferred) == inferred and source["uri"] != default
 

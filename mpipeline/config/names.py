@@ -8,8 +8,8 @@ from pathlib import PurePosixPath
 from typing import Any
 
 LONGEST_NAME = 64
-LARGEST_NUMBER = 999_999  # of a camera
-_NUMBER = re.compile(r"[0-9]{1,6}")
+_LARGEST_NUMBER = 10**12  # that is taken for one of a camera; most of them are none, which is told
+_NUMBER = re.compile(r"[0-9]{1,6}")  # of a camera
 LONGEST_RUN_NAME = 40  # it is part of a socket's path, which may have 107 characters in all
 _NAME = re.compile(r"[A-Za-z0-9_][A-Za-z0-9_.-]*")
 _RUN_NAME = re.compile(r"[a-z0-9_][a-z0-9_.-]*")
@@ -40,11 +40,16 @@ def run_name(stem: str) -> str:
     return _cleaned(stem.lower())[:LONGEST_RUN_NAME].strip("-.").removesuffix(".lock") or "run"
 
 
+def address(uri: Any) -> str | None:
+    """A `uri` as text: the number of a camera needs no quotes. None if it is neither text nor such a number."""
+    if isinstance(uri, int) and not isinstance(uri, bool) and abs(uri) <= _LARGEST_NUMBER:
+        return str(uri)
+    return uri if isinstance(uri, str) else None
+
+
 def source_base(uri: Any, kind: Any, index: int) -> str:
     """The name that a nameless source would get were it alone: the stem of its path, its host, or kind and number."""
-    is_number = isinstance(uri, int) and not isinstance(uri, bool) and 0 <= uri <= LARGEST_NUMBER
-    stem = _stem(str(uri)) if is_number or isinstance(uri, str) else ""
-    base = _cleaned(stem)[:LONGEST_NAME].strip("-.")
+    base = _cleaned(_stem(address(uri) or ""))[:LONGEST_NAME].strip("-.")
     return base or f"{kind if isinstance(kind, str) else 'source'}-{index + 1}"
 
 

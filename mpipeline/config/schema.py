@@ -55,10 +55,8 @@ class SourceSpec(KindSpec):
 
     @classmethod
     def infer_kind(cls, mapping: Mapping[Any, Any]) -> str | None:
-        uri = mapping.get("uri")
-        if isinstance(uri, int) and not isinstance(uri, bool) and 0 <= uri <= names.LARGEST_NUMBER:
-            uri = str(uri)  # of a camera, without quotes
-        return str(registry.resolve(_KIND_OF)(uri)) if isinstance(uri, str) else None
+        address = names.address(mapping.get("uri"))
+        return str(registry.resolve(_KIND_OF)(address)) if address is not None else None
 
     def looks_live(self) -> bool:
         """Whether the source will probably be live; what an open stream says of itself counts more."""

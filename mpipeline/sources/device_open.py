@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, ClassVar
 
 from pydantic import BaseModel, ConfigDict, Field, field_validator, model_validator
 
@@ -30,6 +30,7 @@ class DeviceOptions(BaseModel):
     """Options of a `device` source. Times are seconds, sizes pixels."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+    reads_files: ClassVar[bool] = False  # a camera that is not there is waited for, and no mistake in the config
 
     uri: str = Field(description="the number of a camera, or its path such as /dev/video0 or /dev/v4l/by-id/…")
     width: int | None = Field(None, ge=1, le=16384)

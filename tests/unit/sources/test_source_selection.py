@@ -24,6 +24,11 @@ from mpipeline.sources.selection import kind_of
         (" 1 ", "device"),
         ("/dev/video0", "device"),
         ("/dev/v4l/by-id/usb-Maker_Webcam-video-index0", "device"),
+        ("/dev/front-door", "device"),
+        ("-1", "device"),
+        ("/dev/shm/shop.mp4", "video"),
+        ("/dev/stdin", "video"),
+        ("/devices/shop.mp4", "video"),
     ],
 )
 def test_the_kind_follows_from_the_address(uri: str, kind: str) -> None:

@@ -18,6 +18,7 @@ _GRAPH = 7
 # Of `ModelProto`: ir_version, producer's name and version, domain, model_version, doc_string, graph, opset_import.
 _TYPES = {1: _VARINT, 2: _LENGTH, 3: _LENGTH, 4: _LENGTH, 5: _VARINT, 6: _LENGTH, _GRAPH: _LENGTH, 8: _LENGTH}
 _LONGEST_VARINT = 10  # bytes
+_LONGEST_VALUE = (1 << 31) - 1  # bytes; protobuf takes no longer ones
 _SHOWN = 24  # bytes of a file that is something else
 _REMEDY = "copy or export it again"
 
@@ -50,6 +51,8 @@ def _walk(path: Path, file: BinaryIO, size: int, head: bytes) -> None:
                 _varint(file)
             elif kind == _LENGTH:
                 length = _varint(file)
+                if length > _LONGEST_VALUE:
+                    raise damaged if seen else foreign
                 file.seek(length, os.SEEK_CUR)
             elif kind in _WIDTHS:
                 file.seek(_WIDTHS[kind], os.SEEK_CUR)

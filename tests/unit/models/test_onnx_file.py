@@ -54,6 +54,13 @@ def test_what_is_something_else_is_shown(tmp_path: Path, content: bytes) -> None
         check_whole(path)
 
 
+@pytest.mark.parametrize("length", [b"\xff" * 9 + b"\x01", b"\xff" * 8 + b"\x7f", b"\x80" * 4 + b"\x08"])
+def test_a_length_that_no_field_has_is_damage(tmp_path: Path, length: bytes) -> None:
+    (path := tmp_path / "m.onnx").write_bytes(b"\x08\x07\x3a" + length)
+    with pytest.raises(ModelError, match=r"m\.onnx: is damaged from byte 2 on"):
+        check_whole(path)
+
+
 def test_zeros_behind_its_end_do_not_belong_to_it(whole: Path) -> None:
     whole.write_bytes(whole.read_bytes() + bytes(64))
     with pytest.raises(ModelError, match="is damaged"):

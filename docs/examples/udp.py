@@ -1,7 +1,7 @@
 """Sends each prediction as a JSON datagram to another program.
 
-nc -ul 127.0.0.1 9090 &
-python udp.py lobby.mp4 people.onnx 127.0.0.1 9090
+    nc -ul 127.0.0.1 9090 &
+    python udp.py lobby.mp4 people.onnx 127.0.0.1 9090
 """
 
 import sys

@@ -2,6 +2,8 @@
 
     nc -ul 127.0.0.1 9090 &
     python udp.py lobby.mp4 people.onnx 127.0.0.1 9090
+
+A datagram that nobody takes is gone: none is waited for.
 """
 
 import sys

@@ -72,9 +72,8 @@ def test_what_would_be_dropped_later_is_not_inferred() -> None:
 
 @pytest.mark.parametrize("given", [3, "3", "/dev/video3"])
 def test_the_number_or_path_of_a_device_is_a_camera_of_this_machine(given: Any) -> None:
-    found = source(
-        given, properties={"frame_width": np.int64(1920), "FPS": 30, "fourcc": "YUYV"}, model={"target": "m:M"}, max_fps=5
-    )
+    properties = {"frame_width": np.int64(1920), "FPS": 30, "fourcc": "YUYV"}
+    found = source(given, properties=properties, model={"target": "m:M"}, max_fps=5)
     assert (found.kind, found.options.uri, found.max_fps) == ("device", "/dev/video3", 5)
     assert found.options.properties == {"frame_width": 1920, "fps": 30, "fourcc": "YUYV"}
 

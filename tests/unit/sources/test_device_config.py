@@ -19,7 +19,7 @@ def test_a_camera_that_is_not_there_is_no_mistake() -> None:
 
 
 def test_a_file_in_shared_memory_that_is_not_there_is_one() -> None:
-    with pytest.raises(ConfigError, match="no such file: '/dev/shm/nobody-has-made-this.mp4'"):
+    with pytest.raises(ConfigError, match=r"no such file: '/dev/shm/nobody-has-made-this\.mp4'"):
         config_from_arguments(["/dev/shm/nobody-has-made-this.mp4"], "m:Model", sinks_required=False)
 
 

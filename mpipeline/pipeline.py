@@ -14,7 +14,7 @@ from mpipeline.config.environment import run_root
 from mpipeline.config.schema import SourceSpec
 from mpipeline.errors import ConfigError, SourceError
 from mpipeline.messages import PlayMode
-from mpipeline.models.onnx_file import check_whole
+from mpipeline.models.onnx_file import check_if_onnx
 from mpipeline.models.package import WEIGHTS
 from mpipeline.sources.source import StreamInfo
 from mpipeline.store.resolve import located
@@ -26,8 +26,6 @@ from mpipeline.workers.hosted import HostedWorker
 from mpipeline.workers.runtime import MakeWorker, Runtime
 
 logger = logging.getLogger("mpipeline")
-
-_ONNX = ".onnx"
 
 Watch = Callable[[RunStatus], None]
 
@@ -105,7 +103,8 @@ def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
     Raises ModelError if the model file is not whole: then no worker has replaced what an earlier run has written.
     """
     if config.model.target is None and config.model.path is not None:
-        _check_model(config.model.path)
+        path = config.model.path
+        check_if_onnx(path / WEIGHTS if path.is_dir() else path)
     known: dict[str, StreamInfo] = {}
     unreadable: dict[str, SourceError] = {}
     for source in config.sources:
@@ -118,12 +117,6 @@ def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
             finally:
                 opened.close()
     return make_plan(config, known), unreadable
-
-
-def _check_model(path: Path) -> None:
-    weights = path / WEIGHTS if path.is_dir() else path
-    if weights.suffix.lower() == _ONNX and weights.is_file():
-        check_whole(weights)
 
 
 def _is_file(source: SourceSpec) -> bool:

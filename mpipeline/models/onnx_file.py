@@ -17,10 +17,17 @@ _WIDTHS = {_FIXED64: 8, _FIXED32: 4}
 _GRAPH = 7
 # Of `ModelProto`: ir_version, producer's name and version, domain, model_version, doc_string, graph, opset_import.
 _TYPES = {1: _VARINT, 2: _LENGTH, 3: _LENGTH, 4: _LENGTH, 5: _VARINT, 6: _LENGTH, _GRAPH: _LENGTH, 8: _LENGTH}
+_SUFFIX = ".onnx"
 _LONGEST_VARINT = 10  # bytes
 _LONGEST_VALUE = (1 << 31) - 1  # bytes; protobuf takes no longer ones
 _SHOWN = 24  # bytes of a file that is something else
 _REMEDY = "copy or export it again"
+
+
+def check_if_onnx(path: Path) -> None:
+    """`check_whole` of a file that is there and is called one; what else a model is, is not looked at."""
+    if path.suffix.lower() == _SUFFIX and path.is_file():
+        check_whole(path)
 
 
 def check_whole(path: Path) -> None:

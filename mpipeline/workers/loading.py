@@ -14,6 +14,7 @@ from mpipeline.config.schema import ModelSpec
 from mpipeline.errors import ConfigError, ModelError
 from mpipeline.models.family import Family, ModelOptions
 from mpipeline.models.image_input import image_input
+from mpipeline.models.onnx_file import check_if_onnx
 from mpipeline.models.options import ModelRequest, resolve_options
 from mpipeline.models.package import ModelPackage, open_package
 from mpipeline.models.selection import choose_family
@@ -51,6 +52,7 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     Raises ConfigError, ModelError or BackendError.
     """
     package = _package_of(spec)
+    check_if_onnx(package.weights)  # its words are plainer than those of the backend
     backend = _backend_kind(spec)(BackendOptions(str(package.weights), spec.device, spec.threads))
     info = backend.open()
     given = {key: value for key, value in spec.given().items() if key in ModelRequest.__dataclass_fields__}

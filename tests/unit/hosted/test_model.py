@@ -127,8 +127,12 @@ def test_what_goes_wrong_is_raised_by_the_call(cache: Path, tmp_path: Path, monk
     with pytest.raises(ModelError, match="no such model file"):
         get_model(tmp_path / "missing.onnx")
     (tmp_path / "broken.onnx").write_bytes(b"no model")
-    with pytest.raises(ModelError, match="not an ONNX file"):
+    with pytest.raises(ModelError, match="not an ONNX file, it begins with b'no model'"):
         get_model(tmp_path / "broken.onnx")
+    whole = (cache / "coco" / "3" / "weights.onnx").read_bytes()
+    (tmp_path / "cut.onnx").write_bytes(whole[: len(whole) // 2])
+    with pytest.raises(ModelError, match=r"cut\.onnx: is cut off: it has \d+ bytes"):
+        get_model(tmp_path / "cut.onnx")
 
 
 @pytest.mark.parametrize(

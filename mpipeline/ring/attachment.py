@@ -20,10 +20,9 @@ class Attachment:
     """Attaches to the ring that a descriptor names.
 
     Raises RingGone if there is no such segment any more, RingShortage if this process lacks something for it just now,
-    RingError if it is not that ring. Whoever makes the segment
-    shorter afterwards kills with SIGBUS every process that touches what is gone. It is looked for before each access
-    to the ring, so that only who is looking at pixels at that moment dies of it: a mapping can neither see nor prevent
-    that. A worker is started again then, and is refused here.
+    RingError if it is not that ring. Whoever makes the segment shorter afterwards kills with SIGBUS every process that
+    touches what is gone. It is looked for before each access to the ring, so that only who is looking at pixels at that
+    moment dies of it: a mapping can neither see nor prevent that. A worker is started again then, and is refused here.
     """
 
     def __init__(self, descriptor: RingDescriptor) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import signal
 
+import psutil
 import pytest
 from support import runs
 from support.command import Command, Workplace
@@ -65,6 +66,8 @@ def test_what_a_killed_group_leaves_is_swept_by_the_next_start(place: Workplace)
     workers = run.workers()
     for worker in workers:
         worker.suspend()  # so that none can clean up when the supervisor goes
+    # A stop is only asked for by that: a thread that is just running goes on for a moment.
+    wait_until(lambda: all(worker.status() == psutil.STATUS_STOPPED for worker in workers), "their standstill")
     for process in (run.process, *workers):
         process.kill()
     run.wait()

@@ -9,6 +9,7 @@ from pathlib import Path
 import pytest
 from support.predictions import prediction
 from support.shortage import lack_open_files
+from support.worker_ends import Ends
 
 from mpipeline.clock import ManualClock
 from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
@@ -19,7 +20,6 @@ from mpipeline.prediction import Prediction
 from mpipeline.ring.segment import create_ring
 from mpipeline.ring.writer import RingWriter
 from mpipeline.transport import channel
-from mpipeline.transport.run_directory import Endpoints
 from mpipeline.workers.runtime import WorkerContext
 from mpipeline.workers.wire import to_wire
 
@@ -28,14 +28,13 @@ class Bench:
     """An intake, a ring with the frames 1 and 2, and what has been received: frame ids, negative if without pixels."""
 
     def __init__(self, folder: Path) -> None:
-        ends = Endpoints(folder)
-        self.zmq = channel.context()
-        self.supervisor = channel.Router(self.zmq, ends.control)
-        self.inference = channel.Router(self.zmq, ends.predictions)
-        context = WorkerContext("sink:s", 1, channel.connect_control(self.zmq, ends.control, "sink:s#1"), self.zmq)
+        self.ends = Ends(folder, "sink:s#1")
+        self.inference = self.ends.inference()
+        context = WorkerContext("sink:s", 1, self.ends.control, self.ends.zmq)
         self.clock = context.clock = ManualClock()
         self.received: list[int] = []
-        spec = {"sink": {"name": "s", "kind": "python", "target": "m:S"}, "bit": 1, "predictions": ends.predictions}
+        sink = {"name": "s", "kind": "python", "target": "m:S"}
+        spec = {"sink": sink, "bit": 1, "predictions": self.ends.endpoints.predictions}
         self.worker = Intake(context, spec, self)
         self.ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.GRAY8, 16, 16), 3)
         self.ring.add_reader(1, pinned=True)
@@ -85,7 +84,7 @@ class Bench:
     def close(self) -> None:
         self.worker.close()
         self.ring.close()
-        self.zmq.destroy(linger=0)
+        self.ends.close()
 
 
 @pytest.fixture

@@ -9,6 +9,7 @@ from typing import Any
 
 import pytest
 from support.damaging import damage
+from support.worker_ends import Ends
 
 from mpipeline.errors import RingError, RingShortage, SharedMemoryFull
 from mpipeline.frame import FrameFormat, PixelFormat
@@ -17,7 +18,6 @@ from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.segment import OwnedRing, create_ring
 from mpipeline.ring.writer import RingWriter
 from mpipeline.transport import channel
-from mpipeline.transport.run_directory import Endpoints
 from mpipeline.workers.decoder_worker import DecoderWorker
 from mpipeline.workers.runtime import WorkerContext
 
@@ -29,18 +29,16 @@ class Bench:
     """A worker whose supervisor answers before it is asked."""
 
     def __init__(self, folder: Path) -> None:
-        ends = Endpoints(folder)
-        self.zmq = channel.context()
-        self.supervisor = channel.Router(self.zmq, ends.control)
-        self.control = channel.connect_control(self.zmq, ends.control, NAME)
+        self.ends = Ends(folder, NAME)
+        self.supervisor, self.control = self.ends.supervisor, self.ends.control
         self.poller = channel.Poller()
         self.poller.add(self.supervisor)
         self.control.send(Bye())  # the supervisor's end knows it from now on
         assert self.poller.wait(60.0)
         self.supervisor.receive()
         self.ring: OwnedRing = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.I420, 64, 48), 8)
-        spec: dict[str, Any] = {"source": SOURCE, "resume_after": 0, "frames": ends.frames}
-        self.worker = DecoderWorker(WorkerContext("decoder:a", 1, self.control, self.zmq), spec)
+        spec: dict[str, Any] = {"source": SOURCE, "resume_after": 0, "frames": self.ends.endpoints.frames}
+        self.worker = DecoderWorker(WorkerContext("decoder:a", 1, self.control, self.ends.zmq), spec)
 
     def answer(self, message: Message) -> None:
         assert self.supervisor.send(NAME, message)
@@ -69,9 +67,7 @@ class Bench:
     def close(self) -> None:
         self.worker.close()
         self.ring.close()
-        self.control.close(linger_ms=0)
-        self.supervisor.close(linger_ms=0)
-        self.zmq.destroy(linger=0)
+        self.ends.close()
 
 
 @pytest.fixture

@@ -7,12 +7,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from support.worker_ends import Ends
 
 from mpipeline.config.schema import BatchingSpec
 from mpipeline.frame import FrameRef
 from mpipeline.messages import Bye, FrameReady, Heartbeat, Message, RingRetired, Role, SinkStatus, Start
 from mpipeline.transport import channel
-from mpipeline.transport.run_directory import Endpoints
 from mpipeline.workers.inference_worker import InferenceWorker
 from mpipeline.workers.runtime import Runtime, WorkerContext
 
@@ -23,21 +23,6 @@ MANY = 200
 @pytest.fixture(autouse=True)
 def bound(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(channel, "_MOST_AT_ONCE", BOUND)
-
-
-class Ends:
-    """The supervisor's socket, and the worker's end of it."""
-
-    def __init__(self, folder: Path, name: str) -> None:
-        self.endpoints = Endpoints(folder)
-        self.zmq = channel.context()
-        self.supervisor = channel.Router(self.zmq, self.endpoints.control)
-        self.control = channel.connect_control(self.zmq, self.endpoints.control, name)
-
-    def close(self) -> None:
-        self.control.close(linger_ms=0)
-        self.supervisor.close(linger_ms=0)
-        self.zmq.destroy(linger=0)
 
 
 @pytest.fixture

@@ -8,6 +8,7 @@ from typing import Any
 
 import pytest
 from support.predictions import meta, prediction
+from support.worker_ends import Ends
 
 from mpipeline.clock import ManualClock
 from mpipeline.errors import EXIT_TEMPORARY, ConfigError, Reason, SinkError
@@ -25,7 +26,6 @@ from mpipeline.messages import (
 )
 from mpipeline.testing.fakes import FakeSink
 from mpipeline.transport import channel
-from mpipeline.transport.run_directory import Endpoints
 from mpipeline.workers.runtime import WorkerContext
 from mpipeline.workers.sink_worker import SinkWorker
 from mpipeline.workers.wire import to_wire
@@ -59,15 +59,13 @@ class Bench:
     """A worker between the sockets of a supervisor and of inference."""
 
     def __init__(self, folder: Path) -> None:
-        ends = Endpoints(folder)
-        self.zmq = channel.context()
-        self.supervisor = channel.Router(self.zmq, ends.control)
-        self.inference = channel.Router(self.zmq, ends.predictions)
-        self.control = channel.connect_control(self.zmq, ends.control, "sink:s#1")
+        self.ends = Ends(folder, "sink:s#1")
+        self.supervisor, self.control, self.inference = self.ends.supervisor, self.ends.control, self.ends.inference()
         self.clock = ManualClock()
-        self.context = context = WorkerContext("sink:s", 1, self.control, self.zmq)
+        self.context = context = WorkerContext("sink:s", 1, self.control, self.ends.zmq)
         context.clock = self.clock
-        spec = {"sink": {"name": "s", "kind": "pulsing"}, "resume": False, "bit": 1, "predictions": ends.predictions}
+        sink = {"name": "s", "kind": "pulsing"}
+        spec = {"sink": sink, "resume": False, "bit": 1, "predictions": self.ends.endpoints.predictions}
         self.worker = SinkWorker(context, spec)
         self.sink: Pulsing = self.worker._sink
 
@@ -103,9 +101,7 @@ class Bench:
 
     def close(self) -> None:
         self.worker.close()
-        for each in (self.control, self.supervisor, self.inference):
-            each.close(linger_ms=0)
-        self.zmq.term()
+        self.ends.close()
 
 
 @pytest.fixture

@@ -16,25 +16,22 @@ import psutil
 from support import media
 from support.command import Command, Workplace
 
-from benchmarks import ROOT
+from benchmarks import ROOT, machine
 from benchmarks.arrivals import Reader
 
-DATA = Path(os.environ.get("MPIPELINE_TEST_DATA", ROOT.parent / "shared" / "data"))
 _OWN = media.VideoSpec(width=1280, height=720, frames=150, rate=15, gop=15)
-_MODEL = DATA / "models" / "light_person_detector.onnx"
 _MIB = 1 << 20
 
 
 def video() -> Path:
     """The 720p15 video of the test data, or one made here."""
-    recorded = DATA / "videos" / "derived" / "retail_720p15_h264.mp4"
-    return recorded if recorded.exists() else media.video(_OWN)
+    return machine.recorded("derived/retail_720p15_h264.mp4") or media.video(_OWN)
 
 
 def model() -> dict[str, Any]:
     """The light detector of the test data, or a stand-in that reads every pixel."""
-    if _MODEL.exists():
-        return {"path": str(_MODEL), "family": "yolox", "names": ["person"]}
+    if (path := machine.model("light_person_detector.onnx")) is not None:
+        return {"path": str(path), "family": "yolox", "names": ["person"]}
     return {"target": "support.detectors:Fingerprint"}
 
 

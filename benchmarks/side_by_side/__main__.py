@@ -21,14 +21,13 @@ from typing import Any
 
 import psutil
 
-from benchmarks import cameras
+from benchmarks import cameras, machine
 from benchmarks.side_by_side import equality, figures, sides, tables
 from benchmarks.side_by_side.sides import Side
 from benchmarks.side_by_side.trials import TRIALS
 from benchmarks.side_by_side.videos import repeated, said_to_be_bt709
 
 _PARTS = ("equality", "figures", "trials")
-_MODELS = cameras.DATA / "models"
 
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:
@@ -37,7 +36,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
     video = cameras.video()
     result: dict[str, Any] = {"about": about(pair)}
     if "equality" in arguments.parts:
-        detector = _model("yolox_nano.onnx")
+        detector = machine.model("yolox_nano.onnx")
         result["equality"] = {
             "1 file": equality.compare(pair, [video], detector),
             "1 file that says BT.709": equality.compare(pair, [said_to_be_bt709(video)], None),
@@ -45,7 +44,7 @@ def compare(arguments: argparse.Namespace) -> dict[str, Any]:
         }
     if "figures" in arguments.parts:
         lengths = (repeated(video, arguments.repeat), repeated(video, max(1, arguments.repeat // 2)))
-        files = figures.cases(*lengths, _model("light_person_detector.onnx"))
+        files = figures.cases(*lengths, machine.model("light_person_detector.onnx"))
         result["figures"] = figures.measure(pair, files, video, arguments.repetitions, arguments.live)
     if "trials" in arguments.parts:
         result["trials"] = trials(pair, video, arguments.only)
@@ -69,25 +68,13 @@ def about(pair: Sequence[Side]) -> dict[str, Any]:
     """Where and with what was measured."""
     return {
         "cpus": os.cpu_count(),
-        "processor": _processor(),
+        "processor": machine.processor(),
         "memory_gib": round(psutil.virtual_memory().total / (1 << 30)),
         "kernel": platform.release(),
         "python": platform.python_version(),
         "video": cameras.video().name,
         "sides": [{"name": side.name, "versions": side.versions()} for side in pair],
     }
-
-
-def _processor() -> str:
-    for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():
-        if line.startswith("model name"):
-            return line.partition(":")[2].strip()
-    return platform.machine()
-
-
-def _model(name: str) -> Path | None:
-    path = _MODELS / name
-    return path if path.exists() else None
 
 
 def main() -> None:

@@ -12,6 +12,7 @@ from typing import Any
 from support.http_server import HttpServer
 from support.rtsp_program import RtspProgram
 
+from benchmarks import processes
 from benchmarks.side_by_side.runs import Run, Task, running
 from benchmarks.side_by_side.sides import Side
 from benchmarks.side_by_side.videos import frame_count
@@ -67,9 +68,9 @@ def server_away(side: Side, video: Path) -> dict[str, Any]:
     with RtspProgram({"camera": [video]}) as server, _flowing(side, Task([server.url("camera")]), 15) as run:
         server.kill()
         run.wait(1.0)
-        cpu_s, begin = run.cpu_now_s(), time.monotonic()
+        cpu_s, begin = processes.cpu_s(run.root), time.monotonic()
         run.wait(5.0)
-        cores = (run.cpu_now_s() - cpu_s) / (time.monotonic() - begin)
+        cores = (processes.cpu_s(run.root) - cpu_s) / (time.monotonic() - begin)
         before = len(run.arrivals())
         server.start()
         begin = time.monotonic()

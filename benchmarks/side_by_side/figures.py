@@ -10,6 +10,7 @@ from typing import Any
 
 from support.rtsp_program import RtspProgram
 
+from benchmarks import processes
 from benchmarks.side_by_side.runs import Task, running
 from benchmarks.side_by_side.sides import Side
 
@@ -80,11 +81,11 @@ def measure_live(side: Side, addresses: Sequence[str], seconds: float) -> dict[s
 
         if not run.wait(_LIMIT_S, until=flows):
             raise SystemExit(f"{side.name}: the cameras do not flow:\n{run.log[-4000:]}")
-        before, cpu_s = len(run.arrivals()), run.cpu_now_s()
+        before, cpu_s = len(run.arrivals()), processes.cpu_s(run.root)
         run.wait(seconds)
-        cpu_s = run.cpu_now_s() - cpu_s
+        cpu_s = processes.cpu_s(run.root) - cpu_s
         arrivals = run.arrivals()[before:]
-        memory = run.memory_mib()
+        memory = processes.memory_mib(run.root)
     return {
         "frames": float(len(arrivals)),
         "age_ms": 1000 * statistics.median(each.age_s for each in arrivals),

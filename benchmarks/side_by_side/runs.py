@@ -10,13 +10,14 @@ import subprocess
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager, suppress
+from contextlib import contextmanager
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, NamedTuple
 
 import psutil
 
+from benchmarks import processes
 from benchmarks.side_by_side.sides import Side
 
 _PROGRAM = Path(__file__).with_name("program.py")
@@ -114,7 +115,7 @@ class Run:
             if now >= deadline:
                 return False
             if sampled and now >= sample_s:
-                self.memory.append((now, self.memory_mib()))
+                self.memory.append((now, processes.memory_mib(self.root)))
                 sample_s = now + _SAMPLE_S
             time.sleep(_POLL_S)
         return until is None or until()
@@ -123,26 +124,10 @@ class Run:
         """Ctrl-C."""
         self._process.send_signal(signal.SIGINT)
 
-    def tree(self) -> list[psutil.Process]:
-        """The program and its descendants."""
-        try:
-            root = psutil.Process(self._process.pid)
-            return [root, *root.children(recursive=True)]
-        except psutil.Error:
-            return []
-
-    def memory_mib(self) -> float:
-        """Proportional set sizes of the tree: what several processes share counts once."""
-        return sum(_pss_mib(process.pid) for process in self.tree())
-
-    def cpu_now_s(self) -> float:
-        """Processor time of the tree up to now."""
-        total = 0.0
-        for process in self.tree():
-            with suppress(psutil.Error):  # it has just ended
-                times = process.cpu_times()
-                total += times.user + times.system
-        return total
+    @property
+    def root(self) -> psutil.Process:
+        """The program's process, from which `benchmarks.processes` tells what its tree takes."""
+        return psutil.Process(self._process.pid)
 
     def usage(self) -> Usage:
         """Of a run that has ended."""
@@ -151,9 +136,7 @@ class Run:
     def end(self) -> None:
         """Kills what still runs, workers included."""
         if not self.has_exited:
-            for process in self.tree():
-                with suppress(psutil.Error):  # it has ended meanwhile
-                    process.kill()
+            processes.end_tree(self._process.pid)
             _, status, usage = os.wait4(self._process.pid, 0)
             self._note_end(status, usage)
         self._process.returncode = self.exit_code
@@ -178,11 +161,3 @@ def running(side: Side, task: Task) -> Iterator[Run]:
             yield run
         finally:
             run.end()
-
-
-def _pss_mib(pid: int) -> float:
-    try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    except OSError:
-        return 0.0  # it has ended
-    return int(text.partition("\nPss:")[2].split()[0]) / 1024 if "\nPss:" in text else 0.0

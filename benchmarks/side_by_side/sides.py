@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 import subprocess
 import sys
 from dataclasses import dataclass
-from importlib.metadata import version
 from pathlib import Path
 
+from benchmarks import rivals
+
 RIVAL = "streamvision"
-RIVAL_VERSION = "0.1.4"
 _ASKED = ("numpy", "onnxruntime", "opencv-python", "opencv-python-headless", "av")
 
 
@@ -43,18 +42,4 @@ def ours() -> Side:
 
 def theirs(python: Path | None) -> Side:
     """The rival with this Python; None: with one of its own in the user's cache directory, made if it is not there."""
-    return Side(RIVAL, python if python is not None else _environment())
-
-
-def _environment() -> Path:
-    cache = Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "mpipeline-benchmarks"
-    runtime = version("onnxruntime")
-    folder = cache / f"{RIVAL}-{RIVAL_VERSION}-onnxruntime-{runtime}-{sys.implementation.cache_tag}"
-    python, complete = folder / "bin" / "python", folder / "complete"
-    if not complete.exists():
-        print(f"installing {RIVAL} {RIVAL_VERSION} into {folder}", file=sys.stderr, flush=True)
-        subprocess.run([sys.executable, "-m", "venv", "--clear", str(folder)], check=True)
-        packages = [f"{RIVAL}=={RIVAL_VERSION}", f"onnxruntime=={runtime}"]
-        subprocess.run([str(python), "-m", "pip", "install", "--quiet", *packages], check=True)
-        complete.touch()
-    return python
+    return Side(RIVAL, rivals.streamvision(python))

@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from typing import Any
+
+from benchmarks.report import markdown
 
 _HEADS = {
     "frames_per_s": ("frames/s", "{:.0f}"),
@@ -14,12 +16,6 @@ _HEADS = {
     "frames": ("frames processed", "{:.0f}"),
     "age_ms": ("age at the sink, ms", "{:.0f}"),
 }
-
-
-def markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
-    """A table; vertical bars in cells are escaped."""
-    lines = [list(heads), ["---"] * len(heads), *([str(cell).replace("|", "\\|") for cell in row] for row in rows)]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def show(result: Mapping[str, Any]) -> str:

@@ -1,0 +1,129 @@
+"""What a command and everything that it starts take of the machine: processor time, proportional set size, time."""
+
+from __future__ import annotations
+
+import os
+import resource
+import signal
+import subprocess
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+import psutil
+
+_POLL_S = 0.01
+_SAMPLE_S = 0.1
+
+
+@dataclass(frozen=True)
+class Usage:
+    """Of a whole process tree. `memory_mib`: the largest sum of proportional set sizes; 0 if it was not sampled.
+
+    `memory` are the samples, (seconds since the start, MiB).
+    """
+
+    wall_s: float
+    cpu_s: float
+    memory_mib: float
+    memory: Sequence[tuple[float, float]] = field(default=(), repr=False)
+
+
+def measured(
+    command: Sequence[str],
+    folder: Path,
+    *,
+    sampled: bool = False,
+    seconds: float = 600.0,
+    environment: Mapping[str, str] | None = None,
+    meanwhile: Callable[[psutil.Process], object] | None = None,
+) -> Usage:
+    """Runs the command in the folder to its end. Raises SystemExit with its output if it fails or takes too long.
+
+    `sampled`: looks at its memory ten times a second, which takes processor time of its own: time it in another run.
+    `meanwhile` is called a hundred times a second with the process.
+    """
+    with tempfile.TemporaryFile() as log:
+        begun = time.monotonic()
+        process = subprocess.Popen(
+            command,
+            cwd=folder,
+            stdin=subprocess.DEVNULL,
+            stdout=log,
+            stderr=log,
+            env={**os.environ, **(environment or {})},
+            start_new_session=True,
+        )
+        root, memory, next_sample = psutil.Process(process.pid), [], begun
+        while (ended := _ended(process)) is None:
+            now = time.monotonic()
+            if now - begun > seconds:
+                end_tree(process.pid)
+                _, _, usage = os.wait4(process.pid, 0)
+                ended = (-signal.SIGKILL, usage)
+                break
+            if sampled and now >= next_sample:
+                memory.append((now - begun, memory_mib(root)))
+                next_sample = now + _SAMPLE_S
+            if meanwhile is not None:
+                meanwhile(root)
+            time.sleep(_POLL_S)
+        code, usage = ended
+        wall = time.monotonic() - begun
+        process.returncode = code
+        if code:
+            log.seek(0)
+            told = log.read().decode(errors="replace")[-4000:]
+            raise SystemExit(f"{' '.join(command)}: exit code {code} after {wall:.0f} s:\n{told}")
+    return Usage(wall, usage.ru_utime + usage.ru_stime, max((mib for _, mib in memory), default=0.0), memory)
+
+
+def _ended(process: subprocess.Popen[bytes]) -> tuple[int, resource.struct_rusage] | None:
+    pid, status, usage = os.wait4(process.pid, os.WNOHANG)
+    return (os.waitstatus_to_exitcode(status), usage) if pid else None
+
+
+def tree(root: psutil.Process) -> list[psutil.Process]:
+    """The process and its descendants, as far as they live."""
+    try:
+        return [root, *root.children(recursive=True)]
+    except psutil.Error:
+        return []
+
+
+def memory_mib(root: psutil.Process) -> float:
+    """Proportional set sizes of the tree: what several processes share counts once."""
+    return sum(pss_mib(process.pid) for process in tree(root))
+
+
+def cpu_s(root: psutil.Process) -> float:
+    """Processor time of the living tree up to now."""
+    total = 0.0
+    for process in tree(root):
+        with suppress(psutil.Error):  # it has just ended
+            times = process.cpu_times()
+            total += times.user + times.system
+    return total
+
+
+def pss_mib(pid: int) -> float:
+    """Proportional set size of one process; 0 if it has ended."""
+    try:
+        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
+    except OSError:
+        return 0.0
+    return int(text.partition("\nPss:")[2].split()[0]) / 1024 if "\nPss:" in text else 0.0
+
+
+def end_tree(pid: int) -> None:
+    """Kills a process and its descendants; the process itself is still to be reaped."""
+    try:
+        found = tree(psutil.Process(pid))
+    except psutil.Error:
+        return
+    for process in found:
+        with suppress(psutil.Error):  # it has ended meanwhile
+            process.kill()

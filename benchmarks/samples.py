@@ -1,0 +1,63 @@
+"""Repetitions in turns, and what is made of them: medians with their spread, ratios of runs that stand side by side.
+
+Machines are noisy, and noise comes in spells. So every repetition measures each contender once, in changing order, and
+a ratio is always one of two figures of the same repetition.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+
+Figures = Mapping[str, float]  # figure → value
+Rounds = Sequence[Mapping[str, Figures]]  # one for each repetition: contender → figures
+
+
+@dataclass(frozen=True)
+class Spread:
+    """The median of some values, and between what they lie: the 10th and 90th percentile, or all if they are few."""
+
+    median: float
+    low: float
+    high: float
+
+    def __str__(self) -> str:
+        return self.text()
+
+    def text(self, form: str = "{:.2f}") -> str:
+        """The three numbers, each in this form."""
+        return f"{form.format(self.median)} ({form.format(self.low)} to {form.format(self.high)})"
+
+
+def spread(values: Sequence[float]) -> Spread:
+    """Of at least one value."""
+    ordered = sorted(values)
+    skipped = len(ordered) // 10
+    return Spread(statistics.median(ordered), ordered[skipped], ordered[-1 - skipped])
+
+
+def take_turns(contenders: Mapping[str, Callable[[], Figures]], repetitions: int, what: str = "") -> Rounds:
+    """Each repetition measures every contender once; the order is turned round from one to the next."""
+    rounds = []
+    for repetition in range(repetitions):
+        names = list(contenders)
+        if repetition % 2:
+            names.reverse()
+        taken = {}
+        for name in names:
+            print(f"{repetition + 1}/{repetitions} {what}{': ' if what else ''}{name}", file=sys.stderr, flush=True)
+            taken[name] = dict(contenders[name]())
+        rounds.append(taken)
+    return rounds
+
+
+def values(rounds: Rounds, contender: str, figure: str) -> list[float]:
+    """One figure of one contender in every repetition."""
+    return [taken[contender][figure] for taken in rounds]
+
+
+def ratios(rounds: Rounds, figure: str, of: str, to: str) -> Spread:
+    """The figure of one contender divided by that of another, each time within one repetition."""
+    return spread([taken[of][figure] / taken[to][figure] for taken in rounds])

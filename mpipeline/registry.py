@@ -28,6 +28,11 @@ def kinds(group: Group) -> dict[str, str]:
     return {**others, **_builtin(group)}
 
 
+def is_builtin(group: Group, kind: str) -> bool:
+    """Whether this package itself brings that kind."""
+    return kind in _builtin(group)
+
+
 def load(group: Group, kind: str) -> Any:
     """The class of `kind`.
 

@@ -49,6 +49,9 @@ class Source(Protocol):
     Every call has a deadline of its own and raises SourceError with a reason code; what goes wrong inside a single
     frame is counted in `decode_errors`, not raised. After an error or an end only `close` may be called; a new object
     is made for the next attempt.
+
+    A built-in kind may name modules in `libraries` that it imports in `open` and that survive a fork: they are
+    imported once for all decoders of a run.
     """
 
     Options: ClassVar[type[BaseModel]]

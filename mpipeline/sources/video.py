@@ -33,6 +33,7 @@ class VideoSource:
     """
 
     Options: ClassVar[type[BaseModel]] = VideoOptions
+    libraries: ClassVar[tuple[str, ...]] = ("av", "av.video.reformatter")
 
     def __init__(
         self, name: str, options: VideoOptions, clock: Clock | None = None, *, seek_from: int = _SEEK_FROM

@@ -53,11 +53,18 @@ class Sentence:
 class Child:
     """A worker over all its incarnations. Acts only when told; decisions are the supervisor's.
 
-    It is a process of its own unless there is another way to `launch` it: then it is hosted by the calling program.
+    It is a process of its own, unless it `is_hosted` by the calling program, which knows how to `launch` it.
     """
 
     def __init__(
-        self, plan: WorkerPlan, policy: RestartPolicy, control: str, log_level: str, launch: Launch | None = None
+        self,
+        plan: WorkerPlan,
+        policy: RestartPolicy,
+        control: str,
+        log_level: str,
+        launch: Launch = launch_process,
+        *,
+        is_hosted: bool = False,
     ) -> None:
         self.plan = plan
         self.policy = policy
@@ -80,10 +87,10 @@ class Child:
         self.counters: dict[str, float] = {}  # of earlier incarnations, summed
         self._control = control
         self._log_level = log_level
-        self._launch: Launch = launch if launch is not None else launch_process
+        self._launch = launch
         self._launched: Launched | None = None
         self._spawned_pid = 0
-        self.is_hosted = launch is not None
+        self.is_hosted = is_hosted
         self._partial = b""
 
     @property

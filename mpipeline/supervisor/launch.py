@@ -6,6 +6,7 @@ A run that is embedded in a program may have workers that are launched otherwise
 from __future__ import annotations
 
 import os
+import select
 import signal
 import subprocess
 import sys
@@ -56,55 +57,77 @@ Launch = Callable[[Order], Launched]
 
 
 class WorkerProcess:
-    """A worker in a process of its own, the head of a group of its own."""
+    """A worker in a process of its own, the head of a group of its own. `collect` waits for its end, gives the code."""
 
-    def __init__(self, process: subprocess.Popen[bytes]) -> None:
-        """Raises OSError, and the process is gone, if it cannot be watched."""
-        assert process.stderr is not None
-        self._process = process
-        self._stderr = process.stderr
-        self.pid = process.pid
-        try:
-            self.pidfd = os.pidfd_open(process.pid)
-        except OSError:
-            process.kill()
-            process.wait()
-            process.stderr.close()
-            raise
-        self.stderr_fd = process.stderr.fileno()
-        os.set_blocking(self.stderr_fd, False)
+    def __init__(self, pid: int, pidfd: int, stderr_fd: int, collect: Callable[[], int]) -> None:
+        self.pid = pid
+        self.pidfd = pidfd
+        self.stderr_fd = stderr_fd
+        self._collect = collect
+        os.set_blocking(stderr_fd, False)
 
     def kill(self, signal_number: int) -> None:
         """Sends a signal to the process and whatever it has started."""
         try:
             os.killpg(self.pid, signal_number)
         except (ProcessLookupError, PermissionError):
-            self._process.send_signal(signal_number)
+            with suppress(ProcessLookupError):
+                signal.pidfd_send_signal(self.pidfd, signal_number)
 
     def reap(self) -> int:
         """Collects the exit code; what the process has started itself does not outlive it."""
         with suppress(ProcessLookupError, PermissionError):
             os.killpg(self.pid, signal.SIGKILL)
-        return self._process.wait()
+        return self._collect()
 
     def close(self) -> None:
         """Closes its standard error and its handle."""
-        self._stderr.close()
+        os.close(self.stderr_fd)
         os.close(self.pidfd)
 
 
 def launch_process(order: Order) -> WorkerProcess:
-    """Starts a worker as a process. Raises OSError if the machine lacks something for it."""
-    command = [
-        *(sys.executable, str(_WORKERS), order.plan.role.value, "--name", order.plan.name),
-        *("--incarnation", str(order.incarnation), "--control", order.control),
-        *("--lifeline", str(order.lifeline), "--log-level", order.log_level),
-    ]
+    """Starts a worker as a process, from nothing. Raises OSError if the machine lacks something for it."""
     process = subprocess.Popen(
-        command,
+        [*command(), *arguments(order), "--lifeline", str(order.lifeline)],
         stdin=subprocess.DEVNULL,
         stderr=subprocess.PIPE,
         pass_fds=[order.lifeline],
         start_new_session=True,  # a Ctrl-C at the terminal is the supervisor's alone
     )
-    return WorkerProcess(process)
+    return watched(process)
+
+
+def watched(process: subprocess.Popen[bytes]) -> WorkerProcess:
+    """The worker that this process is. Raises OSError, and the process is gone, if it cannot be watched."""
+    assert process.stderr is not None
+    try:
+        pidfd = os.pidfd_open(process.pid)
+    except OSError:
+        process.kill()
+        process.wait()
+        process.stderr.close()
+        raise
+    stderr_fd = os.dup(process.stderr.fileno())
+    process.stderr.close()
+    return WorkerProcess(process.pid, pidfd, stderr_fd, process.wait)
+
+
+def command() -> list[str]:
+    """How this Python starts something of `mpipeline.workers`."""
+    return [sys.executable, str(_WORKERS)]
+
+
+def arguments(order: Order) -> list[str]:
+    """What a worker is told at its start, but for its lifeline."""
+    return [
+        *(order.plan.role.value, "--name", order.plan.name, "--incarnation", str(order.incarnation)),
+        *("--control", order.control, "--supervisor", str(os.getpid()), "--log-level", order.log_level),
+    ]
+
+
+def has_ended(pidfd: int) -> bool:
+    """Whether the process of this handle has."""
+    poll = select.poll()
+    poll.register(pidfd, select.POLLIN)
+    return bool(poll.poll(0))

@@ -77,7 +77,7 @@ class Shutdown:
         ends by nothing else than its work, and its last words may still be on their way.
         """
         ended = child.bye is not None and child.bye.state == StreamState.ENDED.value
-        said_goodbye = child.bye is not None or child.is_hosted
+        said_goodbye = child.is_hosted or (child.bye is not None and child.bye.state != StreamState.FAILED.value)
         return (said_goodbye and self.has_asked(child)) or (child.plan.role is Role.DECODER and ended)
 
     def cannot_finish(self, child: Child) -> bool:

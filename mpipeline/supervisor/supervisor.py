@@ -9,7 +9,6 @@ from __future__ import annotations
 import errno
 import logging
 import os
-import select
 import uuid
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -20,9 +19,10 @@ from mpipeline.messages import Drain, PlayMode, Role
 from mpipeline.ring.segment import check_capacity, sweep
 from mpipeline.supervisor import descriptors, outcome
 from mpipeline.supervisor.child import Child, ProcessState
+from mpipeline.supervisor.fork_server import ForkServer, fork_server
 from mpipeline.supervisor.guard import Guard
 from mpipeline.supervisor.hearing import Hearing
-from mpipeline.supervisor.launch import Launch
+from mpipeline.supervisor.launch import Launch, has_ended, launch_process
 from mpipeline.supervisor.membership import Membership
 from mpipeline.supervisor.plan import Plan, WorkerPlan
 from mpipeline.supervisor.playback import Playback
@@ -67,6 +67,7 @@ class Supervisor:
         self._playback = Playback(self._children)
         self._stop_calls = 0
         self._directory: run_directory.RunDirectory | None = None
+        self._fork_server: ForkServer | None = None
 
     def start(self) -> None:
         """Claims the run's name, sweeps what dead runs left, checks memory, starts the workers.
@@ -87,6 +88,7 @@ class Supervisor:
 
     def _open(self, directory: run_directory.RunDirectory) -> None:
         endpoints = directory.endpoints
+        self._fork_server = fork_server(self.plan, endpoints.control, self._launches)
         self._context = channel.context()
         self._control = channel.Router(self._context, endpoints.control)
         self._premises = Premises(directory, self._control)
@@ -109,13 +111,19 @@ class Supervisor:
 
     def _child(self, worker: WorkerPlan, endpoints: run_directory.Endpoints) -> Child:
         launch, spec = self._launches.get(worker.name), self.plan.config.supervision
-        if launch is not None:
+        is_hosted = launch is not None
+        if launch is None:
+            launch = self._fork_server.launch if self._fork_server is not None else launch_process
+        else:
             spec = spec.model_copy(update={"max_restarts": 0})
-        return Child(worker, RestartPolicy(spec), endpoints.control, self._log_level, launch)
+        policy = RestartPolicy(spec)
+        return Child(worker, policy, endpoints.control, self._log_level, launch, is_hosted=is_hosted)
 
     def _abandon(self) -> None:
         """Ends what a start that failed half-way has started, and gives the name free."""
         self._end_children()
+        if self._fork_server is not None:
+            self._fork_server.close()
         if self._directory is not None:
             self._directory.close()
             self._directory = None
@@ -128,7 +136,7 @@ class Supervisor:
         for child in self._children.values():
             self._attend(child, now)
         for attachment in self._members.attachments.present():
-            if _has_ended(attachment.pidfd):
+            if has_ended(attachment.pidfd):
                 self._members.detach(attachment)
         self._members.serve(now)
         self._premises.look(now)
@@ -229,7 +237,7 @@ class Supervisor:
             return
         if child.name in self._talking and not child.read_stderr():
             self._hush(child)
-        if _has_ended(child.pidfd):
+        if has_ended(child.pidfd):
             self._bury(child, now)
             return
         # A sink may complete a film for long once it was told to finish; inference then works off what waits for it.
@@ -288,9 +296,3 @@ class Supervisor:
         else:
             child.state = ProcessState.EXITED
         self._members.farewell(child)
-
-
-def _has_ended(pidfd: int) -> bool:
-    poll = select.poll()
-    poll.register(pidfd, select.POLLIN)
-    return bool(poll.poll(0))

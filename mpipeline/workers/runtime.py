@@ -27,8 +27,7 @@ from mpipeline.transport import channel, run_directory
 HEARTBEAT_NS = NS_PER_S // 4
 _HANDSHAKE_S = 30.0
 _HANDSHAKE_WAIT_S = 0.25
-_BURIAL_NS = 5 * NS_PER_S  # how long a dead supervisor may take to be gone
-_BURIAL_POLL_S = 0.01
+_BURIAL_MS = 5000  # how long a dead supervisor may take to be gone
 
 logger = logging.getLogger("mpipeline.worker")
 
@@ -89,6 +88,7 @@ MakeWorker = Callable[[WorkerContext, Mapping[str, Any]], Worker]
 class Runtime:
     """Runs one worker in this process.
 
+    `supervisor` is the process id of the supervisor; with it goes the lifeline.
     `hosted`: the process is somebody else's program, and the worker runs in one of its threads. Signals, the log and
     the end of the process are that program's then.
     """
@@ -102,6 +102,7 @@ class Runtime:
         lifeline: int | None,
         log_level: str,
         *,
+        supervisor: int = 0,
         hosted: bool = False,
     ) -> None:
         self.role = Role(role)
@@ -109,6 +110,7 @@ class Runtime:
         self.incarnation = incarnation
         self.control_endpoint = control
         self.lifeline = lifeline
+        self.supervisor = supervisor
         self.log_level = log_level
         self.hosted = hosted
         self.stop_requested = threading.Event()
@@ -200,14 +202,8 @@ class Runtime:
             threading.Thread(target=self._end_with_supervisor, args=(self.lifeline,), daemon=True).start()
 
     def _end_with_supervisor(self, lifeline: int) -> None:
-        parent = os.getppid()
-        _wait_for_end(lifeline, parent)
-        # Its pipe closes a moment before its locks are given free, and what is locked is not swept.
-        clock = SystemClock()
-        deadline = clock.monotonic_ns() + _BURIAL_NS
-        while os.getppid() == parent and clock.monotonic_ns() < deadline:
-            clock.sleep(_BURIAL_POLL_S)
-        # The supervisor is gone, so nobody else will clean up; every worker tries, doing it twice is harmless.
+        _wait_for_end(lifeline, self.supervisor)
+        # It is gone, so nobody else will clean up; every worker tries, doing it twice is harmless.
         try:
             sweep()
             run_directory.sweep(run_directory.root_of(self.control_endpoint))
@@ -216,18 +212,24 @@ class Runtime:
             os._exit(EXIT_TEMPORARY)
 
 
-def _wait_for_end(lifeline: int, parent: int) -> None:
-    """Waits for the end-of-file of the lifeline, or for the end of the process that holds its other end.
+def _wait_for_end(lifeline: int, supervisor: int) -> None:
+    """Waits for the end-of-file of the lifeline, or for the end of the supervisor's process.
 
-    That end may live on in a fork that code of the supervisor's own program has made.
+    The other end of the lifeline may live on in a fork that code of that process's own program has made. And it closes
+    a moment before the supervisor's locks are given free, and what is locked is not swept: that moment is waited for.
     """
+    watched = -1
+    with suppress(OSError):  # it is gone already
+        watched = os.pidfd_open(supervisor)
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
-    watched = -1
-    with suppress(OSError):
-        watched = os.pidfd_open(parent)
+    if watched >= 0:
         poll.register(watched, select.POLLIN)
     while True:
         ready = {descriptor for descriptor, _ in poll.poll()}
-        if watched in ready or (lifeline in ready and not os.read(lifeline, 1)):
+        if watched in ready:
             return
+        if not os.read(lifeline, 1):
+            break
+    poll.unregister(lifeline)
+    poll.poll(_BURIAL_MS)

@@ -17,7 +17,7 @@ from typing import Any
 
 import psutil
 import yaml
-from support.leftovers import segments_of, wait_until, workers_under
+from support.leftovers import fork_servers_under, segments_of, wait_until, workers_under
 
 _TESTS = Path(__file__).resolve().parents[1]
 
@@ -93,6 +93,15 @@ class Command:
 
         self.wait_until(look, f"a process of {name}")
         return found[0]
+
+    def fork_server(self, other_than: int = 0) -> psutil.Process:
+        """Its fork server; waits until there is one, and not the one with that process id."""
+
+        def find() -> list[psutil.Process]:
+            return [process for process in fork_servers_under(self._run_root) if process.pid != other_than]
+
+        self.wait_until(find, "a fork server")
+        return find()[0]
 
     def kill_worker(self, name: str) -> int:
         """SIGKILL to the worker of that name or role; returns the process id that it had."""
@@ -172,6 +181,7 @@ class Workplace:
     def leftovers(self) -> list[str]:
         """What is there of the commands besides their output: processes, segments, run directories."""
         processes = [f"process {process.pid} ({name})" for process, name in workers_under(self.run_root)]
+        processes += [f"process {process.pid} (fork server)" for process in fork_servers_under(self.run_root)]
         segments = [f"segment {name}" for command in self.commands for name in command.segments()]
         folders = [f"run directory {path}" for path in self.run_root.glob("*")] if self.run_root.exists() else []
         return processes + segments + folders
@@ -189,7 +199,8 @@ class Workplace:
             if command.process.poll() is None:
                 command.process.kill()
             command.process.wait()
-        for process, _ in workers_under(self.run_root):
+        workers = [process for process, _ in workers_under(self.run_root)]
+        for process in [*workers, *fork_servers_under(self.run_root)]:
             with contextlib.suppress(psutil.NoSuchProcess):
                 process.send_signal(signal.SIGKILL)
         for command in self.commands:

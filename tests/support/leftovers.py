@@ -24,6 +24,19 @@ def wait_until(condition: Callable[[], object], what: str, state: Callable[[], s
         time.sleep(_POLL_S)
 
 
+def fork_servers_under(run_root: Path) -> list[psutil.Process]:
+    """The living fork servers of the runs under a run root."""
+    found = []
+    for process in psutil.process_iter():
+        try:
+            line = process.cmdline()
+        except psutil.Error:
+            continue
+        if "fork-server" in line and any(part.startswith(f"ipc://{run_root}/") for part in line):
+            found.append(process)
+    return found
+
+
 def workers_under(run_root: Path) -> list[tuple[psutil.Process, str]]:
     """The living worker processes of the runs under a run root, each with its name."""
     found = []

@@ -56,10 +56,13 @@ def no_more_open_files(process: psutil.Process) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def no_open_files_at_all(process: psutil.Process) -> Iterator[None]:
-    """As `no_more_open_files`, and what the process closes meanwhile makes no room either."""
+def no_open_files_at_all(process: psutil.Process, lowest: int = 3) -> Iterator[None]:
+    """As `no_more_open_files`, and what it closes meanwhile, from descriptor `lowest` on, makes no room either.
+
+    It can `poll` no more than so many descriptors at once.
+    """
     before = process.rlimit(resource.RLIMIT_NOFILE)
-    process.rlimit(resource.RLIMIT_NOFILE, (3, before[1]))
+    process.rlimit(resource.RLIMIT_NOFILE, (lowest, before[1]))
     try:
         yield
     finally:

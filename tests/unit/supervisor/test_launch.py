@@ -11,7 +11,7 @@ import sys
 import psutil
 from support.leftovers import wait_until
 
-from mpipeline.supervisor.launch import WorkerProcess
+from mpipeline.supervisor.launch import WorkerProcess, watched
 
 PARENT = """
 import subprocess, sys
@@ -24,7 +24,7 @@ child.wait()
 def launch(program: str) -> WorkerProcess:
     command = [sys.executable, "-c", program]
     process = subprocess.Popen(command, stdin=subprocess.DEVNULL, stderr=subprocess.PIPE, start_new_session=True)
-    return WorkerProcess(process)
+    return watched(process)
 
 
 def ended(worker: WorkerProcess) -> bool:

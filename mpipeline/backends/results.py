@@ -57,6 +57,8 @@ class ResultReader:
             rows, names = self._from_mappings(result, index)
         else:
             raise self._error(f"returned {type(result).__name__} for frame {index}; expected {_FORMS}")
+        if not len(rows) and not isinstance(result, Detections):
+            return Detections.empty()
         if not np.isfinite(rows).all():
             raise self._error(f"returned a number that is not finite for frame {index}")
         if ((rows[:, 4] < 0) | (rows[:, 4] > 1)).any():

@@ -51,7 +51,8 @@ class Source(Protocol):
     is made for the next attempt.
 
     A built-in kind may name modules in `libraries` that it imports in `open` and that survive a fork: they are
-    imported once for all decoders of a run.
+    imported once for all decoders of a run. A source with an attribute `cores` is told by it, before `open`, how many
+    processor cores are its share.
     """
 
     Options: ClassVar[type[BaseModel]]

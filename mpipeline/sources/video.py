@@ -40,6 +40,7 @@ class VideoSource:
     ) -> None:
         self.decode_errors = 0
         self.connects = not options.is_local
+        self.cores = 0
         self._name = name
         self._options = options
         self._clock: Clock = clock if clock is not None else SystemClock()
@@ -56,7 +57,7 @@ class VideoSource:
 
         Raises SourceError.
         """
-        current = self._round = Round(self._name, self._options, self._clock)
+        current = self._round = Round(self._name, self._options, self._clock, self.cores)
         stream = current.stream
         width, height = stream.codec_context.width, stream.codec_context.height
         if not current.live or not (width and height):
@@ -143,7 +144,7 @@ class VideoSource:
             self.decode_errors += bool(missing)
             self._pts_offset += ended.length_s()
             ended.close()
-            self._round = Round(self._name, self._options, self._clock)
+            self._round = Round(self._name, self._options, self._clock, self.cores)
             return True
         if missing:
             raise ended.error(Reason.TRUNCATED, missing)

@@ -72,7 +72,8 @@ class FrameDecoder:
     """The decoder of one stream, from the first packet to the last.
 
     `errors` counts the packets whose decoding raised or logged an error. Frames of files are decoded by several
-    threads at once; frames of live streams are not, because each such thread delays the picture by one frame.
+    threads at once; frames of live streams are not, because each such thread delays the picture by one frame. Without
+    `threads` there are no more of them than `cores` (0: those of the machine): more would only wait for each other.
     `patience` as of the `KeyFrameGate`.
     """
 
@@ -84,6 +85,7 @@ class FrameDecoder:
         *,
         live: bool,
         threads: int = 0,
+        cores: int = 0,
         patience: int | None = GATE_PATIENCE,
     ) -> None:
         self.errors = 0
@@ -98,7 +100,7 @@ class FrameDecoder:
         self._codec = stream.codec_context
         self._codec.copy_opaque = True
         self._codec.thread_type = "SLICE" if live else "AUTO"
-        self._codec.thread_count = threads or min(_STREAM_THREADS if live else _FILE_THREADS, _cpus())
+        self._codec.thread_count = threads or min(_STREAM_THREADS if live else _FILE_THREADS, cores or _cpus())
 
     def feed(self, packet: Packet[Stream] | None, *, is_damaged: bool = False) -> None:
         """Decodes one packet that has just arrived; None says that it was the last."""

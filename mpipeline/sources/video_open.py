@@ -41,7 +41,11 @@ class VideoOptions(BaseModel):
     )
     start: float = Field(0.0, ge=0, description="begin so many seconds into a file")
     loop: bool = Field(False, description="begin again at the end of a file")
-    threads: int = Field(0, ge=0, description="decoder threads; 0 chooses: up to 4 for files, at most 2 for streams")
+    threads: int = Field(
+        0,
+        ge=0,
+        description="decoder threads; 0: the source's share of the cores, at most 4, of a stream 2",
+    )
     options: dict[str, str] = Field(default_factory=dict, description="further FFmpeg options, by FFmpeg's names")
 
     @field_validator("uri")

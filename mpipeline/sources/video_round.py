@@ -35,16 +35,17 @@ def time_of(frame: av.VideoFrame) -> float | None:
 class Round:
     """An open container with the decoder of its video stream.
 
-    `live` as in `StreamInfo`; `frames` counts those that were shown. Raises SourceError from the constructor, and
-    has given everything back then.
+    `live` as in `StreamInfo`, `cores` as of the decoder; `frames` counts those that were shown. Raises SourceError from
+    the constructor, and has given everything back then.
     """
 
-    def __init__(self, name: str, options: VideoOptions, clock: Clock) -> None:
+    def __init__(self, name: str, options: VideoOptions, clock: Clock, cores: int = 0) -> None:
         self.frames = 0
         self.log = FFmpegLog()
         self._name = name
         self._options = options
         self._clock = clock
+        self._cores = cores
         self._container: InputContainer | None = None
         self._decoder: FrameDecoder | None = None
         self._first_s = 0.0  # pts in seconds of the file's beginning
@@ -108,7 +109,8 @@ class Round:
         options, patience = self._options, GATE_PATIENCE
         if self.live and not options.is_local:  # there a time says how long to wait for a key frame
             patience = None if options.key_frame_timeout else 0
-        return FrameDecoder(self.stream, clock, self.log, live=self.live, threads=options.threads, patience=patience)
+        threads = {"threads": options.threads, "cores": self._cores}
+        return FrameDecoder(self.stream, clock, self.log, live=self.live, patience=patience, **threads)
 
     def skip_behind(self, frame_id: int, pts: float, *, least: int, seconds: float) -> bool:
         """In a new round: makes `next` give the frame after `frame_id`, whose pts is given in seconds.

@@ -110,7 +110,9 @@ def make_plan(config: RunConfig, known: Mapping[str, StreamInfo] | None = None) 
         )
     )
     workers += [
-        WorkerPlan(Role.DECODER, decoder_name(source.name), {"source": source.to_mapping()})
+        WorkerPlan(
+            Role.DECODER, decoder_name(source.name), {"source": source.to_mapping(), "decoders": len(config.sources)}
+        )
         for source in config.sources
     ]
     rings = tuple(_ring(config, source, (known or {}).get(source.name)) for source in config.sources)

@@ -19,6 +19,7 @@ from mpipeline.log import Summariser
 from mpipeline.messages import FrameReady, PlayMode, StreamState
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.sources.source import GrabbedFrame, Source, StreamInfo
+from mpipeline.workers.announcing import Announcements
 from mpipeline.workers.attempts import Attempts
 from mpipeline.workers.connector import Connector
 from mpipeline.workers.numbering import Numbering
@@ -76,7 +77,7 @@ class DecoderLoop:
         self.mode = PlayMode.PLAY
         self._clock = clock
         self._rings = RingSwitch(options.name, rings)
-        self._announce = announce
+        self._announcements = Announcements(announce, clock)
         self._attempts = Attempts(backoff if backoff is not None else Backoff(), clock)
         self._connector = Connector(open_source, self._attempts, clock, permits)
         # Which frames `max_fps` takes depends on those before: then a source is read from its start.
@@ -111,6 +112,7 @@ class DecoderLoop:
             self._connect()
             return True
         if self.mode is PlayMode.PAUSE and self.state is StreamState.STREAMING:
+            self._announcements.flush()
             self._clock.sleep(_REST_S)
             return True
         try:
@@ -196,7 +198,10 @@ class DecoderLoop:
         if writer is None:
             self.stop()
             return
-        slot = writer.reserve(_RESERVE_S if self._rings.waits else 0.0)
+        slot = writer.reserve(0.0)
+        if slot is None and self._rings.waits:
+            self._announcements.flush()
+            slot = writer.reserve(_RESERVE_S)
         if slot is None:
             if not self._rings.waits:
                 self._drop(grabbed, "ring_full")
@@ -208,7 +213,8 @@ class DecoderLoop:
             raise
         frame_id = self._numbering.current
         sequence = writer.publish(slot, self._meta(grabbed, frame_id, self._info.rate))
-        self._announce(FrameReady(FrameRef(writer.descriptor.segment, slot, sequence), frame_id, grabbed.captured_ns))
+        ready = FrameReady(FrameRef(writer.descriptor.segment, slot, sequence), frame_id, grabbed.captured_ns)
+        self._announcements.add(ready, at_once=not self._rings.waits)
         self._grabbed = None
         self._numbering.finish(grabbed.pts)
         self.published = frame_id
@@ -238,6 +244,7 @@ class DecoderLoop:
 
     def _change_ring(self, format: FrameFormat, info: StreamInfo) -> bool:
         """Asks for a ring; False if the supervisor knows that the grabbed frame is done already."""
+        self._announcements.flush()
         granted = self._rings.change(format, info, self.last_frame_id)
         if granted is None:
             return True
@@ -282,6 +289,7 @@ class DecoderLoop:
         return self._attempts.failed(finite=finite, progress=self._numbering.has_advanced(), seldom=seldom)
 
     def _close_source(self) -> None:
+        self._announcements.flush()
         source, self._source = self._source or self._connector.take_back(), None
         if source is not None:
             source.close()

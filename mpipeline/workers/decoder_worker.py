@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any
@@ -59,10 +60,10 @@ class DecoderWorker:
         self._source = SourceSpec.from_mapping(spec["source"])
         self._frames = channel.connect_frames(context.zmq_context, spec["frames"])
         self._segment = ""  # of the present ring
-        name = self._source.name
         if make is None:
             kind, given = registry.load("sources", self._source.kind), self._source.options
-            make = lambda name: kind(name, given)  # noqa: E731
+            share = max(1, len(os.sched_getaffinity(0)) // spec.get("decoders", 1))
+            make = partial(_made, kind, given, share)
         options = DecoderOptions(
             self._source.name,
             self._source.max_fps,
@@ -72,7 +73,7 @@ class DecoderWorker:
         )
         self._loop = DecoderLoop(
             options,
-            open_source=partial(make, name),
+            open_source=partial(make, self._source.name),
             rings=self,
             announce=self._frames.send,
             clock=context.clock,
@@ -164,3 +165,10 @@ class DecoderWorker:
         """Closes source, rings and socket."""
         self._loop.close()
         self._frames.close()
+
+
+def _made(kind: type[Source], options: Any, cores: int, name: str) -> Source:
+    source = kind(name, options)
+    if hasattr(source, "cores"):
+        source.cores = cores
+    return source

@@ -7,6 +7,7 @@
 #include <cstdio>
 #include <cstdlib>
 #include <cstring>
+#include <iterator>
 #include <limits>
 #include <memory>
 #include <random>
@@ -75,12 +76,48 @@ void preprocess_stays_inside(std::mt19937& random) {
             const pixels::Placement place{w, h, static_cast<int>(random() % (38 - w)),
                                           static_cast<int>(random() % (30 - h))};
             std::unique_ptr<float[]> a(new float[size]), b(new float[size]);
-            std::unique_ptr<std::uint16_t[]> half(new std::uint16_t[size]);
+            std::unique_ptr<std::uint16_t[]> half(new std::uint16_t[size]), plain_half(new std::uint16_t[size]);
             fast.run(source.picture, place, a.get());
             plain.run(source.picture, place, b.get());
             fast.run_half(source.picture, place, half.get());
+            plain.run_half(source.picture, place, plain_half.get());
             CHECK(std::memcmp(a.get(), b.get(), size * sizeof(float)) == 0);
-            for (std::size_t i = 0; i < size; ++i) CHECK(half[i] == pixels::to_half(a[i]));
+            for (std::size_t i = 0; i < size; ++i) CHECK(half[i] == pixels::to_half(a[i]) && plain_half[i] == half[i]);
+        }
+    }
+}
+
+std::uint64_t digest(const void* data, std::size_t size) {  // FNV-1a
+    std::uint64_t hash = 0xcbf29ce484222325u;
+    for (std::size_t i = 0; i < size; ++i) hash = (hash ^ static_cast<const std::uint8_t*>(data)[i]) * 0x100000001b3u;
+    return hash;
+}
+
+// The paths are compared where both can run. Those of another processor are compared by what they make here: a model's
+// input is the same to the last bit on every one. A change of the arithmetic that is meant changes these numbers.
+void every_processor_makes_the_same() {
+    constexpr std::uint64_t known[][2] = {{0x662ee143da4d7a2a, 0x0a19cf4b3929bdbd},
+                                          {0x9d9be4374ea26d83, 0x902415fab93cacd5},
+                                          {0xa562fd5518510e1d, 0xa671e169ac0d58bc},
+                                          {0x7ec423a74388dbd9, 0xbf947a1181a7339d}};
+    const pixels::Target target{640, 640, false, {1 / 58.4f, 1 / 57.1f, 1 / 57.4f}, {-2.1f, -2.0f, -1.8f}, 114.0f};
+    std::vector<float> tensor(3u * 640 * 640);
+    std::vector<std::uint8_t> bgr(3u * 1366 * 769);
+    for (const bool portable : {false, true}) {
+        pixels::Preprocessor preprocessor(target, portable);
+        for (std::size_t i = 0; i < std::size(kFormats); ++i) {
+            std::mt19937 random(11);
+            const Owned source(kFormats[i], 1366, 769, 2, random);
+            pixels::to_bgr(source.picture, bgr.data(), 3 * 1366, portable);
+            preprocessor.run(source.picture, {640, 360, 0, 140}, tensor.data());
+            const std::uint64_t made[] = {digest(bgr.data(), bgr.size()),
+                                          digest(tensor.data(), tensor.size() * sizeof(float))};
+            for (int which = 0; which < 2; ++which) {
+                if (made[which] == known[i][which]) continue;
+                std::fprintf(stderr, "format %zu, %s, %s: 0x%016llx\n", i, portable ? "plain" : "fast",
+                             which ? "tensor" : "to_bgr", static_cast<unsigned long long>(made[which]));
+                std::exit(1);
+            }
         }
     }
 }
@@ -143,6 +180,7 @@ int main() {
     std::mt19937 random(7);
     to_bgr_stays_inside(random);
     preprocess_stays_inside(random);
+    every_processor_makes_the_same();
     placement_outside_is_refused(random);
     halves();
     candidates();

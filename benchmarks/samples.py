@@ -38,8 +38,13 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.median(ordered), ordered[skipped], ordered[-1 - skipped])
 
 
-def take_turns(contenders: Mapping[str, Callable[[], Figures]], repetitions: int, what: str = "") -> Rounds:
-    """Each repetition measures every contender once; the order is turned round from one to the next."""
+def take_turns(
+    contenders: Mapping[str, Callable[[], Figures]], repetitions: int, what: str = "", *, quiet: bool = False
+) -> Rounds:
+    """Each repetition measures every contender once; the order is turned round from one to the next.
+
+    `quiet`: without a line for each, which would take longer than what is measured.
+    """
     rounds = []
     for repetition in range(repetitions):
         names = list(contenders)
@@ -47,7 +52,8 @@ def take_turns(contenders: Mapping[str, Callable[[], Figures]], repetitions: int
             names.reverse()
         taken = {}
         for name in names:
-            print(f"{repetition + 1}/{repetitions} {what}{': ' if what else ''}{name}", file=sys.stderr, flush=True)
+            if not quiet:
+                print(f"{repetition + 1}/{repetitions} {what}{': ' if what else ''}{name}", file=sys.stderr, flush=True)
             taken[name] = dict(contenders[name]())
         rounds.append(taken)
     return rounds

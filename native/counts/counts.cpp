@@ -42,7 +42,8 @@ struct Film {  // one picture of random bytes
     pixels::Picture picture;
     std::vector<std::uint8_t> planes[3];
 
-    Film(pixels::Format format, std::mt19937& random) : picture{format, kWidth, kHeight, pixels::Matrix::bt601, false, {}} {
+    Film(pixels::Format format, std::mt19937& random)
+        : picture{format, kWidth, kHeight, pixels::Matrix::bt601, false, {}} {
         for (int p = 0; p < pixels::plane_count(format); ++p) {
             const int row = pixels::plane_row_bytes(picture, p);
             planes[p].resize(static_cast<std::size_t>(row) * pixels::plane_rows(picture, p));
@@ -93,15 +94,19 @@ void add_pixels(std::vector<Case>& cases, std::mt19937& random) {
     cases.push_back({"smooth i420", 1, [=] { smooth->run(film->picture, kLetterbox, out->data()); }});
 }
 
-// Boxes as a detector gives them: about 8 around each object, 80 classes.
+// As a detector gives them: a score of one anchor in 28 is good, and there are about 8 boxes around each object.
 void add_boxes(std::vector<Case>& cases, std::mt19937& random) {
     constexpr std::ptrdiff_t kAnchors = 8400, kClasses = 80;
     const auto share = [&random] { return static_cast<float>(random() % 65536) / 65536.0f; };
-    auto scores = std::make_shared<std::vector<float>>(kAnchors * kClasses);
-    for (auto& score : *scores) score = share() * share() * share();
+    std::vector<float> low(kAnchors * kClasses);
+    for (auto& score : low) score = share() * 0.3f;
     for (const bool columns : {true, false}) {
+        auto scores = std::make_shared<std::vector<float>>(low);
         const boxes::ScoreTable table{scores->data(), kAnchors, kClasses, columns ? 1 : kClasses,
                                       columns ? kAnchors : 1};
+        for (std::ptrdiff_t a = 0; a < kAnchors; a += 28) {
+            (*scores)[a * table.anchor_stride + a % kClasses * table.class_stride] = 0.6f;
+        }
         cases.push_back({columns ? "candidates by class" : "candidates by anchor", 1, [scores, table] {
                              static_cast<void>(boxes::select_candidates(table, 0.5f));
                          }});

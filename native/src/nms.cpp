@@ -3,6 +3,7 @@
 
 #include <algorithm>
 #include <cmath>
+#include <cstring>
 #include <limits>
 
 namespace mpipeline::boxes {
@@ -12,39 +13,52 @@ namespace {
 constexpr float kLowest = -std::numeric_limits<float>::infinity();
 constexpr std::ptrdiff_t kBlock = 1024;  // anchors whose running best fits the first-level cache
 
-// The best class of `count` anchors from `begin`. Which loop is the inner one follows the memory: class scores of an
+using Four = float __attribute__((vector_size(16)));
+
+template <typename Number>
+Number better(Number score, Number best) {
+    return score > best ? score : best;
+}
+
+// The best of scores beside each other, four at a time: compilers keep to the order of a single chain of comparisons.
+float best_of(const float* scores, std::ptrdiff_t count) {
+    Four four = {kLowest, kLowest, kLowest, kLowest};
+    std::ptrdiff_t i = 0;
+    for (; i + 4 <= count; i += 4) {
+        Four next;
+        std::memcpy(&next, scores + i, sizeof next);
+        four = better(next, four);
+    }
+    float best = better(better(four[0], four[1]), better(four[2], four[3]));
+    for (; i < count; ++i) best = better(scores[i], best);
+    return best;
+}
+
+// The best score of `count` anchors from `begin`. Which loop is the inner one follows the memory: class scores of an
 // anchor beside each other (YOLOX, YOLOv5), or the anchors of one class (YOLOv8 and later).
-void best_classes(const ScoreTable& t, std::ptrdiff_t begin, std::ptrdiff_t count, float* best,
-                  std::int32_t* class_id) {
-    std::fill(best, best + count, kLowest);
-    std::fill(class_id, class_id + count, 0);
+void best_scores(const ScoreTable& t, std::ptrdiff_t begin, std::ptrdiff_t count, float* best) {
     const float* first = t.scores + begin * t.anchor_stride;
-    if (std::abs(t.class_stride) < std::abs(t.anchor_stride)) {
-        for (std::ptrdiff_t a = 0; a < count; ++a) {
-            const float* row = first + a * t.anchor_stride;
-            for (std::ptrdiff_t c = 0; c < t.classes; ++c) {
-                const float score = row[c * t.class_stride];
-                if (score > best[a]) best[a] = score, class_id[a] = static_cast<std::int32_t>(c);
-            }
-        }
+    if (t.class_stride == 1) {
+        for (std::ptrdiff_t a = 0; a < count; ++a) best[a] = best_of(first + a * t.anchor_stride, t.classes);
         return;
     }
+    std::fill(best, best + count, kLowest);
     for (std::ptrdiff_t c = 0; c < t.classes; ++c) {
         const float* column = first + c * t.class_stride;
-        const auto id = static_cast<std::int32_t>(c);
-        if (t.anchor_stride == 1) {  // written without branches so that it is vectorised
-            for (std::ptrdiff_t a = 0; a < count; ++a) {
-                const bool better = column[a] > best[a];
-                best[a] = better ? column[a] : best[a];
-                class_id[a] = better ? id : class_id[a];
-            }
+        if (t.anchor_stride == 1) {  // a loop of its own: without strides it is vectorised
+            for (std::ptrdiff_t a = 0; a < count; ++a) best[a] = better(column[a], best[a]);
         } else {
-            for (std::ptrdiff_t a = 0; a < count; ++a) {
-                const float score = column[a * t.anchor_stride];
-                if (score > best[a]) best[a] = score, class_id[a] = id;
-            }
+            for (std::ptrdiff_t a = 0; a < count; ++a) best[a] = better(column[a * t.anchor_stride], best[a]);
         }
     }
+}
+
+// The first class of an anchor that has this score, which is one of its scores.
+std::int32_t class_with(const ScoreTable& t, std::ptrdiff_t anchor, float score) {
+    const float* scores = t.scores + anchor * t.anchor_stride;
+    std::ptrdiff_t c = 0;
+    while (scores[c * t.class_stride] != score) ++c;
+    return static_cast<std::int32_t>(c);
 }
 
 struct Kept {
@@ -67,17 +81,16 @@ bool overlaps(const Kept& a, const Kept& b, float threshold) {
 Candidates select_candidates(const ScoreTable& table, float threshold) {
     Candidates found;
     float best[kBlock];
-    std::int32_t class_id[kBlock];
     for (std::ptrdiff_t begin = 0; begin < table.anchors; begin += kBlock) {
         const std::ptrdiff_t count = std::min(kBlock, table.anchors - begin);
-        best_classes(table, begin, count, best, class_id);
+        best_scores(table, begin, count, best);
         for (std::ptrdiff_t a = 0; a < count; ++a) {
             float score = best[a];
             if (score == kLowest) continue;  // no class has won; a negative objectness must not make it infinite
             if (table.objectness) score *= table.objectness[(begin + a) * table.objectness_stride];
             if (score > threshold) {
                 found.anchor.push_back(begin + a);
-                found.class_id.push_back(class_id[a]);
+                found.class_id.push_back(class_with(table, begin + a, best[a]));
                 found.score.push_back(score);
             }
         }

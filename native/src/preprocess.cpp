@@ -1,80 +1,28 @@
 // Colour conversion, bilinear resize, placement and normalisation in one pass, row by row of the target.
 //
-// For each target row: the two source rows around it are blended into a scratch row of 16-bit values (vertical step,
-// all planes), then each target pixel takes its two neighbours there (horizontal step), becomes RGB and is normalised.
-// The scratch rows are ours and padded, so that a 32-bit gather of two neighbours stays inside them.
+// For each target pixel the four source samples around it are blended, first vertically to 7 bits below a level, then
+// horizontally; the level becomes RGB and is normalised. The plain path blends whole rows of the source vertically, the
+// vector path only the bytes that are needed.
 #include "mpipeline/preprocess.hpp"
 
 #include <algorithm>
-#include <cmath>
 #include <cstring>
 #include <stdexcept>
 
+#include "preprocess_avx2.hpp"
 #include "preprocess_rows.hpp"
+#include "preprocess_tables.hpp"
 
 namespace mpipeline::pixels {
 
-// For each target row the source rows `first` and `second` and the weight of the second in 1/32768.
-struct VerticalTable {
-    std::vector<int> first, second;
-    std::vector<std::int16_t> weight;
-};
-struct ResizeTables {
-    VerticalTable rows, chroma_rows;
-    HorizontalTable columns, chroma_columns;
-};
 struct Scratch {
     std::vector<std::int16_t> rows[3];
 };
 
 namespace {
 
-constexpr std::size_t kPadding = 8;  // elements behind a scratch row that a gather may touch
+constexpr int kPadding = 3;  // bytes of the longest sample
 constexpr std::size_t kMostGeometries = 64;
-
-struct Tap {
-    int first;
-    double weight;  // of the neighbour first + 1; 0 at the last sample
-};
-
-Tap tap(int source, int target, int index) {
-    const double centre = (index + 0.5) * (static_cast<double>(source) / target) - 0.5;
-    const int first = static_cast<int>(std::max(centre, 0.0));
-    if (first >= source - 1) return {source - 1, 0.0};
-    return {first, std::max(centre, 0.0) - first};
-}
-
-// Chroma follows the luma taps instead of having its own: the result is then the resize of a picture in which each
-// chroma sample has been repeated for its 2 x 2 pixels, as colour converters do. Two taps on one sample need no second
-// weight.
-Tap halved(Tap luma) {
-    const int first = luma.first / 2;
-    const bool crosses = (luma.first + 1) / 2 != first;
-    return {first, crosses ? luma.weight : 0.0};
-}
-
-VerticalTable vertical(int source, int target, bool chroma) {
-    VerticalTable table;
-    for (int i = 0; i < target; ++i) {
-        const Tap t = chroma ? halved(tap(source, target, i)) : tap(source, target, i);
-        const auto weight = std::min<long>(std::lrint(t.weight * kVerticalOne), kVerticalOne - 1);
-        table.first.push_back(t.first);
-        table.second.push_back(weight > 0 ? t.first + 1 : t.first);
-        table.weight.push_back(static_cast<std::int16_t>(weight));
-    }
-    return table;
-}
-
-HorizontalTable horizontal(int source, int target, bool chroma) {
-    HorizontalTable table;
-    for (int i = 0; i < target; ++i) {
-        const Tap t = chroma ? halved(tap(source, target, i)) : tap(source, target, i);
-        const auto weight = static_cast<std::uint32_t>(std::lrint(t.weight * kHorizontalOne));
-        table.first.push_back(t.first);
-        table.weights.push_back((weight << 16) | (kHorizontalOne - weight));
-    }
-    return table;
-}
 
 // Everything of one channel that the picture does not cover.
 template <typename Element>
@@ -119,24 +67,48 @@ Preprocessor::Preprocessor(const Target& target, bool portable)
 Preprocessor::~Preprocessor() = default;
 
 const ResizeTables& Preprocessor::tables_for(const Picture& picture, const Placement& placement) {
-    const bool chroma = is_420(picture.format);
-    const Geometry geometry{picture.width, picture.height, placement.width, placement.height, chroma};
+    const Geometry geometry{picture.width, picture.height, placement.width, placement.height,
+                            static_cast<int>(picture.format)};
+    if (tables_.size() > kMostGeometries) tables_.clear();
     auto& tables = tables_[geometry];
-    if (!tables) {
-        if (tables_.size() > kMostGeometries) {
-            tables_.clear();
-            return tables_for(picture, placement);
-        }
-        tables = std::make_unique<ResizeTables>();
-        tables->rows = vertical(picture.height, placement.height, false);
-        tables->columns = horizontal(picture.width, placement.width, false);
-        if (chroma) {
-            tables->chroma_rows = vertical(picture.height, placement.height, true);
-            tables->chroma_columns = horizontal(picture.width, placement.width, true);
-        }
-    }
+    if (!tables) tables = std::make_unique<ResizeTables>(tables_of(picture, placement));
     return *tables;
 }
+
+namespace {
+
+template <Format format, typename Element>
+void row(const RowJob& job, int pixels_per_load, Element* const (&out)[3]) {
+#ifdef MPIPELINE_AVX2
+    if (pixels_per_load != 0) return any_row_avx2<format>(job, pixels_per_load, out);
+#endif
+    (void)pixels_per_load;
+    row_plain<format>(job, out);
+}
+
+template <typename Element>
+void any_row(Format format, const RowJob& job, int pixels_per_load, Element* const (&out)[3]) {
+    switch (format) {
+        case Format::i420:
+            return row<Format::i420>(job, pixels_per_load, out);
+        case Format::nv12:
+            return row<Format::nv12>(job, pixels_per_load, out);
+        case Format::bgr24:
+            return row<Format::bgr24>(job, pixels_per_load, out);
+        case Format::gray8:
+            return row<Format::gray8>(job, pixels_per_load, out);
+    }
+}
+
+// The two rows of a plane as one, in `scratch`; one more sample behind it, which has no weight, may be read.
+const std::int16_t* blended(const Picture& picture, int plane, const RowJob& job, std::vector<std::int16_t>& scratch) {
+    const int size = plane_row_bytes(picture, plane);
+    scratch.resize(std::max<std::size_t>(scratch.size(), size + kPadding));
+    blend(job.above[plane], job.below[plane], job.weight[plane], size, scratch.data());
+    return scratch.data();
+}
+
+}  // namespace
 
 template <typename Element>
 void Preprocessor::run_as(const Picture& picture, const Placement& place, Element* out) {
@@ -148,12 +120,9 @@ void Preprocessor::run_as(const Picture& picture, const Placement& place, Elemen
     const std::lock_guard lock(mutex_);
     const ResizeTables& tables = tables_for(picture, place);
     const int planes = plane_count(picture.format);
-    RowJob job{{}, &tables.columns, &tables.chroma_columns, yuv_to_rgb(picture.matrix, picture.full_range), {},
-               {}, place.width};
-    for (int p = 0; p < planes; ++p) {
-        scratch_->rows[p].resize(std::max(scratch_->rows[p].size(), plane_row_bytes(picture, p) + kPadding));
-        job.rows[p] = scratch_->rows[p].data();
-    }
+    const int pixels_per_load = fast_ ? tables.pixels_per_load : 0;
+    RowJob job{{}, {}, {}, {}, &tables.columns, &tables.chroma_columns,
+               yuv_to_rgb(picture.matrix, picture.full_range), {}, {}, place.width};
     const std::size_t area = static_cast<std::size_t>(target_.width) * target_.height;
     Element* channels[3];  // where R, G, B go
     for (int c = 0; c < 3; ++c) {
@@ -167,13 +136,14 @@ void Preprocessor::run_as(const Picture& picture, const Placement& place, Elemen
         for (int p = 0; p < planes; ++p) {
             const VerticalTable& rows = p == 0 ? tables.rows : tables.chroma_rows;
             const PlaneView& plane = picture.planes[p];
-            const std::uint8_t* a = plane.data + rows.first[y] * plane.stride;
-            const std::uint8_t* b = plane.data + rows.second[y] * plane.stride;
-            blend(a, b, rows.weight[y], plane_row_bytes(picture, p), fast_, scratch_->rows[p].data());
+            job.above[p] = plane.data + rows.first[y] * plane.stride;
+            job.below[p] = plane.data + rows.second[y] * plane.stride;
+            job.weight[p] = rows.weight[y];
+            if (pixels_per_load == 0) job.blended[p] = blended(picture, p, job, scratch_->rows[p]);
         }
         const std::size_t start = static_cast<std::size_t>(place.top + y) * target_.width + place.left;
         Element* const line[3] = {channels[0] + start, channels[1] + start, channels[2] + start};
-        any_row(picture.format, job, fast_, line);
+        any_row(picture.format, job, pixels_per_load, line);
     }
 }
 

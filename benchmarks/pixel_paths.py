@@ -33,7 +33,7 @@ _RECORDED = "udacity_test_video_720p.mp4"
 
 @dataclass(frozen=True)
 class Pictures:
-    """Frames of one format and size. `packed` are (rows, row bytes) as OpenCV wants them, `planes` as the ring has them."""
+    """Frames of one format and size: `packed` as OpenCV wants them, `planes` as the ring has them, uint8."""
 
     format: PixelFormat
     width: int

@@ -161,7 +161,7 @@ class BatchingSpec(Spec):
     """
 
     max_size: Annotated[int, Field(ge=1, le=256)] = 8
-    max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = 5.0
+    max_wait_ms: Annotated[float, Field(ge=0, le=10_000)] = 0.0
     staleness_ms: Annotated[float, Field(gt=0, le=3_600_000)] = 500.0
 
 

@@ -56,16 +56,13 @@ def assemble(
 
     `enter` is called first in each thread of this program in which a worker of the run is hosted. Raises ConfigError.
     """
-    batching: dict[str, Any] = {"max_size": min(256, max(8, len(feed.references)))}
-    if model is None:
-        batching["max_wait_ms"] = 0.0
     config = RunConfig.from_mapping(
         {
             "name": f"pipeline-{os.getpid()}-{uuid.uuid4().hex[:8]}",
             "sources": [_source(feed, one, model is not None) for one in feed.references],
             "model": dict(model if model is not None else _PASSING),
             "sinks": [{"name": _CALLER, "kind": "python", "target": f"{Intake.__module__}:{Intake.__name__}"}],
-            "batching": batching,
+            "batching": {"max_size": min(256, max(8, len(feed.references)))},
         }
     )
     hosted: dict[str, MakeWorker] = {sink_name(_CALLER): partial(Intake, receiver=receiver)}

@@ -49,7 +49,8 @@ def encode(message: Message) -> bytes:
     Sentences for people are cut to what the other side takes; what is not text (half of a surrogate pair, as in a file
     name that is not UTF-8) becomes '?'.
     """
-    body = [_TAG_OF[type(message)], *_fields(message)]
+    kind = type(message)
+    body = [_TAG_OF[kind], *_WRITERS[kind](message)]
     packed: bytes = msgpack.packb(body, use_bin_type=True, unicode_errors="replace")
     return packed
 
@@ -94,23 +95,40 @@ def _without_repetition(pairs: list[tuple[Any, Any]]) -> dict[Any, Any]:
     return mapping
 
 
-def _fields(value: Any) -> list[Any]:
-    names = list(value.__dataclass_fields__)
-    for default in _ABBREVIATED.get(type(value), ()):
-        if getattr(value, names[-1]) != default:
-            break
-        names.pop()
-    return [_plain(getattr(value, name), value, name) for name in names]
+def _writer(struct: Any) -> Callable[[Any], list[Any]]:
+    """A function that gives the struct's fields as a message holds them. What needs no change is not looked at."""
+    hints = get_type_hints(struct)
+    fields = [(f.name, _conversion(hints[f.name], (struct.__name__, f.name))) for f in dataclasses.fields(struct)]
+    defaults = list(zip(reversed([name for name, _ in fields]), _ABBREVIATED.get(struct, ()), strict=False))
+
+    def write(value: Any) -> list[Any]:
+        left_out = 0
+        for name, default in defaults:
+            if getattr(value, name) != default:
+                break
+            left_out += 1
+        plain = []
+        for name, convert in fields[: len(fields) - left_out] if left_out else fields:
+            field = getattr(value, name)
+            plain.append(field if convert is None or field is None else convert(field))
+        return plain
+
+    return write
 
 
-def _plain(value: Any, struct: Any, name: str) -> Any:
-    if type(value) is str and len(value) > bounds.MOST_TEXT and (type(struct).__name__, name) in bounds.SENTENCES:
-        return value[: bounds.MOST_TEXT - 1] + "…"
-    if isinstance(value, Enum):
-        return value.value
-    if dataclasses.is_dataclass(value):
-        return _fields(value)
-    return value
+def _conversion(annotation: Any, place: Place) -> Callable[[Any], Any] | None:
+    """What has to be done to a value of this type so that msgpack takes it; None if nothing."""
+    if get_origin(annotation) in (Union, types.UnionType):
+        annotation = next(a for a in get_args(annotation) if a is not type(None))
+    if dataclasses.is_dataclass(annotation):
+        return _writer(annotation)
+    if isinstance(annotation, type) and issubclass(annotation, Enum):
+        return lambda value: value.value
+    return _cut if annotation is str and place in bounds.SENTENCES else None
+
+
+def _cut(text: str) -> str:
+    return text if len(text) <= bounds.MOST_TEXT else text[: bounds.MOST_TEXT - 1] + "…"
 
 
 def _struct_check(struct: Any) -> Check:
@@ -123,12 +141,12 @@ def _struct_check(struct: Any) -> Check:
     def check(values: Any) -> Any:
         if not isinstance(values, list) or not required <= len(values) <= len(checks):
             raise ProtocolError(f"{struct.__name__}: expected {required} to {len(checks)} fields")
-        arguments = []
-        for field, field_check, value in zip(fields, checks, values, strict=False):
-            try:
+        arguments: list[Any] = []
+        try:
+            for field_check, value in zip(checks, values, strict=False):
                 arguments.append(field_check(value))
-            except ProtocolError as error:
-                raise ProtocolError(f"{struct.__name__}.{field.name}: {error}") from None
+        except ProtocolError as error:
+            raise ProtocolError(f"{struct.__name__}.{fields[len(arguments)].name}: {error}") from None
         try:
             return struct(*arguments)
         except (ValueError, TypeError) as error:
@@ -252,4 +270,5 @@ def _free_form(value: Any, depth: int = _MAX_DEPTH) -> Any:
     return value
 
 
+_WRITERS = {struct: _writer(struct) for struct in TAGS.values()}
 _CHECKS = {tag: _struct_check(struct) for tag, struct in TAGS.items()}

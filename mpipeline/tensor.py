@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import numpy.typing as npt
 
 Tensor = npt.NDArray[Any]
+Precision = Literal["float32", "bfloat16", "float16"]
+"""In what a model's weights and activations are multiplied; its inputs and outputs keep their own dtypes."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,12 +24,31 @@ class TensorSpec:
 
 
 @dataclass(frozen=True, slots=True)
+class Execution:
+    """What executes a model, as it says itself: library and version, device, threads, and the precision in effect."""
+
+    library: str
+    version: str
+    device: str
+    threads: int
+    precision: str
+
+    def __str__(self) -> str:
+        threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
+        return f"{self.library} {self.version} infers in {self.precision} on {self.device} with {threads}"
+
+
+@dataclass(frozen=True, slots=True)
 class ModelInfo:
-    """What a backend has read from the model file: enough for a family to say how to feed it."""
+    """What a backend has read from the model file: enough for a family to say how to feed it; and how it executes it.
+
+    `execution` is None where that is the business of code of the user's own.
+    """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
+    execution: Execution | None = None
 
 
 @dataclass(frozen=True, slots=True)

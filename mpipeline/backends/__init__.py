@@ -2,5 +2,6 @@
 
 KINDS: dict[str, str] = {
     "onnxruntime": "mpipeline.backends.onnxruntime:OnnxRuntimeBackend",
+    "openvino": "mpipeline.backends.openvino:OpenVinoBackend",
     "python": "mpipeline.backends.python:PythonBackend",
 }

@@ -8,12 +8,12 @@ from typing import ClassVar, Protocol
 
 from mpipeline.frame import Frame
 from mpipeline.prediction import Findings
-from mpipeline.tensor import ModelInfo, Tensor
+from mpipeline.tensor import ModelInfo, Precision, Tensor
 
 
 @dataclass(frozen=True, slots=True)
 class BackendOptions:
-    """What to execute, on what, with how many threads (0: the backend's choice).
+    """What to execute, on what, with how many threads (0: the backend's choice), in which precision.
 
     `target` is a path of a model file, or "module:attribute" for the `python` backend.
     """
@@ -21,12 +21,17 @@ class BackendOptions:
     target: str
     device: str = "auto"
     threads: int = 0
+    precision: Precision = "float32"
 
 
 class Backend(Protocol):
-    """Executes a model file: made as `Kind(options)`, used by one thread. Errors are BackendError or ModelError."""
+    """Executes a model file: made as `Kind(options)`, used by one thread. Errors are BackendError or ModelError.
+
+    `precisions` are those that may be asked for; a kind without that attribute has float32 alone.
+    """
 
     takes: ClassVar[str]  # "tensors"
+    precisions: ClassVar[tuple[Precision, ...]]
 
     def __init__(self, options: BackendOptions) -> None: ...
 

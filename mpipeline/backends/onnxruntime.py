@@ -10,8 +10,9 @@ import numpy as np
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.cores import physical_cores
+from mpipeline.backends.model_file import check_file, why_not_loaded
 from mpipeline.errors import BackendError, ConfigError, ModelError
-from mpipeline.tensor import ModelInfo, Tensor, TensorSpec
+from mpipeline.tensor import Execution, ModelInfo, Precision, Tensor, TensorSpec
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -27,6 +28,7 @@ _DTYPES = {
     "tensor(int64)": np.int64,
     "tensor(bool)": np.bool_,
 }
+_LIBRARY = "ONNX Runtime"
 _ERRORS_ONLY = 3  # severity: ONNX Runtime writes to standard error by itself, past our log
 
 
@@ -38,11 +40,13 @@ class OnnxRuntimeBackend:
     """
 
     takes: ClassVar[str] = "tensors"
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
 
     def __init__(self, options: BackendOptions) -> None:
         if options.device not in ("auto", "cpu"):
             raise ConfigError(f"backend onnxruntime runs on the CPU: device is 'auto' or 'cpu', not {options.device!r}")
         self._options = options
+        self._threads = options.threads or physical_cores()
         self._session: Any = None
         self._info: ModelInfo | None = None
 
@@ -51,16 +55,19 @@ class OnnxRuntimeBackend:
         import onnxruntime
 
         path = Path(self._options.target)
-        _check_file(path)
+        check_file(path)
         try:
             self._session = onnxruntime.InferenceSession(
                 str(path), self._session_options(onnxruntime), providers=["CPUExecutionProvider"]
             )
         except Exception as error:
-            raise ModelError(_why_not_loaded(path, str(error))) from error
+            reason = _first_line(str(error))
+            raise ModelError(why_not_loaded(path, _LIBRARY, str(error), reason)) from error
         inputs = tuple(_spec(path, value) for value in self._session.get_inputs())
         outputs = tuple(_spec(path, value) for value in self._session.get_outputs())
-        self._info = ModelInfo(inputs, outputs, dict(self._session.get_modelmeta().custom_metadata_map))
+        metadata = dict(self._session.get_modelmeta().custom_metadata_map)
+        execution = Execution(_LIBRARY, onnxruntime.__version__, "the CPU", self._threads, "float32")
+        self._info = ModelInfo(inputs, outputs, metadata, execution)
         return self._info
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
@@ -83,37 +90,11 @@ class OnnxRuntimeBackend:
     def _session_options(self, onnxruntime: Any) -> Any:
         options = onnxruntime.SessionOptions()
         options.log_severity_level = _ERRORS_ONLY
-        options.intra_op_num_threads = self._options.threads or physical_cores()
+        options.intra_op_num_threads = self._threads
         options.inter_op_num_threads = 1
         options.add_session_config_entry("session.intra_op.allow_spinning", "0")
         options.add_session_config_entry("session.inter_op.allow_spinning", "0")
         return options
-
-
-def _check_file(path: Path) -> None:
-    try:
-        size = path.stat().st_size
-    except FileNotFoundError as error:
-        raise ModelError(f"{path}: there is no such model file") from error
-    except OSError as error:
-        raise ModelError(f"{path}: the model file cannot be read: {error.strerror}") from error
-    if not path.is_file():
-        raise ModelError(f"{path}: is no file; an ONNX model is one file")
-    if size == 0:
-        raise ModelError(f"{path}: the model file is empty")
-
-
-def _why_not_loaded(path: Path, reason: str) -> str:
-    first = _first_line(reason)
-    lowered = reason.lower()
-    outside = ("external data", "external_data", "external initializer", "no such file")
-    if any(words in lowered for words in outside):
-        return f"{path}: a file with the weights, which belongs beside it, is missing or cut off: {first}"
-    if "protobuf" in lowered:
-        return f"{path}: is not an ONNX file, or is cut off: {first}"
-    if "permission" in lowered:
-        return f"{path}: the model file cannot be read: {first}"
-    return f"{path}: ONNX Runtime cannot load it: {first}"
 
 
 def _first_line(text: str) -> str:

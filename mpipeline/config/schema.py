@@ -17,7 +17,9 @@ from mpipeline.config.explain import PLAIN
 from mpipeline.config.locate import Problem
 from mpipeline.config.spec import KindSpec, Spec, problem_error
 from mpipeline.config.supervision import LimitsSpec, RestartSpec
+from mpipeline.errors import MpipelineError
 from mpipeline.registry import Group
+from mpipeline.tensor import Precision
 
 Delivery = Literal["every_frame", "latest"]
 Overflow = Literal["auto", "block", "drop_oldest", "drop_newest"]
@@ -30,6 +32,7 @@ ClassNumber = Annotated[int, Field(ge=0, lt=100_000)]
 _OF_FAMILIES = (
     *("family", "confidence", "iou_threshold", "max_detections", "class_agnostic_nms", "classes", "names", "size"),
 )
+_NOT_FOR_PYTHON = ("precision", *_OF_FAMILIES)
 _KIND_OF = "mpipeline.sources.selection:kind_of"  # looked up when needed: config and sources are neighbours
 _LIVE_SCHEMES = re.compile(r"(rtsps?|rtmps?|udp|rtp|srt|tcp)://", re.IGNORECASE)
 
@@ -81,6 +84,7 @@ class ModelSpec(Spec):
     target: str | None = None
     device: str = "auto"
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    precision: Precision = "float32"
     confidence: Fraction = 0.4
     iou_threshold: Fraction = 0.3
     max_detections: Annotated[int, Field(ge=1, le=100_000)] = 300
@@ -130,7 +134,9 @@ class ModelSpec(Spec):
 
     @model_validator(mode="after")
     def _has_what_its_backend_needs(self) -> ModelSpec:
-        ignored = [name for name in _OF_FAMILIES if name in self.model_fields_set and getattr(self, name) is not None]
+        ignored = [
+            name for name in _NOT_FOR_PYTHON if name in self.model_fields_set and getattr(self, name) is not None
+        ]
         if self.backend == "python" and ignored:
             message = "not for backend 'python': code of your own decides that itself"
             raise problem_error(Problem((ignored[0],), message), None)
@@ -142,6 +148,23 @@ class ModelSpec(Spec):
             other = "path" if self.path is not None else "target"
             raise problem_error(Problem(("id",), f"there is a {other} already; a model has one of the two"), None)
         return self
+
+    @model_validator(mode="after")
+    def _in_a_precision_that_its_backend_has(self) -> ModelSpec:
+        if self.precision != "float32" and self.precision not in _precisions(self.backend):
+            able = [name for name in sorted(registry.kinds("backends")) if self.precision in _precisions(name)]
+            message = f"backend {self.backend!r} has no {self.precision}; it is for {' and '.join(able)}"
+            raise problem_error(Problem(("precision",), message), None)
+        return self
+
+
+def _precisions(backend: str) -> tuple[str, ...]:
+    """Those that a backend has; none for one that does not load, for whoever opens it to tell."""
+    try:
+        found: tuple[str, ...] = getattr(registry.load("backends", backend), "precisions", ("float32",))
+    except MpipelineError:
+        return ()
+    return found
 
 
 class SinkSpec(KindSpec):

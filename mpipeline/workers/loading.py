@@ -53,13 +53,14 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     """
     package = _package_of(spec)
     check_if_onnx(package.weights)  # its words are plainer than those of the backend
-    backend = _backend_kind(spec)(BackendOptions(str(package.weights), spec.device, spec.threads))
+    backend = _backend_kind(spec)(_backend_options(spec, str(package.weights)))
     info = backend.open()
     given = {key: value for key, value in spec.given().items() if key in ModelRequest.__dataclass_fields__}
     said, notes = _fitting(package.said, info) if package.directory is not None else (None, ())
     resolved = resolve_options(ModelRequest(**given), read_sidecar(package.weights), said)
     family, why = choose_family(info, resolved.family)
-    sentences = (*notes, *resolved.notes, why)
+    executed = () if info.execution is None else (f"{info.execution}.",)
+    sentences = (*notes, *resolved.notes, why, *executed)
     return LoadedModel(backend, info, family, resolved.options, package.max_batch, sentences)
 
 
@@ -67,7 +68,7 @@ def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping
     """The predictor that the config asks for, ready to work, and what was learnt of the model."""
     kind = _backend_kind(model)
     if kind.takes == "frames":
-        backend = kind(BackendOptions(str(model.target or model.path), model.device, model.threads))
+        backend = kind(_backend_options(model, str(model.target or model.path)))
         backend.open()
         return FramePredictor(backend, max_batch), {"takes": "frames"}
     loaded = load_model(model)
@@ -80,6 +81,10 @@ def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping
 
 def _backend_kind(spec: ModelSpec) -> Any:
     return registry.load("backends", "onnxruntime" if spec.backend == "auto" else spec.backend)
+
+
+def _backend_options(spec: ModelSpec, target: str) -> BackendOptions:
+    return BackendOptions(target, spec.device, spec.threads, spec.precision)
 
 
 def _package_of(spec: ModelSpec) -> ModelPackage:

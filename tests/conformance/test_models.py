@@ -136,6 +136,23 @@ def test_postprocess_keeps_to_the_options(sort: Sort, dtype: str) -> None:
         assert Prediction.of(frame_of(form, ()).meta, each).to_dict()["predictions"]
 
 
+def test_findings_outlive_the_outputs_that_they_were_read_from(sort: Sort) -> None:
+    """A backend may write the next batch into the same memory."""
+    family = make(sort)
+    form = FrameFormat(PixelFormat.GRAY8, 100, 50)
+    row = np.empty(family.input_shape, np.float32)
+    geometry = family.preprocess(frame_of(form, planes_of(form, scene(100, 50))), row)
+    outputs = {name: value.copy() for name, value in outputs_of(sort, 1).items()}
+    (found,) = family.postprocess(outputs, [geometry])
+    assert len(found)
+    meta = frame_of(form, ()).meta
+    before = Prediction.of(meta, found).to_dict()
+    for value in outputs.values():
+        value.fill(0)
+    after = Prediction.of(meta, found).to_dict()
+    assert before["predictions"] == after["predictions"]
+
+
 def test_its_task_is_that_of_the_file(sort: Sort) -> None:
     """In the words of model packages."""
     other = "classification" if sort.task == "classify" else "keypoint-detection" if sort.keypoints else ""

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -15,6 +15,7 @@ from support.pictures import frame_of
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
+from mpipeline.backends.openvino import OpenVinoBackend
 from mpipeline.errors import ModelError
 from mpipeline.frame import ColorMatrix, Frame, FrameFormat, PixelFormat
 from mpipeline.models.family import ModelOptions
@@ -63,21 +64,42 @@ CASES = [
 def test_agrees_with_the_reference(case: Case) -> None:
     expected = load_expected(DATA / "expected" / f"{case.expected}.jsonl")
     expected = {frame: expected[frame] for frame in sorted(expected)[:FRAMES]}
-    backend = OnnxRuntimeBackend(BackendOptions(str(DATA / "models" / f"{case.model}.onnx"), threads=1))
+    result = agreement(expected, found_by(OnnxRuntimeBackend, case, expected))
+    assert result.good(), result
+
+
+@pytest.mark.parametrize("case", CASES[3:6:2] + CASES[-3:-2], ids=lambda case: f"{case.model}-{Path(case.video).stem}")
+def test_openvino_finds_in_float32_what_onnx_runtime_finds(case: Case) -> None:
+    numbers = range(1, FRAMES + 1)
+    wanted, found = (found_by(backend, case, numbers) for backend in (OnnxRuntimeBackend, OpenVinoBackend))
+    assert sum(map(len, wanted.values())) >= FRAMES
+    for number in numbers:
+        boxes, others = np.array(wanted[number]), np.array(found[number])
+        assert boxes.shape == others.shape
+        if len(boxes):
+            np.testing.assert_array_equal(others[:, 5], boxes[:, 5])
+            np.testing.assert_allclose(others[:, 4], boxes[:, 4], atol=1e-4)
+            np.testing.assert_allclose(others[:, :4], boxes[:, :4], atol=0.05)  # pixels
+
+
+def found_by(
+    kind: type[OnnxRuntimeBackend] | type[OpenVinoBackend], case: Case, numbers: Collection[int]
+) -> dict[int, list[list[float]]]:
+    """What a backend finds in those frames: rows of x1, y1, x2, y2, score, class."""
+    backend = kind(BackendOptions(str(DATA / "models" / f"{case.model}.onnx"), threads=1))
     info = backend.open()
     family_class, _ = choose_family(info, None)
     family = family_class(info, ModelOptions(confidence=0.3, iou_threshold=0.45))
     row = np.empty((1, *family.input_shape), family.input_dtype)
     actual = {}
-    for number, frame in frames(DATA / "videos" / case.video, max(expected)):
-        if number in expected:
+    for number, frame in frames(DATA / "videos" / case.video, max(numbers)):
+        if number in numbers:
             geometry = family.preprocess(frame, row[0])
             (found,) = family.postprocess(backend.run({family.input_name: row}), [geometry])
             columns = zip(found.xyxy.tolist(), found.score.tolist(), found.class_id.tolist(), strict=True)
             actual[number] = [[*box, score, class_id] for box, score, class_id in columns]
     backend.close()
-    result = agreement(expected, actual)
-    assert result.good(), result
+    return actual
 
 
 def test_a_model_that_is_declared_as_of_another_family_is_told() -> None:

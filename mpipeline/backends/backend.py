@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import ClassVar, Protocol
 
 from mpipeline.frame import Frame
@@ -15,13 +16,15 @@ from mpipeline.tensor import ModelInfo, Precision, Tensor
 class BackendOptions:
     """What to execute, on what, with how many threads (0: the backend's choice), in which precision.
 
-    `target` is a path of a model file, or "module:attribute" for the `python` backend.
+    `target` is a path of a model file, or "module:attribute" for the `python` backend. `cache` is a folder, which need
+    not exist, where a backend may keep what it has found out or made for later runs; None: nothing is kept.
     """
 
     target: str
     device: str = "auto"
     threads: int = 0
     precision: Precision = "float32"
+    cache: Path | None = None
 
 
 class Backend(Protocol):

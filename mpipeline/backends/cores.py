@@ -1,9 +1,11 @@
-"""How many threads an engine may sensibly use: the physical cores that this process may run on."""
+"""The processor: how many threads an engine may sensibly use, and which make it is."""
 
 from __future__ import annotations
 
 import math
 import os
+import platform
+import re
 from pathlib import Path
 
 
@@ -16,6 +18,17 @@ def physical_cores(cpus: set[int] | None = None, root: Path = Path("/sys")) -> i
     usable = os.sched_getaffinity(0) if cpus is None else cpus
     cores = {_siblings(root, cpu) for cpu in usable}
     return max(1, min(len(cores), _quota(root)))
+
+
+def cpu_identity(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
+    """A text that differs between CPUs for which programs are compiled, or run, differently: make and abilities."""
+    try:
+        first = cpuinfo.read_text(errors="replace").split("\n\n")[0]
+    except OSError:
+        first = ""
+    told = dict(re.findall(r"^([^\t:]+?)\s*: (.*)$", first, re.MULTILINE))
+    keys = ("model name", "flags", "CPU implementer", "CPU part", "CPU revision", "Features")
+    return "\n".join([platform.machine(), *(told.get(key, "") for key in keys)])
 
 
 def _siblings(root: Path, cpu: int) -> str:

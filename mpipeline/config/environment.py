@@ -141,20 +141,28 @@ class StoreSettings:
     offline: bool = False
 
 
-def store_settings() -> StoreSettings:
-    """The settings from MODEL_CACHE_DIR, ROBOFLOW_API_KEY or API_KEY, API_BASE_URL and OFFLINE_MODE.
+def model_cache() -> Path:
+    """Where models, and what was found out about them, are kept: MODEL_CACHE_DIR. It need not exist yet.
 
-    Without MODEL_CACHE_DIR, models are kept under the user's own cache directory: /tmp is emptied now and then, and
-    others can write there. Raises ConfigError.
+    Without that variable it is under the user's own cache directory: /tmp is emptied now and then, and others can write
+    there.
     """
     chosen = os.environ.get(MODEL_CACHE_DIR)
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
     cache = Path(chosen).expanduser() if chosen else Path(base).expanduser() / "mpipeline" / "models"
+    return cache.absolute()
+
+
+def store_settings() -> StoreSettings:
+    """The settings from MODEL_CACHE_DIR, ROBOFLOW_API_KEY or API_KEY, API_BASE_URL and OFFLINE_MODE.
+
+    Raises ConfigError.
+    """
     key = next((value for name in API_KEYS if (value := os.environ.get(name, "").strip())), "")
     url = (os.environ.get(API_BASE_URL) or _DEFAULT_API).rstrip("/")
     if urlsplit(url).scheme not in ("http", "https") or not urlsplit(url).hostname:
         raise ConfigError(f"{API_BASE_URL}: expected an address such as {_DEFAULT_API}")
-    return StoreSettings(cache.absolute(), key, url, _truth(OFFLINE_MODE))
+    return StoreSettings(model_cache(), key, url, _truth(OFFLINE_MODE))
 
 
 def proxy_of(url: str) -> str | None:

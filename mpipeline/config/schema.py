@@ -121,8 +121,8 @@ class ModelSpec(Spec):
     @classmethod
     def _known_backend(cls, backend: str) -> str:
         table = registry.kinds("backends")
-        if backend not in ("auto", *table):
-            raise ValueError(f"unknown backend {backend!r}{registry.suggestion(backend, ['auto', *table])}")
+        if backend not in table:
+            raise ValueError(f"unknown backend {backend!r}{registry.suggestion(backend, table)}")
         return backend
 
     @field_validator("target")

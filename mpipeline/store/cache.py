@@ -4,7 +4,7 @@
     CACHE/models-cache/v2-NAME-DIGEST/PACKAGE/               packages; DIGEST is the BLAKE2s (128 bits) of the id
     CACHE/PROJECT/VERSION/                                   model_type.json, environment.json, weights.onnx
 
-Only the first is ever written.
+Only the first is ever written. CACHE/backends/ is no project: it holds what backends have found out about models.
 """
 
 from __future__ import annotations

@@ -10,6 +10,7 @@ from typing import Any
 
 from mpipeline import registry
 from mpipeline.backends.backend import Backend, BackendOptions
+from mpipeline.config.environment import model_cache
 from mpipeline.config.schema import ModelSpec
 from mpipeline.errors import ConfigError, ModelError
 from mpipeline.models.family import Family, ModelOptions
@@ -23,6 +24,8 @@ from mpipeline.tensor import ModelInfo
 from mpipeline.workers.predictor import FramePredictor, Predictor, TensorPredictor
 
 logger = logging.getLogger("mpipeline.inference")
+
+_KEPT = "backends"  # the folder in the models' cache for what backends keep
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,11 +83,11 @@ def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping
 
 
 def _backend_kind(spec: ModelSpec) -> Any:
-    return registry.load("backends", "onnxruntime" if spec.backend == "auto" else spec.backend)
+    return registry.load("backends", spec.backend)
 
 
 def _backend_options(spec: ModelSpec, target: str) -> BackendOptions:
-    return BackendOptions(target, spec.device, spec.threads, spec.precision)
+    return BackendOptions(target, spec.device, spec.threads, spec.precision, model_cache() / _KEPT)
 
 
 def _package_of(spec: ModelSpec) -> ModelPackage:

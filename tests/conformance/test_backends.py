@@ -19,6 +19,7 @@ from mpipeline.tensor import ModelInfo
 
 # A target of each kind: a model whose output "mean" [batch, 1] is the mean of "images", or a finder of nothing.
 TARGETS: dict[str, Callable[[Path], str]] = {
+    "auto": lambda folder: str(mean_of_image(folder / "model.onnx")),
     "onnxruntime": lambda folder: str(mean_of_image(folder / "model.onnx")),
     "openvino": lambda folder: str(mean_of_image(folder / "model.onnx")),
     "python": lambda folder: f"{__name__}:nothing",

@@ -1,4 +1,4 @@
-"""Physical cores, from made-up machines."""
+"""The processor, from made-up machines."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from mpipeline.backends.cores import physical_cores
+from mpipeline.backends.cores import cpu_identity, physical_cores
 
 
 def machine(root: Path, siblings: dict[int, str], quota: str | None) -> Path:
@@ -37,3 +37,20 @@ def test_cores(tmp_path: Path, cpus, siblings, quota, cores) -> None:
 
 def test_this_machine_has_some() -> None:
     assert physical_cores() >= 1
+
+
+def test_cpus_are_told_apart(tmp_path: Path) -> None:
+    texts = {
+        "one": "processor\t: 0\nmodel name\t: A\nflags\t\t: avx2 avx512f\n\nprocessor\t: 1\nmodel name\t: A\n",
+        "later": "processor\t: 0\nmodel name\t: A\ncpu MHz\t\t: 1999\nflags\t\t: avx2 avx512f\n\n",
+        "fewer abilities": "processor\t: 0\nmodel name\t: A\nflags\t\t: avx2\n",
+        "another": "processor\t: 0\nmodel name\t: B\nflags\t\t: avx2 avx512f\n",
+        "arm": "processor\t: 0\nFeatures\t: fp asimd\nCPU part\t: 0xd40\n",
+    }
+    for name, text in texts.items():
+        (tmp_path / name).write_text(text)
+    told = {name: cpu_identity(tmp_path / name) for name in texts}
+    assert told["one"] == told["later"]
+    assert len(set(told.values())) == len(told) - 1
+    assert cpu_identity(tmp_path / "absent")
+    assert cpu_identity() == cpu_identity()

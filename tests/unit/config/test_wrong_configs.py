@@ -163,21 +163,6 @@ WRONG: list[tuple[str, str, list[tuple[str, str, str]]]] = [
         [("3:27", "model.backend", "unknown backend 'cuda'; valid: auto, onnxruntime, openvino, python")],
     ),
     (
-        "precision that the backend lacks",
-        SOURCE + "model: {path: model.onnx, backend: onnxruntime, precision: bfloat16}\n" + SINKS,
-        [("3:49", "model.precision", "backend 'onnxruntime' has no bfloat16; it is for openvino")],
-    ),
-    (
-        "precision of code",
-        SOURCE + "model: {target: 'my.module:infer', precision: bfloat16}\n" + SINKS,
-        [("3:36", "model.precision", "not for backend 'python'")],
-    ),
-    (
-        "precision that there is not",
-        SOURCE + "model: {path: model.onnx, precision: int8}\n" + SINKS,
-        [("3:27", "model.precision", "expected one of float32, bfloat16, float16")],
-    ),
-    (
         "python without target",
         SOURCE + "model: {backend: python}\n" + SINKS,
         [("3:1", "model.target", "missing; backend 'python' needs it")],

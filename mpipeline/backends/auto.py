@@ -1,0 +1,151 @@
+"""The fastest backend on the CPU whose outputs equal float32: measured once for each model, then remembered."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import json
+import logging
+from collections.abc import Mapping
+from importlib import metadata
+from pathlib import Path
+from typing import ClassVar
+
+from mpipeline.backends.backend import Backend, BackendOptions
+from mpipeline.backends.cores import cpu_identity, physical_cores
+from mpipeline.backends.decisions import Decision, DecisionFile
+from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
+from mpipeline.backends.openvino import OpenVinoBackend
+from mpipeline.backends.race import Race, deviation, made_up
+from mpipeline.clock import SystemClock
+from mpipeline.errors import BackendError, MpipelineError
+from mpipeline.tensor import ModelInfo, Precision, Tensor
+
+logger = logging.getLogger("mpipeline.inference")
+
+_RULES = 1  # raised when decisions of earlier versions no longer count
+_MARGIN = 1.03  # how many times as much ONNX Runtime must cost: less is in the noise, and it loads faster
+_TOO_SHORT_MS = 2.0  # of processor time: of less than that, little could be won
+_MOST_ATTEMPTS = 2  # one may have been killed for another reason
+
+
+class AutoBackend:
+    """Executes an ONNX file by ONNX Runtime or, where that is faster here and gives the same, by OpenVINO.
+
+    Which it is, is measured when a model is opened for the first time on this CPU with these versions and threads, if
+    `options.cache` names a folder that can remember it. Another precision than float32 is for OpenVINO alone.
+    """
+
+    takes: ClassVar[str] = "tensors"
+    precisions: ClassVar[tuple[Precision, ...]] = OpenVinoBackend.precisions
+
+    def __init__(self, options: BackendOptions, race: Race | None = None) -> None:
+        self._options = options
+        self._race = race if race is not None else Race(SystemClock())
+        self._simple: Backend = OnnxRuntimeBackend(options)
+        self._rival: Backend = OpenVinoBackend(options)
+        self._chosen: Backend | None = None
+
+    def open(self) -> ModelInfo:
+        """Loads the file, and chooses. Raises as `OnnxRuntimeBackend.open` does."""
+        if self._options.precision != "float32":
+            return self._take(self._rival)
+        if importlib.util.find_spec("openvino") is None:
+            logger.debug("ONNX Runtime is taken: OpenVINO is not installed", extra={"event": "backend_chosen"})
+            return self._take(self._simple)
+        if self._options.cache is None or not Path(self._options.target).is_file():
+            return self._take(self._simple)
+        try:
+            decision = self._decision(DecisionFile(self._options.cache, _key(self._options)))
+        except OSError as error:
+            decision = Decision("onnxruntime", f"what a trial finds cannot be kept: {error}")
+        if decision.backend == "openvino":
+            try:
+                return self._told(self._take(self._rival), decision)
+            except MpipelineError as error:
+                decision = Decision("onnxruntime", str(error))
+        return self._told(self._take(self._simple), decision)
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """As in Backend."""
+        if self._chosen is None:
+            raise BackendError(f"{self._options.target} was not opened, or is closed")
+        return self._chosen.run(inputs)
+
+    def close(self) -> None:
+        """As in Backend."""
+        self._chosen = None
+        self._simple.close()
+        self._rival.close()
+
+    def _take(self, backend: Backend) -> ModelInfo:
+        info = backend.open()
+        self._chosen = backend
+        return info
+
+    def _told(self, info: ModelInfo, decision: Decision) -> ModelInfo:
+        name = "OpenVINO" if decision.backend == "openvino" else "ONNX Runtime"
+        extra = {"event": "backend_chosen", "backend": decision.backend}
+        logger.info("%s is taken: %s", name, decision.reason, extra=extra)
+        return info
+
+    def _decision(self, file: DecisionFile) -> Decision:
+        known = file.recall()
+        if known is not None:
+            return known
+        with file.trial() as attempts:
+            known = file.recall()  # meanwhile by another process
+            if known is not None:
+                return known
+            if attempts >= _MOST_ATTEMPTS:
+                decision = Decision("onnxruntime", "the process has ended each time when OpenVINO was tried")
+            else:
+                logger.info(
+                    "OpenVINO is tried on the model, which takes a few seconds", extra={"event": "backend_trial"}
+                )
+                decision = self._tried()
+            file.decide(decision)
+        return decision
+
+    def _tried(self) -> Decision:
+        """Both are opened, compared and measured, and closed again. What is wrong with the file itself is raised."""
+        inputs = made_up(self._simple.open().inputs)
+        try:
+            expected = {name: value.copy() for name, value in self._simple.run(inputs).items()}
+            if self._race.cost_ms(self._simple, inputs) < _TOO_SHORT_MS:
+                return Decision("onnxruntime", f"a run takes less than {_TOO_SHORT_MS:g} ms, nothing is to be gained")
+            self._rival.open()
+            differs = deviation(expected, self._rival.run(inputs))
+            if differs:
+                return Decision("onnxruntime", f"OpenVINO gives something else, {differs}")
+            costs = self._race.run(self._simple, self._rival, inputs)
+        except MpipelineError as error:
+            return Decision("onnxruntime", f"OpenVINO could not be tried: {error}")
+        finally:
+            self.close()
+        kind = "openvino" if costs.ratio >= _MARGIN else "onnxruntime"
+        figures = f"{costs.first_ms:.1f} ms in ONNX Runtime and {costs.second_ms:.1f} ms in OpenVINO"
+        return Decision(kind, f"a run takes {figures} of processor time, ratio {costs.ratio:.2f}, and gives the same")
+
+
+def _key(options: BackendOptions) -> str:
+    """A name for all that a decision depends on."""
+    with open(options.target, "rb") as file:
+        content = hashlib.sha256()
+        while chunk := file.read(1 << 20):
+            content.update(chunk)
+    case = {
+        "rules": _RULES,
+        "model": content.hexdigest(),
+        "versions": [_version(name) for name in ("onnxruntime", "openvino")],
+        "cpu": cpu_identity(),
+        "threads": options.threads or physical_cores(),
+    }
+    return hashlib.sha256(json.dumps(case, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def _version(distribution: str) -> str:
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"

@@ -1,0 +1,78 @@
+"""Remembers across runs which backend was chosen for a model, and whether trying one has ended the process.
+
+    FOLDER/KEY.json   {"backend": …, "reason": …}; {"attempts": n} during a trial, and after n that ended the process
+    FOLDER/lock       held during a trial: two at once would disturb each other, and the second would take the first for
+                      one that has ended the process
+
+A file that cannot be read as that is as good as none.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import fcntl
+import json
+import os
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """The kind of the backend, and why: a sentence without its full stop."""
+
+    backend: str
+    reason: str
+
+
+class DecisionFile:
+    """What is known of one case, which `key` names, in a folder that may be shared by many processes."""
+
+    def __init__(self, folder: Path, key: str) -> None:
+        self._folder = folder
+        self._path = folder / f"{key}.json"
+
+    def recall(self) -> Decision | None:
+        """What was decided; None if nothing was."""
+        known = self._read()
+        backend, reason = known.get("backend"), known.get("reason")
+        return Decision(backend, reason) if isinstance(backend, str) and isinstance(reason, str) else None
+
+    def decide(self, decision: Decision) -> None:
+        """Keeps it. Raises OSError."""
+        self._write(asdict(decision))
+
+    @contextlib.contextmanager
+    def trial(self) -> Iterator[int]:
+        """Around a trial that might end the process: how many have ended one before. Waits for those of others.
+
+        Raises OSError if nothing can be kept here.
+        """
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # given back by the kernel, however the process ends
+            before = self._read().get("attempts")
+            attempts = before if isinstance(before, int) and before > 0 else 0
+            if self.recall() is not None:
+                yield attempts
+                return
+            self._write({"attempts": attempts + 1})
+            try:
+                yield attempts
+            finally:
+                if self.recall() is None:  # it came to an end, although to no decision
+                    self._write({"attempts": attempts})
+
+    def _read(self) -> dict[str, Any]:
+        try:
+            known = json.loads(self._path.read_text(encoding="utf-8"))
+        except (OSError, ValueError, RecursionError):
+            return {}
+        return known if isinstance(known, dict) else {}
+
+    def _write(self, known: dict[str, Any]) -> None:
+        beside = self._path.with_suffix(f".{os.getpid()}")
+        beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+        os.replace(beside, self._path)

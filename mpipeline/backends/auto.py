@@ -14,6 +14,7 @@ from typing import ClassVar
 from mpipeline.backends.backend import Backend, BackendOptions
 from mpipeline.backends.cores import cpu_identity, physical_cores
 from mpipeline.backends.decisions import Decision, DecisionFile
+from mpipeline.backends.model_file import digest_of
 from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
 from mpipeline.backends.openvino import OpenVinoBackend
 from mpipeline.backends.race import Race, deviation, made_up
@@ -53,7 +54,7 @@ class AutoBackend:
         if importlib.util.find_spec("openvino") is None:
             logger.debug("ONNX Runtime is taken: OpenVINO is not installed", extra={"event": "backend_chosen"})
             return self._take(self._simple)
-        if self._options.cache is None or not Path(self._options.target).is_file():
+        if self._options.cache is None or not _is_there(Path(self._options.target)):
             return self._take(self._simple)
         try:
             decision = self._decision(DecisionFile(self._options.cache, _key(self._options)))
@@ -128,15 +129,16 @@ class AutoBackend:
         return Decision(kind, f"a run takes {figures} of processor time, ratio {costs.ratio:.2f}, and gives the same")
 
 
+def _is_there(path: Path) -> bool:
+    """Whether there is something to be tried; what else is wrong is told by who opens it."""
+    return path.is_file() and path.stat().st_size > 0
+
+
 def _key(options: BackendOptions) -> str:
     """A name for all that a decision depends on."""
-    with open(options.target, "rb") as file:
-        content = hashlib.sha256()
-        while chunk := file.read(1 << 20):
-            content.update(chunk)
     case = {
         "rules": _RULES,
-        "model": content.hexdigest(),
+        "model": digest_of(Path(options.target)),
         "versions": [_version(name) for name in ("onnxruntime", "openvino")],
         "cpu": cpu_identity(),
         "threads": options.threads or physical_cores(),

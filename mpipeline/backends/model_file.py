@@ -1,7 +1,9 @@
-"""What is wrong with a model file, in the same words whichever library was to load it."""
+"""A model file: its content as a digest, and what is wrong with one, in the same words whichever library loads it."""
 
 from __future__ import annotations
 
+import hashlib
+import mmap
 from pathlib import Path
 
 from mpipeline.errors import ModelError
@@ -9,6 +11,19 @@ from mpipeline.errors import ModelError
 _OUTSIDE = ("external data", "external_data", "external initializer", "externally stored data", "no such file")
 _UNREADABLE = ("permission", "could not open the file")
 _FOREIGN = ("protobuf", "can't be parsed")
+_LOCATION = b"\x0a\x08location"  # the first key of a TensorProto's `external_data`, as protobuf writes it
+
+
+def digest_of(path: Path) -> str:
+    """The SHA-256 of the file. Raises OSError."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return hashlib.sha256(content).hexdigest()
+
+
+def is_alone(path: Path) -> bool:
+    """Whether all of an ONNX model is in its file: weights may lie in files beside it. Raises OSError."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return content.find(_LOCATION) < 0
 
 
 def check_file(path: Path) -> None:

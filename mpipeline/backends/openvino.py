@@ -11,8 +11,9 @@ from typing import Any, ClassVar
 import numpy as np
 
 from mpipeline.backends.backend import BackendOptions
-from mpipeline.backends.cores import physical_cores
-from mpipeline.backends.model_file import check_file, why_not_loaded
+from mpipeline.backends.compiled import CompiledFile
+from mpipeline.backends.cores import cpu_identity, physical_cores
+from mpipeline.backends.model_file import check_file, digest_of, is_alone, why_not_loaded
 from mpipeline.errors import BackendError, ConfigError, MissingDependency, ModelError
 from mpipeline.tensor import Execution, ModelInfo, Precision, Tensor, TensorSpec
 
@@ -53,13 +54,20 @@ class OpenVinoBackend:
         if options.device not in ("auto", "cpu"):
             raise ConfigError(f"backend openvino runs on the CPU: device is 'auto' or 'cpu', not {options.device!r}")
         self._options = options
+        self._properties = {
+            "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],
+            "INFERENCE_NUM_THREADS": options.threads or physical_cores(),
+            "NUM_STREAMS": 1,
+            "PERFORMANCE_HINT": "LATENCY",
+            "ENABLE_CPU_PINNING": False,
+        }
         self._openvino: Any = None
         self._request: Any = None
         self._inputs: dict[str, Any] = {}  # name → port
         self._outputs: dict[str, Any] = {}
 
     def open(self) -> ModelInfo:
-        """Reads and compiles the file, which takes a part of a second for a small model.
+        """Reads and compiles the file, which takes a part of a second for a small model; `options.cache` spares that.
 
         Raises ModelError with the path if it is missing, empty, not ONNX, not complete, or not to be compiled, and
         MissingDependency if OpenVINO is not installed.
@@ -67,14 +75,13 @@ class OpenVinoBackend:
         path = Path(self._options.target)
         check_file(path)
         self._openvino = _imported()
-        model = _read(path, self._openvino)
-        compiled = self._compiled(path, model)
+        compiled, metadata = self._loaded(path)
         self._inputs = {_name(port): port for port in compiled.inputs}
         self._outputs = {_name(port): port for port in compiled.outputs}
         self._request = compiled.create_infer_request()
         inputs = tuple(_spec(path, name, port) for name, port in self._inputs.items())
         outputs = tuple(_spec(path, name, port) for name, port in self._outputs.items())
-        return ModelInfo(inputs, outputs, _metadata(model), self._execution(compiled))
+        return ModelInfo(inputs, outputs, metadata, self._execution(compiled))
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Infers one batch; C-contiguous inputs are read in place. Raises BackendError with the engine's reason."""
@@ -98,17 +105,41 @@ class OpenVinoBackend:
         self._request = None
         self._inputs, self._outputs = {}, {}
 
-    def _compiled(self, path: Path, model: Any) -> Any:
-        precision = self._options.precision
-        properties = {
-            "INFERENCE_PRECISION_HINT": _PRECISIONS[precision],
-            "INFERENCE_NUM_THREADS": self._options.threads or physical_cores(),
-            "NUM_STREAMS": 1,
-            "PERFORMANCE_HINT": "LATENCY",
-            "ENABLE_CPU_PINNING": False,
+    def _loaded(self, path: Path) -> tuple[Any, dict[str, str]]:
+        """The compiled model and the metadata of the file: kept from an earlier run, or made anew and kept."""
+        core = self._openvino.Core()
+        kept = self._kept(path)
+        if kept is not None and (found := kept.load()) is not None:
+            metadata, content = found
+            try:
+                return core.import_model(content, "CPU", self._properties), metadata
+            except RuntimeError as error:
+                logger.info("a kept model is of no use: %s", _reason(str(error)), extra={"event": "model_not_kept"})
+        model = _read(path, self._openvino)
+        compiled, metadata = self._compiled(path, core, model), _metadata(model)
+        if kept is not None:
+            try:
+                kept.keep(metadata, compiled.export_model().getvalue())
+            except (OSError, RuntimeError) as error:
+                logger.info("the compiled model is not kept: %s", error, extra={"event": "model_not_kept"})
+        return compiled, metadata
+
+    def _kept(self, path: Path) -> CompiledFile | None:
+        """Where the compiled model is kept; None for one whose weights in other files may change without a sign."""
+        if self._options.cache is None or not is_alone(path):
+            return None
+        case = {
+            "model": digest_of(path),
+            "library": [_LIBRARY, self._openvino.get_version()],
+            "cpu": cpu_identity(),
+            "properties": self._properties,
         }
+        return CompiledFile(self._options.cache, case)
+
+    def _compiled(self, path: Path, core: Any, model: Any) -> Any:
+        precision = self._options.precision
         try:
-            return self._openvino.Core().compile_model(model, "CPU", properties)
+            return core.compile_model(model, "CPU", self._properties)
         except Exception as error:
             remedy = "" if precision == "float32" else "; precision float32 may work"
             reason = f"{_LIBRARY} cannot compile it in {precision}: {_reason(str(error))}"

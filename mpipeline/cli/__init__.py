@@ -11,7 +11,7 @@ from collections.abc import Sequence
 COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("mpipeline.cli.run", "run a config, or a model over videos"),
     "check": ("mpipeline.cli.check", "validate a config and print what would run, without starting it"),
-    "models": ("mpipeline.cli.models", "fetch models by id, list and describe those on this machine"),
+    "models": ("mpipeline.cli.models", "fetch models by id, list, describe and compare those on this machine"),
     "chaos": ("mpipeline.cli.chaos", "kill workers of a run at random moments and account for every frame"),
     "demo": ("mpipeline.cli.demo", "run four synthetic cameras through a small detector and measure its accuracy"),
 }

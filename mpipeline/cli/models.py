@@ -1,4 +1,4 @@
-"""`mpipeline models`: fetches models by id, lists and describes those on this machine."""
+"""`mpipeline models`: fetches models by id, lists, describes and compares those on this machine."""
 
 from __future__ import annotations
 
@@ -12,6 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mpipeline import log
+from mpipeline.cli import models_compare
 from mpipeline.cli.download_bar import download_bar
 from mpipeline.config.environment import log_settings, store_settings
 from mpipeline.errors import EXIT_DONE, MpipelineError
@@ -25,7 +26,7 @@ _MIB = 1 << 20
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
-    """The three verbs and their options."""
+    """The verbs and their options."""
     parser.epilog = (
         "Models are kept in MODEL_CACHE_DIR (default: ~/.cache/mpipeline/models). Fetching needs ROBOFLOW_API_KEY; "
         "OFFLINE_MODE=true forbids it; HTTPS_PROXY and NO_PROXY are respected. "
@@ -42,7 +43,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inspect = verbs.add_parser("inspect", help="load a model and tell how it is used")
     inspect.description = "Loads a model that is here, and tells what it is and how pictures are fed to it."
     inspect.add_argument("id", metavar="ID | PATH", help="an id or alias, an ONNX file, or a model package's folder")
-    for verb in (shown, inspect):
+    compare = verbs.add_parser("compare", help="measure what another precision or backend changes on your videos")
+    models_compare.add_arguments(compare)
+    for verb in (shown, inspect, compare):
         verb.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -54,6 +57,8 @@ def command(arguments: argparse.Namespace) -> int:
         return _pull(arguments.ids, quiet=arguments.quiet)
     if arguments.verb == "list":
         return _list_aliases(arguments.json) if arguments.aliases else _list(arguments.json)
+    if arguments.verb == "compare":
+        return models_compare.command(arguments)
     return _inspect(arguments.id, arguments.json)
 
 

@@ -15,15 +15,15 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mpipeline.boxes import Boxes, iou_table, pairs
 from mpipeline.errors import MpipelineError
 from mpipeline.sources.synthetic import SyntheticOptions, scene_of
 from mpipeline.sources.synthetic_scene import SyntheticScene
 
 MATCH_IOU = 0.5
 
-_Boxes = npt.NDArray[np.float32]
 _Ids = npt.NDArray[np.int32]
-Found = tuple[_Boxes, _Ids]
+Found = tuple[Boxes, _Ids]
 """What was found in a frame: boxes (N, 4) as xyxy in its pixels, and their class ids (N,)."""
 
 
@@ -121,25 +121,11 @@ def total(accuracies: Iterable[Accuracy]) -> Accuracy:
     )
 
 
-def matched_ious(truth_boxes: _Boxes, truth_ids: _Ids, boxes: _Boxes, class_ids: _Ids) -> list[float]:
+def matched_ious(truth_boxes: Boxes, truth_ids: _Ids, boxes: Boxes, class_ids: _Ids) -> list[float]:
     """The IoU of each right prediction. Boxes are (N, 4) xyxy."""
     iou = iou_table(truth_boxes, boxes)
     iou[truth_ids[:, None] != class_ids[None, :]] = 0.0
-    matched = []
-    while iou.size and (best := float(iou.max())) >= MATCH_IOU:
-        row, column = np.unravel_index(iou.argmax(), iou.shape)
-        matched.append(best)
-        iou[row, :] = iou[:, column] = 0.0
-    return matched
-
-
-def iou_table(first: _Boxes, second: _Boxes) -> npt.NDArray[np.float64]:
-    """The IoU (N, M) of every box of `first` with every box of `second`, both xyxy."""
-    a, b = first.astype(np.float64)[:, None], second.astype(np.float64)[None, :]
-    overlap = np.clip(np.minimum(a[..., 2:], b[..., 2:]) - np.maximum(a[..., :2], b[..., :2]), 0, None).prod(-1)
-    union = (a[..., 2:] - a[..., :2]).prod(-1) + (b[..., 2:] - b[..., :2]).prod(-1) - overlap
-    table: npt.NDArray[np.float64] = np.divide(overlap, union, out=np.zeros_like(overlap), where=union > 0)
-    return table
+    return [float(iou[pair]) for pair in pairs(iou, MATCH_IOU)]
 
 
 def _found(predictions: list[dict[str, Any]]) -> Found:

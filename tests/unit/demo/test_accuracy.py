@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpipeline.demo.accuracy import Accuracy, Expected, expected_of, iou_table, matched_ious, score_file, total
+from mpipeline.demo.accuracy import Accuracy, Expected, expected_of, matched_ious, score_file, total
 from mpipeline.errors import MpipelineError
 from mpipeline.sources.synthetic_scene import CLASS_NAMES, SyntheticScene
 
@@ -44,11 +44,6 @@ def line(frame_id: int, scene: SyntheticScene = SCENE, source: str = "gate", shi
 def written(path: Path, *lines: dict[str, Any]) -> Path:
     path.write_text("".join(json.dumps(record) + "\n" for record in lines))
     return path
-
-
-def test_iou_of_known_boxes() -> None:
-    table = iou_table(boxes((0, 0, 10, 10)), boxes((0, 0, 10, 10), (5, 0, 15, 10), (10, 0, 20, 10), (3, 3, 3, 3)))
-    assert table == pytest.approx(np.array([[1, 1 / 3, 0, 0]]))
 
 
 def test_matches_need_the_class_and_half_the_overlap() -> None:

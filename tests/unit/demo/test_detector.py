@@ -8,8 +8,9 @@ from typing import Any
 import numpy as np
 import pytest
 
+from mpipeline.boxes import iou_table
 from mpipeline.demo import MODEL_PATH, demo_config
-from mpipeline.demo.accuracy import Accuracy, Expected, expected_of, iou_table, score_source, total
+from mpipeline.demo.accuracy import Accuracy, Expected, expected_of, score_source, total
 from mpipeline.demo.network import INPUT_HEIGHT, INPUT_WIDTH
 from mpipeline.demo.scenery import Letterbox, pictures
 from mpipeline.sources.synthetic_scene import CLASS_NAMES, SyntheticScene

@@ -1,0 +1,94 @@
+"""Counts how the findings of one way to run a model differ from those of another, over the same frames."""
+
+from __future__ import annotations
+
+import statistics
+from dataclasses import dataclass, field
+from typing import Any
+
+import numpy as np
+
+from mpipeline.boxes import iou_table, pairs
+from mpipeline.prediction import Classification, Detections, Findings
+
+SAME_IOU = 0.5  # from which overlap on two boxes are of one object
+NEAR = 0.05  # a detection that scores so little more than the threshold may well be missing
+
+
+@dataclass
+class Differences:
+    """Sums over frames; `as_dict` gives what they say. `threshold` is the confidence of the model."""
+
+    threshold: float
+    frames: int = 0
+    detections: int = 0  # of the first
+    same: int = 0  # of the first: found by the second, too, with the same class
+    flipped: int = 0  # found by both, with another class
+    lost: int = 0
+    lost_near: int = 0  # of those lost: near the threshold
+    new: int = 0
+    new_near: int = 0
+    classified: int = 0  # frames of which a class is told instead of boxes
+    same_top: int = 0  # of those: both tell the same as the likeliest
+    score_changes: list[float] = field(default_factory=list)
+    overlaps: list[float] = field(default_factory=list)
+
+    def add(self, first: Findings, second: Findings) -> None:
+        """One frame."""
+        self.frames += 1
+        if isinstance(first, Detections) and isinstance(second, Detections):
+            self._add_boxes(first, second)
+        elif isinstance(first, Classification) and isinstance(second, Classification):
+            self._add_classes(first, second)
+
+    def as_dict(self) -> dict[str, Any]:
+        """The counts; median and largest change of a score, and median overlap of boxes, None where there is none."""
+        sums = {"frames": self.frames}
+        if self.classified:
+            sums |= {"classified": self.classified, "same_top": self.same_top}
+        else:
+            names = ("detections", "same", "flipped", "lost", "lost_near", "new", "new_near")
+            sums |= {name: getattr(self, name) for name in names}
+        return {
+            **sums,
+            "score_change_median": _median(self.score_changes),
+            "score_change_max": max(self.score_changes, default=None),
+            **({} if self.classified else {"iou_median": _median(self.overlaps)}),
+        }
+
+    def _add_boxes(self, first: Detections, second: Detections) -> None:
+        table = iou_table(first.xyxy, second.xyxy)
+        same_class = first.class_id[:, None] == second.class_id[None, :]
+        same = pairs(np.where(same_class, table, 0.0), SAME_IOU)
+        left = table.copy()  # what is still without a partner may have one of another class
+        for row, column in same:
+            left[row, :] = left[:, column] = 0.0
+        flipped = pairs(left, SAME_IOU)
+        for row, column in same + flipped:
+            self.score_changes.append(abs(float(first.score[row]) - float(second.score[column])))
+            self.overlaps.append(float(table[row, column]))
+        rows, columns = ({pair[side] for pair in same + flipped} for side in (0, 1))
+        lost = [float(score) for row, score in enumerate(first.score) if row not in rows]
+        new = [float(score) for column, score in enumerate(second.score) if column not in columns]
+        self.detections += len(first)
+        self.same += len(same)
+        self.flipped += len(flipped)
+        self.lost += len(lost)
+        self.lost_near += self._near(lost)
+        self.new += len(new)
+        self.new_near += self._near(new)
+
+    def _add_classes(self, first: Classification, second: Classification) -> None:
+        self.classified += 1
+        self.same_top += first.class_id[:1].tolist() == second.class_id[:1].tolist()
+        scores = dict(zip(second.class_id.tolist(), second.score.tolist(), strict=True))
+        for class_id, score in zip(first.class_id[:1].tolist(), first.score[:1].tolist(), strict=True):
+            if class_id in scores:
+                self.score_changes.append(abs(score - scores[class_id]))
+
+    def _near(self, scores: list[float]) -> int:
+        return sum(score < self.threshold + NEAR for score in scores)
+
+
+def _median(values: list[float]) -> float | None:
+    return statistics.median(values) if values else None

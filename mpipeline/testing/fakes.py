@@ -21,7 +21,7 @@ from mpipeline.frame import Frame, FrameFormat, PixelFormat, Pixels
 from mpipeline.models.family import ModelOptions
 from mpipeline.prediction import Detections, Prediction
 from mpipeline.sources.source import GrabbedFrame, StreamInfo
-from mpipeline.tensor import Geometry, ModelInfo, Tensor, TensorSpec
+from mpipeline.tensor import Geometry, ModelInfo, Precision, Tensor, TensorSpec
 
 _INPUT = "fake_images"
 
@@ -167,6 +167,7 @@ class FakeBackend:
     """Gives the mean of each row as `levels`. Raises BackendError for a row whose mean is in `poison`."""
 
     takes: ClassVar[str] = "tensors"
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
 
     def __init__(self, options: BackendOptions, poison: frozenset[int] = frozenset()) -> None:
         self.poison = poison

@@ -34,6 +34,26 @@ def test_openvino_finds_what_onnx_runtime_finds(task: str, place: Workplace) -> 
     assert found["openvino"] == found["onnxruntime"]
 
 
+def test_another_precision_is_for_openvino_and_the_log_tells_it(place: Workplace) -> None:
+    MODELS["detr"](place.folder / "model.onnx")
+    config = config_for("auto", place.folder)
+    config["model"]["precision"] = "bfloat16"
+    run = place.run(config)
+    assert run.wait() == 0, run.log
+    said = [record["message"] for record in run.events("model_described")]
+    assert any(text.startswith("OpenVINO ") and "infers in bfloat16" in text for text in said) or run.events(
+        "precision_not_in_effect"
+    ), said
+
+
+def test_a_precision_that_the_backend_lacks_is_told_before_anything_starts(place: Workplace) -> None:
+    config = config_for("onnxruntime", place.folder)
+    config["model"]["precision"] = "bfloat16"
+    run = place.run(config)
+    assert run.wait() == 78
+    assert "model.precision: backend 'onnxruntime' has no bfloat16; it is for auto and openvino" in run.log
+
+
 def config_for(backend: str, folder: Path) -> dict[str, Any]:
     return {
         "sources": [runs.clip("a", FRAMES, width=160, height=120)],

@@ -101,9 +101,6 @@ class AutoBackend:
             if attempts >= _MOST_ATTEMPTS:
                 decision = Decision("onnxruntime", "the process has ended each time when OpenVINO was tried")
             else:
-                logger.info(
-                    "OpenVINO is tried on the model, which takes a few seconds", extra={"event": "backend_trial"}
-                )
                 decision = self._tried()
             file.decide(decision)
         return decision
@@ -114,7 +111,12 @@ class AutoBackend:
         try:
             expected = {name: value.copy() for name, value in self._simple.run(inputs).items()}
             if self._race.cost_ms(self._simple, inputs) < _TOO_SHORT_MS:
-                return Decision("onnxruntime", f"a run takes less than {_TOO_SHORT_MS:g} ms, nothing is to be gained")
+                return Decision(
+                    "onnxruntime",
+                    f"a run takes less than {_TOO_SHORT_MS:g} ms of processor time, so that little could be won",
+                )
+            text = "OpenVINO is tried on the model, once, which takes a few seconds"
+            logger.info(text, extra={"event": "backend_trial"})
             self._rival.open()
             differs = deviation(expected, self._rival.run(inputs))
             if differs:

@@ -25,17 +25,22 @@ class TensorSpec:
 
 @dataclass(frozen=True, slots=True)
 class Execution:
-    """What executes a model, as it says itself: library and version, device, threads, and the precision in effect."""
+    """What executes a model, as it says itself: library and version, device, and the precision in effect.
+
+    `streams` inferences run side by side, each with so many `threads`.
+    """
 
     library: str
     version: str
     device: str
     threads: int
     precision: str
+    streams: int = 1
 
     def __str__(self) -> str:
         threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
-        return f"{self.library} {self.version} infers in {self.precision} on {self.device} with {threads}"
+        side_by_side = f" for each of {self.streams} frames side by side" if self.streams > 1 else ""
+        return f"{self.library} {self.version} infers in {self.precision} on {self.device} with {threads}{side_by_side}"
 
 
 @dataclass(frozen=True, slots=True)

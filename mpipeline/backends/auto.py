@@ -38,6 +38,7 @@ class AutoBackend:
     """
 
     takes: ClassVar[str] = "tensors"
+    concurrent: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = OpenVinoBackend.precisions
 
     def __init__(self, options: BackendOptions, race: Race | None = None) -> None:
@@ -143,7 +144,8 @@ def _key(options: BackendOptions) -> str:
         "model": digest_of(Path(options.target)),
         "versions": [_version(name) for name in ("onnxruntime", "openvino")],
         "cpu": cpu_identity(),
-        "threads": options.threads or physical_cores(),
+        "threads": options.threads_of_stream(physical_cores()),
+        "streams": options.streams,
     }
     return hashlib.sha256(json.dumps(case, sort_keys=True).encode()).hexdigest()[:32]
 

@@ -17,7 +17,8 @@ class BackendOptions:
     """What to execute, on what, with how many threads (0: the backend's choice), in which precision.
 
     `target` is a path of a model file, or "module:attribute" for the `python` backend. `cache` is a folder, which need
-    not exist, where a backend may keep what it has found out or made for later runs; None: nothing is kept.
+    not exist, where a backend may keep what it has found out or made for later runs; None: nothing is kept. `streams`:
+    how many threads will call `run` at the same time; they share `threads`.
     """
 
     target: str
@@ -25,12 +26,19 @@ class BackendOptions:
     threads: int = 0
     precision: Precision = "float32"
     cache: Path | None = None
+    streams: int = 1
+
+    def threads_of_stream(self, cores: int) -> int:
+        """How many threads each stream has, where `cores` are all that may be used."""
+        return max(1, (self.threads or cores) // self.streams)
 
 
 class Backend(Protocol):
-    """Executes a model file: made as `Kind(options)`, used by one thread. Errors are BackendError or ModelError.
+    """Executes a model file: made as `Kind(options)`. Errors are BackendError or ModelError.
 
-    `precisions` are those that may be asked for; a kind without that attribute has float32 alone.
+    It is used by one thread, but `run` by as many at the same time as `options.streams` says. That is one, unless the
+    kind has an attribute `concurrent` that is true. `precisions` are those that may be asked for; a kind without that
+    attribute has float32 alone.
     """
 
     takes: ClassVar[str]  # "tensors"
@@ -42,7 +50,7 @@ class Backend(Protocol):
         """Loads the file and says what it wants; may take long."""
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """Infers one batch. The outputs stay valid until the next call."""
+        """Infers one batch. The outputs stay valid until the same thread calls again."""
 
     def close(self) -> None:
         """Gives everything back; harmless when repeated."""

@@ -40,13 +40,14 @@ class OnnxRuntimeBackend:
     """
 
     takes: ClassVar[str] = "tensors"
+    concurrent: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
 
     def __init__(self, options: BackendOptions) -> None:
         if options.device not in ("auto", "cpu"):
             raise ConfigError(f"backend onnxruntime runs on the CPU: device is 'auto' or 'cpu', not {options.device!r}")
         self._options = options
-        self._threads = options.threads or physical_cores()
+        self._threads = options.threads_of_stream(physical_cores())
         self._session: Any = None
         self._info: ModelInfo | None = None
 
@@ -66,7 +67,9 @@ class OnnxRuntimeBackend:
         inputs = tuple(_spec(path, value) for value in self._session.get_inputs())
         outputs = tuple(_spec(path, value) for value in self._session.get_outputs())
         metadata = dict(self._session.get_modelmeta().custom_metadata_map)
-        execution = Execution(_LIBRARY, onnxruntime.__version__, "the CPU", self._threads, "float32")
+        execution = Execution(
+            _LIBRARY, onnxruntime.__version__, "the CPU", self._threads, "float32", self._options.streams
+        )
         self._info = ModelInfo(inputs, outputs, metadata, execution)
         return self._info
 

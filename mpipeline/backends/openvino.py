@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 import sys
+import threading
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -48,6 +49,7 @@ class OpenVinoBackend:
     """
 
     takes: ClassVar[str] = "tensors"
+    concurrent: ClassVar[bool] = True
     precisions: ClassVar[tuple[Precision, ...]] = tuple(_PRECISIONS)
 
     def __init__(self, options: BackendOptions) -> None:
@@ -56,13 +58,14 @@ class OpenVinoBackend:
         self._options = options
         self._properties = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],
-            "INFERENCE_NUM_THREADS": options.threads or physical_cores(),
-            "NUM_STREAMS": 1,
+            "INFERENCE_NUM_THREADS": options.threads_of_stream(physical_cores()) * options.streams,
+            "NUM_STREAMS": options.streams,
             "PERFORMANCE_HINT": "LATENCY",
             "ENABLE_CPU_PINNING": False,
         }
         self._openvino: Any = None
-        self._request: Any = None
+        self._compiled: Any = None
+        self._requests = threading.local()  # each thread has one of its own, and with it the outputs
         self._inputs: dict[str, Any] = {}  # name → port
         self._outputs: dict[str, Any] = {}
 
@@ -78,17 +81,19 @@ class OpenVinoBackend:
         compiled, metadata = self._loaded(path)
         self._inputs = {_name(port): port for port in compiled.inputs}
         self._outputs = {_name(port): port for port in compiled.outputs}
-        self._request = compiled.create_infer_request()
+        self._compiled, self._requests = compiled, threading.local()
         inputs = tuple(_spec(path, name, port) for name, port in self._inputs.items())
         outputs = tuple(_spec(path, name, port) for name, port in self._outputs.items())
         return ModelInfo(inputs, outputs, metadata, self._execution(compiled))
 
     def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
         """Infers one batch; C-contiguous inputs are read in place. Raises BackendError with the engine's reason."""
-        request = self._request
-        if request is None:
+        if self._compiled is None:
             raise BackendError(f"{self._options.target} was not opened, or is closed")
         try:
+            request = getattr(self._requests, "request", None)
+            if request is None:
+                request = self._requests.request = self._compiled.create_infer_request()
             if inputs.keys() != self._inputs.keys():  # else it would take what memory happens to hold
                 raise ValueError(f"the inputs are {', '.join(self._inputs)}")
             usable = {name: _in_place(value) for name, value in inputs.items()}  # a tensor does not keep them alive
@@ -102,7 +107,7 @@ class OpenVinoBackend:
 
     def close(self) -> None:
         """Lets go of the compiled model; its memory and threads go with it."""
-        self._request = None
+        self._compiled, self._requests = None, threading.local()
         self._inputs, self._outputs = {}, {}
 
     def _loaded(self, path: Path) -> tuple[Any, dict[str, str]]:
@@ -116,7 +121,7 @@ class OpenVinoBackend:
             except RuntimeError as error:
                 logger.info("a kept model is of no use: %s", _reason(str(error)), extra={"event": "model_not_kept"})
         model = _read(path, self._openvino)
-        compiled, metadata = self._compiled(path, core, model), _metadata(model)
+        compiled, metadata = self._compile(path, core, model), _metadata(model)
         if kept is not None:
             try:
                 kept.keep(metadata, compiled.export_model().getvalue())
@@ -136,7 +141,7 @@ class OpenVinoBackend:
         }
         return CompiledFile(self._options.cache, case)
 
-    def _compiled(self, path: Path, core: Any, model: Any) -> Any:
+    def _compile(self, path: Path, core: Any, model: Any) -> Any:
         precision = self._options.precision
         try:
             return core.compile_model(model, "CPU", self._properties)
@@ -154,7 +159,9 @@ class OpenVinoBackend:
             extra = {"event": "precision_not_in_effect"}
             logger.warning(text, self._options.precision, _LIBRARY, precision, extra=extra)
         version = self._openvino.get_version().split("-")[0]
-        return Execution(_LIBRARY, version, "the CPU", compiled.get_property("INFERENCE_NUM_THREADS"), precision)
+        streams: int = compiled.get_property("NUM_STREAMS")
+        threads = compiled.get_property("INFERENCE_NUM_THREADS") // max(1, streams)
+        return Execution(_LIBRARY, version, "the CPU", threads, precision, streams)
 
 
 def _imported() -> Any:

@@ -84,6 +84,7 @@ class ModelSpec(Spec):
     target: str | None = None
     device: str = "auto"
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
+    streams: Annotated[int, Field(ge=0, le=256)] = 0
     precision: Precision = "float32"
     confidence: Fraction = 0.4
     iou_threshold: Fraction = 0.3

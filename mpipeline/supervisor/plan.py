@@ -106,6 +106,7 @@ def make_plan(config: RunConfig, known: Mapping[str, StreamInfo] | None = None) 
                 "model": config.model.to_mapping(),
                 "batching": config.batching.model_dump(mode="json"),
                 "bit": INFERENCE_BIT,
+                "at_once": _at_once(config, known or {}),
             },
         )
     )
@@ -135,6 +136,12 @@ def slots_for(config: RunConfig, source: SourceSpec, every_frame: bool) -> int:
     if not every_frame:
         return _LIVE_SLOTS
     return 2 * math.ceil(config.batching.max_size / len(config.sources)) + 6
+
+
+def _at_once(config: RunConfig, known: Mapping[str, StreamInfo]) -> int:
+    """How many frames commonly wait for the model together: one of each live source, of a file whole batches."""
+    live = [known[one.name].live if one.name in known else one.looks_live() for one in config.sources]
+    return min(len(live) if all(live) else config.batching.max_size, config.batching.max_size)
 
 
 def _ring(config: RunConfig, source: SourceSpec, info: StreamInfo | None) -> RingPlan:

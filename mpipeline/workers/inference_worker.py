@@ -37,6 +37,7 @@ class InferenceWorker:
         self._context = context
         self._model = ModelSpec.from_mapping(spec["model"])
         self._batching = BatchingSpec.model_validate(spec["batching"])
+        self._at_once: int = spec.get("at_once", 1)
         self._bit: int = spec["bit"]
         # Before the model is loaded: a crash of the load itself must not be laid at the door of a frame.
         blamed = bool(spec.get("blamed"))
@@ -58,7 +59,7 @@ class InferenceWorker:
 
     def open(self) -> Mapping[str, Any]:
         """Loads the model; may take long."""
-        predictor, facts = open_predictor(self._model, self._batching.max_size)
+        predictor, facts = open_predictor(self._model, self._batching.max_size, self._at_once)
         batcher = Batcher(
             min(self._batching.max_size, predictor.max_batch),
             int(self._batching.max_wait_ms * NS_PER_MS),

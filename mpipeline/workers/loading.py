@@ -3,13 +3,14 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
 from mpipeline import registry
 from mpipeline.backends.backend import Backend, BackendOptions
+from mpipeline.backends.cores import physical_cores
 from mpipeline.config.environment import model_cache
 from mpipeline.config.schema import ModelSpec
 from mpipeline.errors import ConfigError, ModelError
@@ -43,20 +44,23 @@ class LoadedModel:
         """The family, with some of the options otherwise."""
         return self.family(self.info, replace(self.options, **changes))
 
-    def predictor(self, family: Family, max_batch: int) -> TensorPredictor:
-        """What infers by that family, at most `max_batch` frames at once where the model leaves it open."""
+    def predictor(self, family: Family, max_batch: int, twins: Sequence[Family] = ()) -> TensorPredictor:
+        """What infers by that family, at most `max_batch` frames at once where the model leaves it open.
+
+        `twins` are equal to the family; with each of them one more thread infers.
+        """
         allowed = min(max_batch, self.max_batch) if self.max_batch is not None else max_batch
-        return TensorPredictor(family, self.backend, family.batch or allowed)
+        return TensorPredictor([family, *twins], self.backend, max(family.batch or allowed, 1 + len(twins)))
 
 
-def load_model(spec: ModelSpec) -> LoadedModel:
+def load_model(spec: ModelSpec, streams: int = 1) -> LoadedModel:
     """Loads the model at the config's path, a file or a package's folder; may take long.
 
-    Raises ConfigError, ModelError or BackendError.
+    As many threads as there are `streams` may use it at the same time. Raises ConfigError, ModelError or BackendError.
     """
     package = _package_of(spec)
     check_if_onnx(package.weights)  # its words are plainer than those of the backend
-    backend = _backend_kind(spec)(_backend_options(spec, str(package.weights)))
+    backend = _backend_kind(spec)(_backend_options(spec, str(package.weights), streams))
     info = backend.open()
     given = {key: value for key, value in spec.given().items() if key in ModelRequest.__dataclass_fields__}
     said, notes = _fitting(package.said, info) if package.directory is not None else (None, ())
@@ -67,27 +71,38 @@ def load_model(spec: ModelSpec) -> LoadedModel:
     return LoadedModel(backend, info, family, resolved.options, package.max_batch, sentences)
 
 
-def open_predictor(model: ModelSpec, max_batch: int) -> tuple[Predictor, Mapping[str, Any]]:
-    """The predictor that the config asks for, ready to work, and what was learnt of the model."""
+def open_predictor(model: ModelSpec, max_batch: int, at_once: int = 1) -> tuple[Predictor, Mapping[str, Any]]:
+    """The predictor that the config asks for, ready to work, and what was learnt of the model.
+
+    `at_once`: how many frames will commonly wait together.
+    """
     kind = _backend_kind(model)
     if kind.takes == "frames":
         backend = kind(_backend_options(model, str(model.target or model.path)))
         backend.open()
         return FramePredictor(backend, max_batch), {"takes": "frames"}
-    loaded = load_model(model)
-    family = loaded.family_with()
+    streams = _streams(kind, model, at_once)
+    loaded = load_model(model, streams)
+    family, *twins = [loaded.family_with() for _ in range(streams)]
     for sentence in (*loaded.notes, *family.notes):
         logger.info("%s", sentence, extra={"event": "model_described"})
     facts = {"input": list(family.input_shape), "batch": family.batch or 0, "classes": len(family.names)}
-    return loaded.predictor(family, max_batch), facts
+    return loaded.predictor(family, max_batch, twins), facts
+
+
+def _streams(kind: Any, model: ModelSpec, at_once: int) -> int:
+    """How many inferences run side by side: one for each thread, as far as there are frames for them."""
+    if not getattr(kind, "concurrent", False):
+        return 1
+    return model.streams or max(1, min(model.threads or physical_cores(), at_once))
 
 
 def _backend_kind(spec: ModelSpec) -> Any:
     return registry.load("backends", spec.backend)
 
 
-def _backend_options(spec: ModelSpec, target: str) -> BackendOptions:
-    return BackendOptions(target, spec.device, spec.threads, spec.precision, model_cache() / _KEPT)
+def _backend_options(spec: ModelSpec, target: str, streams: int = 1) -> BackendOptions:
+    return BackendOptions(target, spec.device, spec.threads, spec.precision, model_cache() / _KEPT, streams)
 
 
 def _package_of(spec: ModelSpec) -> ModelPackage:

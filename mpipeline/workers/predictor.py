@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import math
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor, wait
+from functools import partial
 from typing import Protocol
 
 import numpy as np
@@ -28,29 +30,55 @@ class Predictor(Protocol):
 
 
 class TensorPredictor:
-    """Preprocesses into one preallocated batch, runs the backend, postprocesses."""
+    """Preprocesses into one preallocated batch, runs the backend, postprocesses.
 
-    def __init__(self, family: Family, backend: Backend, max_batch: int) -> None:
+    With several `families`, which differ in nothing, the frames are shared out among as many threads, each of which
+    calls the backend for its own: engines on a processor lose much by working on one frame with several threads.
+    """
+
+    def __init__(self, families: Sequence[Family], backend: Backend, max_batch: int) -> None:
         self.max_batch = max_batch
-        self._family = family
+        self._families = families
         self._backend = backend
+        family = families[0]
         rows = max(max_batch, family.batch or 1)
         self._rows = math.ceil(rows / family.batch) * family.batch if family.batch else rows
         self._input = np.zeros((self._rows, *family.input_shape), np.dtype(family.input_dtype))
+        self._helpers = ThreadPoolExecutor(len(families) - 1, "inference") if len(families) > 1 else None
 
     def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
         """As in Predictor."""
-        geometries = [self._family.preprocess(frame, self._input[i]) for i, frame in enumerate(frames)]
-        chunk = self._family.batch or len(frames)
-        found: list[Findings] = []
-        for start in range(0, len(frames), chunk):
-            outputs = self._backend.run({self._family.input_name: self._input[start : start + chunk]})
-            found += self._family.postprocess(outputs, geometries[start : start + chunk])
-        return found
+        size = self._families[0].batch or math.ceil(len(frames) / len(self._families))
+        chunks = [(start, frames[start : start + size]) for start in range(0, len(frames), size)]
+        if self._helpers is None or len(chunks) == 1:
+            return [one for start, chunk in chunks for one in self._infer(self._families[0], start, chunk)]
+        lanes = [chunks[lane :: len(self._families)] for lane in range(min(len(chunks), len(self._families)))]
+        work = [partial(self._infer_all, family, lane) for family, lane in zip(self._families, lanes, strict=False)]
+        others = [self._helpers.submit(one) for one in work[1:]]
+        try:
+            found = work[0]()
+        finally:
+            wait(others)  # whatever happens: they look at pixels that the caller gives back
+        for other in others:
+            found |= other.result()
+        return [one for start, _ in chunks for one in found[start]]
 
     def close(self) -> None:
         """As in Predictor."""
+        if self._helpers is not None:
+            self._helpers.shutdown()
         self._backend.close()
+
+    def _infer_all(
+        self, family: Family, chunks: Sequence[tuple[int, Sequence[Frame]]]
+    ) -> dict[int, Sequence[Findings]]:
+        return {start: self._infer(family, start, chunk) for start, chunk in chunks}
+
+    def _infer(self, family: Family, start: int, frames: Sequence[Frame]) -> Sequence[Findings]:
+        """What was found in frames that go into the rows from `start` on."""
+        geometries = [family.preprocess(frame, self._input[start + i]) for i, frame in enumerate(frames)]
+        rows = self._input[start : start + (family.batch or len(frames))]
+        return family.postprocess(self._backend.run({family.input_name: rows}), geometries)
 
 
 class FramePredictor:

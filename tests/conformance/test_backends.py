@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import threading
 from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -74,6 +76,29 @@ def test_one_result_for_each_frame(backend, count: int) -> None:
     assert len(found) == count
     if backend.takes == "tensors":
         assert found == list(range(count))
+
+
+def test_streams_do_not_disturb_each_other(kind: str, tmp_path: Path) -> None:
+    """Each thread's outputs are its own until it calls again."""
+    made = registry.load("backends", kind)
+    if not getattr(made, "concurrent", False):
+        return
+    backend = made(BackendOptions(TARGETS[kind](tmp_path), threads=2, streams=2))
+    backend.open()
+    barrier = threading.Barrier(2, timeout=30)
+
+    def infer(level: int) -> bool:
+        right = True
+        for step in range(200):
+            value = 1000 * level + step
+            found = backend.run({"images": np.full((2, 3, 4, 4), value, np.float32)})["mean"]
+            barrier.wait()  # the other has called meanwhile
+            right = right and found.ravel().tolist() == [value, value]
+        return right
+
+    with ThreadPoolExecutor(2) as pool:
+        assert all(pool.map(infer, [1, 2]))
+    backend.close()
 
 
 def test_closing_is_harmless_when_repeated_and_before_opening(backend) -> None:

@@ -33,6 +33,26 @@ def ring_of(plan: Plan, source: str) -> Any:
     return next(ring for ring in plan.rings if ring.source == source)
 
 
+@pytest.mark.parametrize(
+    ("sources", "expected"),
+    [
+        ([{"uri": "rtsp://10.0.0.1/x"}], 1),
+        ([{"uri": f"rtsp://10.0.0.{n}/x"} for n in range(3)], 3),
+        ([{"uri": f"rtsp://10.0.0.{n}/x"} for n in range(9)], 8),
+        ([{"uri": "a.mp4"}], 8),
+        ([{"uri": "rtsp://10.0.0.1/x"}, {"uri": "a.mp4"}], 8),
+    ],
+)
+def test_inference_knows_how_many_frames_wait_together(sources: list[dict[str, Any]], expected: int) -> None:
+    plan = make_plan(config(sources=sources))
+    assert next(w for w in plan.workers if w.role is Role.INFERENCE).spec["at_once"] == expected
+
+
+def test_a_source_that_is_known_to_be_live_counts_as_such() -> None:
+    plan = make_plan(config(sources=[{"name": "a", "uri": "a.mp4"}]), {"a": StreamInfo(True, 64, 48)})
+    assert next(w for w in plan.workers if w.role is Role.INFERENCE).spec["at_once"] == 1
+
+
 def test_workers_sinks_first() -> None:
     plan = make_plan(config(2))
     assert [(w.role, w.name) for w in plan.workers] == [

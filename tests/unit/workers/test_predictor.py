@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import threading
 from typing import Any
 
 import numpy as np
@@ -25,7 +26,7 @@ def joined(max_batch: int, fixed: int | None = None) -> tuple[TensorPredictor, F
     backend = FakeBackend(BackendOptions("fake"))
     family = FakeFamily(backend.open(), ModelOptions())
     family.batch = fixed
-    return TensorPredictor(family, backend, max_batch), backend
+    return TensorPredictor([family], backend, max_batch), backend
 
 
 @pytest.mark.parametrize(
@@ -40,6 +41,50 @@ def test_each_frame_gets_its_own_result(max_batch: int, fixed: int | None, frame
         assert [one.class_id.tolist() for one in found] == [[level] for level in levels]
         assert found[0].xyxy.tolist() == [[0, 0, 20, 10]]
     assert backend.batches == batches * 3
+
+
+@pytest.mark.parametrize(
+    ("fixed", "frames", "batches"), [(None, 5, [3, 2]), (None, 1, [1]), (1, 5, [1, 1, 1, 1, 1]), (2, 5, [2, 2, 2])]
+)
+def test_frames_are_shared_out_among_threads(fixed: int | None, frames: int, batches: list[int]) -> None:
+    backend = FakeBackend(BackendOptions("fake", streams=2))
+    families = [FakeFamily(backend.open(), ModelOptions()) for _ in range(2)]
+    for family in families:
+        family.batch = fixed
+    predictor = TensorPredictor(families, backend, 6)
+    for turn in range(20):
+        backend.batches.clear()
+        levels = [10 * turn + 3 * i + 1 for i in range(frames)]
+        found = predictor.predict([frame(level % 256) for level in levels])
+        assert [one.class_id.tolist() for one in found] == [[level % 256] for level in levels]
+        assert sorted(backend.batches, reverse=True) == batches
+    predictor.close()
+
+
+@pytest.mark.parametrize("poison", [1, 4])
+def test_a_failure_waits_for_the_other_threads(poison: int) -> None:
+    """Who calls gives the pixels back afterwards."""
+    backend = FakeBackend(BackendOptions("fake", streams=2))
+    families = [FakeFamily(backend.open(), ModelOptions()) for _ in range(2)]
+    predictor = TensorPredictor(families, backend, 4)
+    backend.poison = frozenset([poison])
+    active = []
+    later = threading.Event()
+    threading.Timer(0.1, later.set).start()
+    run = backend.run
+
+    def watched(inputs: Any) -> Any:
+        active.append(1)
+        found = run(inputs)  # the one that fails is gone before the other has finished
+        later.wait(30)
+        active.pop()
+        return found
+
+    backend.run = watched  # type: ignore[method-assign]
+    with pytest.raises(BackendError, match=f"cannot bear level {poison}"):
+        predictor.predict([frame(level) for level in (1, 2, 3, 4)])
+    assert len(active) == 1  # that of the one that failed
+    predictor.close()
 
 
 def test_closing_closes_the_backend() -> None:

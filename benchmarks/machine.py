@@ -50,6 +50,12 @@ def versions(names: Sequence[str]) -> dict[str, str]:
     return found
 
 
+def busy_s() -> float:
+    """Processor time of everything since the machine was started, all cores together."""
+    times = psutil.cpu_times()
+    return times.user + times.nice + times.system + times.irq + times.softirq + times.steal
+
+
 def processor() -> str:
     """The processor's name."""
     for line in Path("/proc/cpuinfo").read_text(encoding="utf-8").splitlines():

@@ -15,6 +15,8 @@ from pathlib import Path
 
 import psutil
 
+from benchmarks import machine
+
 _POLL_S = 0.01
 _SAMPLE_S = 0.1
 
@@ -23,12 +25,14 @@ _SAMPLE_S = 0.1
 class Usage:
     """Of a whole process tree. `memory_mib`: the largest sum of proportional set sizes; 0 if it was not sampled.
 
-    `memory` are the samples, (seconds since the start, MiB).
+    `memory` are the samples, (seconds since the start, MiB). `others_cores`: what else the machine did meanwhile, as
+    the number of cores that it kept busy.
     """
 
     wall_s: float
     cpu_s: float
     memory_mib: float
+    others_cores: float
     memory: Sequence[tuple[float, float]] = field(default=(), repr=False)
 
 
@@ -47,7 +51,7 @@ def measured(
     `meanwhile` is called a hundred times a second with the process.
     """
     with tempfile.TemporaryFile() as log:
-        begun = time.monotonic()
+        begun, busy_before = time.monotonic(), machine.busy_s()
         process = subprocess.Popen(
             command,
             cwd=folder,
@@ -72,13 +76,14 @@ def measured(
                 meanwhile(root)
             time.sleep(_POLL_S)
         code, usage = ended
-        wall = time.monotonic() - begun
+        wall, busy = time.monotonic() - begun, machine.busy_s() - busy_before
         process.returncode = code
         if code:
             log.seek(0)
             told = log.read().decode(errors="replace")[-4000:]
             raise SystemExit(f"{' '.join(command)}: exit code {code} after {wall:.0f} s:\n{told}")
-    return Usage(wall, usage.ru_utime + usage.ru_stime, max((mib for _, mib in memory), default=0.0), memory)
+    cpu = usage.ru_utime + usage.ru_stime
+    return Usage(wall, cpu, max((mib for _, mib in memory), default=0.0), max(0.0, busy - cpu) / wall, memory)
 
 
 def _ended(process: subprocess.Popen[bytes]) -> tuple[int, resource.struct_rusage] | None:

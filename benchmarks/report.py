@@ -77,6 +77,11 @@ def parser(description: str | None, repetitions: int = 5) -> argparse.ArgumentPa
     return made
 
 
+def numbers(text: str) -> list[int]:
+    """The value of an argument such as `1,2,4`."""
+    return [int(part) for part in text.split(",")]
+
+
 def finish(report: Report, arguments: argparse.Namespace) -> None:
     """Prints the report and writes what is asked for."""
     print("\n" + report.markdown())

@@ -67,3 +67,9 @@ def values(rounds: Rounds, contender: str, figure: str) -> list[float]:
 def ratios(rounds: Rounds, figure: str, of: str, to: str) -> Spread:
     """The figure of one contender divided by that of another, each time within one repetition."""
     return spread([taken[of][figure] / taken[to][figure] for taken in rounds])
+
+
+def others(rounds: Rounds) -> str:
+    """A sentence about what else the machine did while this was measured, from the figures `others_cores`."""
+    cores = spread([figures["others_cores"] for taken in rounds for figures in taken.values()])
+    return f"Meanwhile other programs of the machine kept {cores} cores busy."

@@ -25,7 +25,8 @@ from benchmarks import cameras, machine
 from benchmarks.side_by_side import equality, figures, sides, tables
 from benchmarks.side_by_side.sides import Side
 from benchmarks.side_by_side.trials import TRIALS
-from benchmarks.side_by_side.videos import repeated, said_to_be_bt709
+from benchmarks.side_by_side.videos import said_to_be_bt709
+from benchmarks.videos import repeated
 
 _PARTS = ("equality", "figures", "trials")
 

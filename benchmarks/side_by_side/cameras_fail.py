@@ -15,7 +15,7 @@ from support.rtsp_program import RtspProgram
 from benchmarks import processes
 from benchmarks.side_by_side.runs import Run, Task, running
 from benchmarks.side_by_side.sides import Side
-from benchmarks.side_by_side.videos import frame_count
+from benchmarks.videos import frame_count
 
 _START_S = 60.0
 _WATCH_S = 12.0

@@ -9,7 +9,7 @@ from typing import Any
 from benchmarks import processes
 from benchmarks.side_by_side.runs import Run, Task, running
 from benchmarks.side_by_side.sides import Side
-from benchmarks.side_by_side.videos import frame_count, repeated
+from benchmarks.videos import frame_count, repeated
 
 _START_S = 60.0
 _LIMIT_S = 8.0  # a program that has nothing left to do has ended by then, or hangs

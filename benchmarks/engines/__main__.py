@@ -1,0 +1,155 @@
+"""What becomes of a model's speed in a pipeline: detectors over 720p H.264 files, beside rivals and the engine alone.
+
+    python -m benchmarks.engines --json engines.json --charts charts
+
+Models: `light_person_detector` and `yolox_nano` of the test data (which see the frame at 192 and 416 pixels), a small
+detector at 640 pixels written here, and YOLOv8n with random weights, exported by Ultralytics, or a graph of its
+class written here where Ultralytics cannot be had. Contenders:
+
+* `mpipeline run` with each backend and precision that is installed (`auto` is what it takes by itself),
+* the rival's `InferencePipeline` with a callable as its user would write it (benchmarks/engines/callables.py):
+  preprocessing of the models' authors by OpenCV and NumPy, ONNX Runtime in its default settings, OpenCV's NMS,
+* for YOLOv8n also Ultralytics' predictor, `YOLO(file).predict(source=video, stream=True)`, one video after the other.
+
+The sink only notes the time. Frames/s count from the moment when a fifth of all frames has arrived, so that start-up
+and loading are left out. The limit is the engine alone, in a process that does nothing else, on random input: one or
+two streams (sessions of ONNX Runtime, streams of OpenVINO) of one or two threads, batches of one, for YOLOv8n also of
+four; the best of them counts. Contenders take turns, in changing order; figures are medians of the repetitions with
+the least and the largest, ratios are of runs of the same repetition.
+
+Before that, each path in float32 finds what it finds in the whole 720p video with the trained models, and the
+detections are matched with those of the rival (same class, overlap of at least 0.9). Their pixels are not the same:
+the rival's BGR comes from OpenCV, whose conversion is darker by a level (docs/side-by-side.md). What a precision that
+is opted for changes is told by the same comparison with mpipeline's own float32.
+"""
+
+from __future__ import annotations
+
+import argparse
+import shlex
+import sys
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+from benchmarks import cameras, machine, report, rivals, samples, videos
+from benchmarks.engines import contenders as programs
+from benchmarks.engines import tables
+from benchmarks.engines.cases import NAMES, Case, cases
+from benchmarks.engines.contenders import Contender, Ours, Predictor, Rival
+from benchmarks.samples import Figures, Rounds
+from benchmarks.side_by_side import equality
+from mpipeline import registry
+
+_PRECISIONS = ("float32", "bfloat16")
+_ALONE_S = 0.7
+
+
+def ours() -> list[Ours]:
+    """`mpipeline run` in all ways that are installed."""
+    found = [Ours("auto")]
+    for backend in ("onnxruntime", "openvino"):
+        if backend not in registry.kinds("backends"):
+            _left_out(f"backend {backend}", "this mpipeline has none")
+        elif not machine.versions([backend]):
+            _left_out(f"backend {backend}", f"{backend} is not installed")
+        else:
+            known = getattr(registry.load("backends", backend), "precisions", _PRECISIONS[:1])
+            found += [Ours(backend, precision) for precision in _PRECISIONS if precision in known]
+    return found
+
+
+def engines() -> list[tuple[str, str]]:
+    """Engine and precision, of those that are measured alone."""
+    found = [("onnxruntime", "float32")]
+    if machine.versions(["openvino"]):
+        found += [("openvino", precision) for precision in _PRECISIONS]
+    return found
+
+
+def rival(name: str, install: Callable[[], Path]) -> Path | None:
+    """Its Python, or None if it cannot be had."""
+    try:
+        return install()
+    except rivals.NotToBeHad as error:
+        _left_out(name, str(error))
+        return None
+
+
+def compared(case: Case, among: Sequence[Contender], video: Path) -> dict[str, dict[str, Any]]:
+    """Detections of the float32 paths with the rival's, those of other precisions with the same backend's float32."""
+    seen = {}
+    for each in among:
+        if not isinstance(each, Predictor):
+            print(f"detections {case.name}: {each.name}", file=sys.stderr, flush=True)
+            seen[each.name] = programs.found(each, case, video)
+    pairs = []
+    for each in (each for each in among if isinstance(each, Ours)):
+        other = programs.RIVAL if each.precision == "float32" else Ours(each.backend).name
+        pairs += [(each.name, other)] if other in seen else []
+    return {f"{one} / {other}": equality.detections(seen[one], seen[other]) for one, other in pairs}
+
+
+def speeds(
+    case: Case, among: Sequence[Contender], video: Path, numbers: Sequence[int], arguments: argparse.Namespace
+) -> Rounds:
+    """Of all contenders with each number of sources, and of the engines alone."""
+    turns: dict[str, Callable[[], Figures]] = {}
+    for sources in numbers:
+        length = case.frames // arguments.shorter // sources
+        files = [videos.of_length(video, length)] * sources
+        for each in among:
+            turns[tables.key(each.name, sources)] = partial(programs.run, each, case, files, length * sources)
+    for engine, precision in engines():
+        turns[tables.alone(engine, precision)] = partial(programs.alone, engine, precision, case.models, _ALONE_S)
+    return samples.take_turns(turns, arguments.repetitions, case.name)
+
+
+def measured(arguments: argparse.Namespace) -> report.Report:
+    """Everything."""
+    result = report.Report("engines", "Real models on the CPU", "python -m benchmarks.engines")
+    if len(sys.argv) > 1:
+        result.command += " " + shlex.join(sys.argv[1:])
+    streamvision = rival(programs.RIVAL, lambda: rivals.streamvision(arguments.rival_python))
+    ultralytics = rival(programs.PREDICTOR, lambda: rivals.ultralytics(arguments.ultralytics_python))
+    video = machine.recorded("derived/retail_720p15_h264.mp4") or cameras.video()
+    for case in cases(ultralytics):
+        if case.name not in arguments.models:
+            continue
+        among: list[Contender] = [*ours(), *([Rival(streamvision)] if streamvision else [])]
+        if case.is_yolov8n and ultralytics is not None:
+            among.append(Predictor(ultralytics))
+        detections = compared(case, among, video) if case.has_weights and not arguments.quick else {}
+        sources = [number for number in arguments.sources if number <= case.most_sources]
+        rounds = speeds(case, among, video, sources, arguments)
+        names = [each.name for each in among]
+        result.tables += tables.of_case(case, names, sources, rounds, detections)
+        result.charts.append(tables.chart(case, names, sources, rounds))
+        result.data[case.name] = {"rounds": rounds, "detections": detections}
+    return result
+
+
+def _left_out(what: str, why: str) -> None:
+    print(f"left out: {what}: {why}", file=sys.stderr, flush=True)
+
+
+def main() -> None:
+    """Measures and tells."""
+    parser = report.parser(__doc__, 3)
+    parser.add_argument("--sources", type=report.numbers, default=[1, 4], help="how many, by commas (default: 1,4)")
+    parser.add_argument("--models", type=lambda text: text.split(","), default=NAMES, help=",".join(NAMES))
+    parser.add_argument("--quick", action="store_true", help="one repetition of a third of the frames, no detections")
+    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
+    parser.add_argument(
+        "--ultralytics-python", type=Path, metavar="PATH", help="a Python that has ultralytics installed"
+    )
+    arguments = parser.parse_args()
+    arguments.shorter = 1
+    if arguments.quick:
+        arguments.repetitions, arguments.shorter = 1, 3
+    report.finish(measured(arguments), arguments)
+
+
+if __name__ == "__main__":
+    main()

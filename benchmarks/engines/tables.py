@@ -1,0 +1,125 @@
+"""The results as tables and charts, and what the goals make of them."""
+
+from __future__ import annotations
+
+import statistics
+from collections.abc import Mapping, Sequence
+from typing import Any
+
+from benchmarks import report, samples
+from benchmarks.engines.cases import Case
+from benchmarks.engines.contenders import RIVAL, Ours
+from benchmarks.samples import Rounds
+from benchmarks.side_by_side import tables as side_by_side
+
+_SPEED = "frames_per_s"
+_AUTO = Ours("auto").name
+_FAST_GOAL, _EQUAL_GOAL, _ALONE_GOAL, _OPTED_GOAL = 3.0, 1.25, 0.9, 3.0
+
+
+def key(name: str, sources: int) -> str:
+    """Under which a contender's figures stand in a repetition."""
+    return f"{name}, {sources} source{'s' if sources > 1 else ''}"
+
+
+def alone(engine: str, precision: str) -> str:
+    """Under which an engine's figures stand."""
+    return f"{engine} {precision} alone"
+
+
+def best_alone(rounds: Rounds, precision: str) -> tuple[str, str] | None:
+    """The engine and the configuration that are fastest in this precision; None: none was measured."""
+    speeds = {
+        (name, shape): statistics.median(samples.values(rounds, name, shape))
+        for name in rounds[0]
+        if name.endswith(f" {precision} alone")
+        for shape in shapes(rounds, name)
+    }
+    return max(speeds, key=speeds.__getitem__) if speeds else None
+
+
+def shapes(rounds: Rounds, name: str) -> list[str]:
+    """The configurations in which an engine was measured alone."""
+    return [figure for figure in rounds[0][name] if "batch" in figure]
+
+
+def of_case(
+    case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds, detections: Mapping[str, Any]
+) -> list[report.Table]:
+    """Speeds, the engines alone, the goals, and the detections."""
+    found = [_speeds(case, names, sources, rounds), _alone(case, rounds)]
+    if goals := _goals(case, names, sources, rounds):
+        found.append(report.Table(f"{case.name}: goals", ["ratio", "goal", "measured", "reached"], goals))
+    if detections:
+        rows = [[pair, side_by_side.detections(each)] for pair, each in detections.items()]
+        found.append(report.Table(f"{case.name}: detections", ["compared", "result"], rows))
+    return found
+
+
+def _speeds(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds) -> report.Table:
+    heads = [""]
+    for count in sources:
+        heads += [f"frames/s, {count} source{'s' if count > 1 else ''}", f"/ {RIVAL}", "of the engine alone"]
+    rows = []
+    for name in names:
+        row: list[object] = [name]
+        for count in sources:
+            row.append(samples.spread(samples.values(rounds, key(name, count), _SPEED)).text("{:.1f}"))
+            row.append(_against(rounds, key(name, count), key(RIVAL, count), _SPEED))
+            limit = best_alone(rounds, "bfloat16" if "bfloat16" in name else "float32")
+            row.append(_against(rounds, key(name, count), *limit) if limit is not None else "")
+        rows.append(row)
+    return report.Table(f"{case.name}: {case.text}", heads, rows, samples.others(rounds))
+
+
+def _alone(case: Case, rounds: Rounds) -> report.Table:
+    names = [name for name in rounds[0] if name.endswith(" alone")]
+    columns = shapes(rounds, names[0])
+    rows = [
+        [name, *(samples.spread(samples.values(rounds, name, shape)).text("{:.1f}") for shape in columns)]
+        for name in names
+    ]
+    return report.Table(f"{case.name}: the engine alone, frames/s", ["streams x threads of each", *columns], rows)
+
+
+def _goals(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds) -> list[list[object]]:
+    """A row for each goal that this model has, with each number of sources."""
+    wanted: list[tuple[str, str, str, float]] = []  # contender, to what, its figure, goal
+    opted = [name for name in names if "bfloat16" in name]
+    for count in sources:
+        if not case.is_yolov8n and not case.is_fast:
+            continue
+        if RIVAL in names:
+            goal = _FAST_GOAL if case.is_fast else _EQUAL_GOAL
+            wanted.append((key(_AUTO, count), key(RIVAL, count), _SPEED, goal))
+            if case.is_yolov8n:
+                wanted += [(key(name, count), key(RIVAL, count), _SPEED, _OPTED_GOAL) for name in opted]
+        limit = best_alone(rounds, "float32")
+        if case.is_yolov8n and limit is not None:
+            wanted.append((key(_AUTO, count), *limit, _ALONE_GOAL))
+    rows: list[list[object]] = []
+    for name, other, figure, goal in wanted:
+        ratio = _ratio(rounds, name, other, figure)
+        told = other if figure == _SPEED else f"{other} ({figure})"
+        rows.append([f"{name} / {told}", f"at least {goal}", ratio.text(), "yes" if ratio.median >= goal else "no"])
+    return rows
+
+
+def _ratio(rounds: Rounds, name: str, other: str, figure: str) -> samples.Spread:
+    return samples.spread([taken[name][_SPEED] / taken[other][figure] for taken in rounds])
+
+
+def _against(rounds: Rounds, name: str, other: str, figure: str) -> str:
+    return _ratio(rounds, name, other, figure).text() if other in rounds[0] and other != name else ""
+
+
+def chart(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds) -> report.Chart:
+    """Frames/s of all, with the engine's limit."""
+    series = {
+        name: [samples.spread(samples.values(rounds, key(name, count), _SPEED)).median for count in sources]
+        for name in names
+    }
+    limit = best_alone(rounds, "float32")
+    line = ("engine alone, float32", statistics.median(samples.values(rounds, *limit))) if limit else None
+    categories = [f"{count} source{'s' if count > 1 else ''}" for count in sources]
+    return report.Chart(f"engines-{case.name}", case.text, "frames/s", categories, series, limit=line)

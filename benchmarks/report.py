@@ -67,10 +67,16 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def parser(description: str | None, repetitions: int = 5) -> argparse.ArgumentParser:
+def parser(description: str | None, repetitions: int = 5, minutes: float = 10) -> argparse.ArgumentParser:
     """With the arguments that every program has."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
     made.add_argument("--repetitions", type=int, default=repetitions, help=f"of each figure (default: {repetitions})")
+    made.add_argument(
+        "--minutes",
+        type=float,
+        default=minutes,
+        help=f"fewer repetitions if they would take longer (default: {minutes:g})",
+    )
     made.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     made.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there")
     made.add_argument("--charts", type=Path, metavar="FOLDER", help="write the charts there, as SVG")

@@ -6,8 +6,10 @@ a ratio is always one of two figures of the same repetition.
 
 from __future__ import annotations
 
+import math
 import statistics
 import sys
+import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 
@@ -39,14 +41,25 @@ def spread(values: Sequence[float]) -> Spread:
 
 
 def take_turns(
-    contenders: Mapping[str, Callable[[], Figures]], repetitions: int, what: str = "", *, quiet: bool = False
+    contenders: Mapping[str, Callable[[], Figures]],
+    repetitions: int,
+    what: str = "",
+    *,
+    quiet: bool = False,
+    minutes: float = math.inf,
 ) -> Rounds:
     """Each repetition measures every contender once; the order is turned round from one to the next.
 
-    `quiet`: without a line for each, which would take longer than what is measured.
+    No repetition but the first is begun if it would probably end after so many `minutes`. `quiet`: without a line for
+    each, which would take longer than what is measured.
     """
-    rounds = []
+    rounds: list[Mapping[str, Figures]] = []
+    begun = time.monotonic()
     for repetition in range(repetitions):
+        took_s = time.monotonic() - begun
+        if rounds and took_s * (repetition + 1) / repetition > 60 * minutes:
+            print(f"{repetition} of {repetitions} repetitions: time is up", file=sys.stderr, flush=True)
+            break
         names = list(contenders)
         if repetition % 2:
             names.reverse()
@@ -69,7 +82,10 @@ def ratios(rounds: Rounds, figure: str, of: str, to: str) -> Spread:
     return spread([taken[of][figure] / taken[to][figure] for taken in rounds])
 
 
-def others(rounds: Rounds) -> str:
-    """A sentence about what else the machine did while this was measured, from the figures `others_cores`."""
-    cores = spread([figures["others_cores"] for taken in rounds for figures in taken.values()])
+def others(rounds: Rounds, beginning: str = "") -> str:
+    """A sentence about what else the machine did, from the figures `others_cores` of these contenders."""
+    found = [
+        figures["others_cores"] for taken in rounds for name, figures in taken.items() if name.startswith(beginning)
+    ]
+    cores = spread(found)
     return f"Meanwhile other programs of the machine kept {cores} cores busy."

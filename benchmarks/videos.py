@@ -24,8 +24,7 @@ def of_length(video: Path, frames: int) -> Path:
 
     It must be one whose frames come in the order of its packets, as those without B-frames do.
     """
-    times = -(-frames // frame_count(video))
-    return kept(video, f"length-{frames}", lambda path: _repeat(video, times, path, frames))
+    return kept(video, f"length-{frames}", lambda path: _repeat(video, -(-frames // frame_count(video)), path, frames))
 
 
 def frame_count(video: Path) -> int:

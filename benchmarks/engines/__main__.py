@@ -33,12 +33,12 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
-from benchmarks import cameras, machine, report, rivals, samples, videos
+from benchmarks import cameras, machine, report, rivals, samples
 from benchmarks.engines import contenders as programs
 from benchmarks.engines import tables
 from benchmarks.engines.cases import NAMES, Case, cases
 from benchmarks.engines.contenders import Contender, Ours, Predictor, Rival
-from benchmarks.samples import Figures, Rounds
+from benchmarks.samples import Figures
 from benchmarks.side_by_side import equality
 from mpipeline import registry
 
@@ -91,19 +91,18 @@ def compared(case: Case, among: Sequence[Contender], video: Path) -> dict[str, d
     return {f"{one} / {other}": equality.detections(seen[one], seen[other]) for one, other in pairs}
 
 
-def speeds(
-    case: Case, among: Sequence[Contender], video: Path, numbers: Sequence[int], arguments: argparse.Namespace
-) -> Rounds:
-    """Of all contenders with each number of sources, and of the engines alone."""
+def pipelines(
+    case: Case, among: Sequence[Contender], video: Path, numbers: Sequence[int], part: float
+) -> dict[str, Callable[[], Figures]]:
+    """What measures each contender with each number of sources, and the engines alone."""
     turns: dict[str, Callable[[], Figures]] = {}
     for sources in numbers:
-        length = case.frames // arguments.shorter // sources
-        files = [videos.of_length(video, length)] * sources
+        length = int(case.frames * part) // sources
         for each in among:
-            turns[tables.key(each.name, sources)] = partial(programs.run, each, case, files, length * sources)
+            turns[tables.key(case, each.name, sources)] = partial(programs.run, each, case, video, sources, length)
     for engine, precision in engines():
-        turns[tables.alone(engine, precision)] = partial(programs.alone, engine, precision, case.models, _ALONE_S)
-    return samples.take_turns(turns, arguments.repetitions, case.name)
+        turns[tables.alone(case, engine, precision)] = partial(programs.alone, engine, precision, case.models, _ALONE_S)
+    return turns
 
 
 def measured(arguments: argparse.Namespace) -> report.Report:
@@ -114,20 +113,29 @@ def measured(arguments: argparse.Namespace) -> report.Report:
     streamvision = rival(programs.RIVAL, lambda: rivals.streamvision(arguments.rival_python))
     ultralytics = rival(programs.PREDICTOR, lambda: rivals.ultralytics(arguments.ultralytics_python))
     video = machine.recorded("derived/retail_720p15_h264.mp4") or cameras.video()
-    for case in cases(ultralytics):
-        if case.name not in arguments.models:
-            continue
-        among: list[Contender] = [*ours(), *([Rival(streamvision)] if streamvision else [])]
+    chosen = [case for case in cases(ultralytics) if case.name in arguments.models]
+    mine = ours()
+    among: dict[str, list[Contender]] = {}
+    turns: dict[str, Callable[[], Figures]] = {}
+    detections = {}
+    for case in chosen:
+        among[case.name] = [*mine, *([Rival(streamvision)] if streamvision else [])]
         if case.is_yolov8n and ultralytics is not None:
-            among.append(Predictor(ultralytics))
-        detections = compared(case, among, video) if case.has_weights and not arguments.quick else {}
-        sources = [number for number in arguments.sources if number <= case.most_sources]
-        rounds = speeds(case, among, video, sources, arguments)
-        names = [each.name for each in among]
-        result.tables += tables.of_case(case, names, sources, rounds, detections)
-        result.charts.append(tables.chart(case, names, sources, rounds))
-        result.data[case.name] = {"rounds": rounds, "detections": detections}
+            among[case.name].append(Predictor(ultralytics))
+        if case.has_weights and not arguments.quick:
+            detections[case.name] = compared(case, among[case.name], video)
+        turns |= pipelines(case, among[case.name], video, _numbers(case, arguments), 0.5 if arguments.quick else 1)
+    rounds = samples.take_turns(turns, arguments.repetitions, minutes=arguments.minutes)
+    for case in chosen:
+        names, numbers = [each.name for each in among[case.name]], _numbers(case, arguments)
+        result.tables += tables.of_case(case, names, numbers, rounds, detections.get(case.name, {}))
+        result.charts.append(tables.chart(case, names, numbers, rounds))
+    result.data = {"rounds": rounds, "detections": detections}
     return result
+
+
+def _numbers(case: Case, arguments: argparse.Namespace) -> list[int]:
+    return [number for number in arguments.sources if number <= case.most_sources]
 
 
 def _left_out(what: str, why: str) -> None:
@@ -136,18 +144,17 @@ def _left_out(what: str, why: str) -> None:
 
 def main() -> None:
     """Measures and tells."""
-    parser = report.parser(__doc__, 3)
+    parser = report.parser(__doc__, 3, 9)
     parser.add_argument("--sources", type=report.numbers, default=[1, 4], help="how many, by commas (default: 1,4)")
     parser.add_argument("--models", type=lambda text: text.split(","), default=NAMES, help=",".join(NAMES))
-    parser.add_argument("--quick", action="store_true", help="one repetition of a third of the frames, no detections")
+    parser.add_argument("--quick", action="store_true", help="one repetition of half the frames, no detections")
     parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
     parser.add_argument(
         "--ultralytics-python", type=Path, metavar="PATH", help="a Python that has ultralytics installed"
     )
     arguments = parser.parse_args()
-    arguments.shorter = 1
     if arguments.quick:
-        arguments.repetitions, arguments.shorter = 1, 3
+        arguments.repetitions = 1
     report.finish(measured(arguments), arguments)
 
 

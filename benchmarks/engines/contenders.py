@@ -10,7 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
 
-from benchmarks import processes
+from benchmarks import processes, videos
 from benchmarks.engines.cases import Case
 
 _FOLDER = Path(__file__).parent
@@ -95,11 +95,15 @@ class Predictor:
         return [str(self.python), str(_FOLDER / "ultralytics_program.py"), "predict", "task.json"]
 
 
-def run(contender: Contender, case: Case, files: Sequence[Path], frames: int) -> dict[str, float]:
-    """Frames/s from the moment when a fifth of them has arrived to the end. SystemExit unless all have come."""
+def run(contender: Contender, case: Case, video: Path, sources: int, length: int) -> dict[str, float]:
+    """So many sources, each with so many frames of the video.
+
+    Frames/s count from the moment when a fifth of all has arrived. Raises SystemExit unless all have come.
+    """
+    files, frames = [str(videos.of_length(video, length))] * sources, sources * length
     with tempfile.TemporaryDirectory() as name:
         folder = Path(name)
-        usage = _run(contender.command(case, [str(file) for file in files], folder, detections=False), folder)
+        usage = _run(contender.command(case, files, folder, detections=False), folder)
         moments = json.loads((folder / "moments").read_text(encoding="ascii"))
     if len(moments) != frames:
         raise SystemExit(f"{contender.name}: {len(moments)} frames came of {frames}")

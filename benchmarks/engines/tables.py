@@ -17,22 +17,22 @@ _AUTO = Ours("auto").name
 _FAST_GOAL, _EQUAL_GOAL, _ALONE_GOAL, _OPTED_GOAL = 3.0, 1.25, 0.9, 3.0
 
 
-def key(name: str, sources: int) -> str:
+def key(case: Case, name: str, sources: int) -> str:
     """Under which a contender's figures stand in a repetition."""
-    return f"{name}, {sources} source{'s' if sources > 1 else ''}"
+    return f"{case.name}: {name}, {sources} source{'s' if sources > 1 else ''}"
 
 
-def alone(engine: str, precision: str) -> str:
+def alone(case: Case, engine: str, precision: str) -> str:
     """Under which an engine's figures stand."""
-    return f"{engine} {precision} alone"
+    return f"{case.name}: {engine} {precision} alone"
 
 
-def best_alone(rounds: Rounds, precision: str) -> tuple[str, str] | None:
+def best_alone(case: Case, rounds: Rounds, precision: str) -> tuple[str, str] | None:
     """The engine and the configuration that are fastest in this precision; None: none was measured."""
     speeds = {
         (name, shape): statistics.median(samples.values(rounds, name, shape))
         for name in rounds[0]
-        if name.endswith(f" {precision} alone")
+        if name.startswith(f"{case.name}: ") and name.endswith(f" {precision} alone")
         for shape in shapes(rounds, name)
     }
     return max(speeds, key=speeds.__getitem__) if speeds else None
@@ -64,19 +64,22 @@ def _speeds(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Ro
     for name in names:
         row: list[object] = [name]
         for count in sources:
-            row.append(samples.spread(samples.values(rounds, key(name, count), _SPEED)).text("{:.1f}"))
-            row.append(_against(rounds, key(name, count), key(RIVAL, count), _SPEED))
-            limit = best_alone(rounds, "bfloat16" if "bfloat16" in name else "float32")
-            row.append(_against(rounds, key(name, count), *limit) if limit is not None else "")
+            row.append(samples.spread(samples.values(rounds, key(case, name, count), _SPEED)).text("{:.1f}"))
+            row.append(_against(rounds, key(case, name, count), key(case, RIVAL, count), _SPEED))
+            limit = best_alone(case, rounds, "bfloat16" if "bfloat16" in name else "float32")
+            row.append(_against(rounds, key(case, name, count), *limit) if limit is not None else "")
         rows.append(row)
-    return report.Table(f"{case.name}: {case.text}", heads, rows, samples.others(rounds))
+    return report.Table(f"{case.name}: {case.text}", heads, rows, samples.others(rounds, case.name))
 
 
 def _alone(case: Case, rounds: Rounds) -> report.Table:
-    names = [name for name in rounds[0] if name.endswith(" alone")]
+    names = [name for name in rounds[0] if name.startswith(f"{case.name}: ") and name.endswith(" alone")]
     columns = shapes(rounds, names[0])
     rows = [
-        [name, *(samples.spread(samples.values(rounds, name, shape)).text("{:.1f}") for shape in columns)]
+        [
+            name.partition(": ")[2],
+            *(samples.spread(samples.values(rounds, name, shape)).text("{:.1f}") for shape in columns),
+        ]
         for name in names
     ]
     return report.Table(f"{case.name}: the engine alone, frames/s", ["streams x threads of each", *columns], rows)
@@ -91,17 +94,24 @@ def _goals(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rou
             continue
         if RIVAL in names:
             goal = _FAST_GOAL if case.is_fast else _EQUAL_GOAL
-            wanted.append((key(_AUTO, count), key(RIVAL, count), _SPEED, goal))
+            wanted.append((key(case, _AUTO, count), key(case, RIVAL, count), _SPEED, goal))
             if case.is_yolov8n:
-                wanted += [(key(name, count), key(RIVAL, count), _SPEED, _OPTED_GOAL) for name in opted]
-        limit = best_alone(rounds, "float32")
+                wanted += [(key(case, name, count), key(case, RIVAL, count), _SPEED, _OPTED_GOAL) for name in opted]
+        limit = best_alone(case, rounds, "float32")
         if case.is_yolov8n and limit is not None:
-            wanted.append((key(_AUTO, count), *limit, _ALONE_GOAL))
+            wanted.append((key(case, _AUTO, count), *limit, _ALONE_GOAL))
     rows: list[list[object]] = []
     for name, other, figure, goal in wanted:
         ratio = _ratio(rounds, name, other, figure)
         told = other if figure == _SPEED else f"{other} ({figure})"
-        rows.append([f"{name} / {told}", f"at least {goal}", ratio.text(), "yes" if ratio.median >= goal else "no"])
+        rows.append(
+            [
+                f"{name} / {told}".replace(f"{case.name}: ", ""),
+                f"at least {goal}",
+                ratio.text(),
+                "yes" if ratio.median >= goal else "no",
+            ]
+        )
     return rows
 
 
@@ -116,10 +126,10 @@ def _against(rounds: Rounds, name: str, other: str, figure: str) -> str:
 def chart(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds) -> report.Chart:
     """Frames/s of all, with the engine's limit."""
     series = {
-        name: [samples.spread(samples.values(rounds, key(name, count), _SPEED)).median for count in sources]
+        name: [samples.spread(samples.values(rounds, key(case, name, count), _SPEED)).median for count in sources]
         for name in names
     }
-    limit = best_alone(rounds, "float32")
+    limit = best_alone(case, rounds, "float32")
     line = ("engine alone, float32", statistics.median(samples.values(rounds, *limit))) if limit else None
     categories = [f"{count} source{'s' if count > 1 else ''}" for count in sources]
     return report.Chart(f"engines-{case.name}", case.text, "frames/s", categories, series, limit=line)

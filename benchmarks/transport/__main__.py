@@ -36,14 +36,20 @@ _MADE = media.VideoSpec(width=1920, height=1080, frames=60, rate=30, gop=30)
 _LIMIT_GOAL, _RIVAL_GOAL = 0.9, 1.4
 
 
-def measure(contender: Contender, files: tuple[Path, Path], sources: int, frames: int) -> dict[str, float]:
+def key(name: str, sources: int) -> str:
+    """Under which a contender's figures stand in a repetition."""
+    return f"{name}, {_counted(sources)}"
+
+
+def measure(contender: Contender, video: Path, sources: int, frames: int) -> dict[str, float]:
     """The short run and the long one, which has `frames` more in all."""
-    short = contender.run([files[0]] * sources, _SHORT * sources)
-    length = _SHORT * sources + frames
-    long = contender.run([files[1]] * sources, length)
+    more = int(frames * contender.part) // sources
+    short = contender.run([videos.of_length(video, _SHORT)] * sources, _SHORT * sources)
+    length = (_SHORT + more) * sources
+    long = contender.run([videos.of_length(video, _SHORT + more)] * sources, length)
     return {
-        "frames_per_s": frames / (long.wall_s - short.wall_s),
-        "cpu_ms": 1000 * (long.cpu_s - short.cpu_s) / frames,
+        "frames_per_s": more * sources / (long.wall_s - short.wall_s),
+        "cpu_ms": 1000 * (long.cpu_s - short.cpu_s) / (more * sources),
         "cpu_ms_with_start": 1000 * long.cpu_s / length,
         "start_s": short.wall_s,
         "start_cpu_s": short.cpu_s,
@@ -51,61 +57,69 @@ def measure(contender: Contender, files: tuple[Path, Path], sources: int, frames
     }
 
 
-def table(sources: int, rounds: Rounds, memory: Mapping[str, float]) -> report.Table:
+def memory(contender: Contender, video: Path, sources: int, frames: int) -> float:
+    """The peak of a run of its own, MiB."""
+    length = _SHORT + int(frames * contender.part) // sources
+    print(f"memory: {key(contender.name, sources)}", file=sys.stderr, flush=True)
+    return contender.run([videos.of_length(video, length)] * sources, length * sources, sampled=True).memory_mib
+
+
+def table(sources: int, names: Sequence[str], rounds: Rounds, memories: Mapping[str, float]) -> report.Table:
     """All contenders with one number of sources."""
 
     def row(name: str) -> list[object]:
         def median(figure: str, form: str) -> str:
-            return samples.spread(samples.values(rounds, name, figure)).text(form)
+            return samples.spread(samples.values(rounds, key(name, sources), figure)).text(form)
 
+        limit = samples.ratios(rounds, "cpu_ms", key(PYAV, sources), key(name, sources)).text() if PYAV in names else ""
         return [
             name,
             median("frames_per_s", "{:.0f}"),
             median("cpu_ms", "{:.2f}"),
-            samples.ratios(rounds, "cpu_ms", PYAV, name).text(),
+            limit,
             median("cpu_ms_with_start", "{:.2f}"),
             median("start_cpu_s", "{:.2f}"),
-            f"{memory[name]:.0f}" if name in memory else "",
+            f"{memories[key(name, sources)]:.0f}" if memories else "",
         ]
 
     heads = ["", "frames/s", "CPU ms a frame", "of the limit", "with start-up", "start-up, CPU s", "memory, MiB"]
-    return report.Table(
-        f"{sources} source{'s' if sources > 1 else ''}",
-        heads,
-        [row(name) for name in rounds[0]],
-        f"`of the limit`: frames per processor second, as a share of what bare {PYAV} gives. {samples.others(rounds)}",
-    )
+    text = f"`of the limit`: frames per processor second, as a share of what bare {PYAV} gives."
+    return report.Table(_counted(sources), heads, [row(name) for name in names], text)
 
 
-def goals(found: Mapping[int, Rounds]) -> report.Table:
+def goals(numbers: Sequence[int], names: Sequence[str], rounds: Rounds) -> report.Table:
     """What is wanted, and what came out."""
     rows = []
-    for sources, rounds in found.items():
+    for sources in numbers:
         for name in (RUN, FRAMES, OURS):
             for goal, other in ((_LIMIT_GOAL, PYAV), (_RIVAL_GOAL, RIVAL)):
-                if name in rounds[0] and other in rounds[0]:
-                    ratio = samples.ratios(rounds, "cpu_ms", other, name)
+                if name in names and other in names:
+                    ratio = samples.ratios(rounds, "cpu_ms", key(other, sources), key(name, sources))
                     reached = "yes" if ratio.median >= goal else "no"
                     rows.append([sources, f"{name} / {other}", f"at least {goal}", ratio.text(), reached])
-    return report.Table("Frames per processor second", ["sources", "ratio", "goal", "measured", "reached"], rows)
+    heads = ["sources", "ratio", "goal", "measured", "reached"]
+    return report.Table("Frames per processor second", heads, rows, samples.others(rounds))
 
 
-def charts(found: Mapping[int, Rounds]) -> list[report.Chart]:
+def charts(numbers: Sequence[int], names: Sequence[str], rounds: Rounds) -> list[report.Chart]:
     """Processor time and speed."""
 
-    def series(figure: str) -> dict[str, list[float | None]]:
-        names = list(next(iter(found.values()))[0])
-        return {
-            name: [samples.spread(samples.values(rounds, name, figure)).median for rounds in found.values()]
-            for name in names
+    def chart(name: str, what: str, unit: str, figure: str) -> report.Chart:
+        series = {
+            each: [samples.spread(samples.values(rounds, key(each, sources), figure)).median for sources in numbers]
+            for each in names
         }
+        title = f"1080p H.264 files to a sink, a model that does nothing: {what}"
+        return report.Chart(f"transport-{name}", title, unit, [_counted(sources) for sources in numbers], series)
 
-    categories = [f"{sources} source{'s' if sources > 1 else ''}" for sources in found]
-    title = "1080p H.264 files to a sink, a model that does nothing"
     return [
-        report.Chart("transport-cpu", f"{title}: processor time", "CPU ms a frame", categories, series("cpu_ms")),
-        report.Chart("transport-speed", f"{title}: speed", "frames/s", categories, series("frames_per_s")),
+        chart("cpu", "processor time", "CPU ms a frame", "cpu_ms"),
+        chart("speed", "speed", "frames/s", "frames_per_s"),
     ]
+
+
+def _counted(sources: int) -> str:
+    return f"{sources} source{'s' if sources > 1 else ''}"
 
 
 def chosen(arguments: argparse.Namespace) -> list[Contender]:
@@ -126,42 +140,36 @@ def measured(arguments: argparse.Namespace) -> report.Report:
     video = machine.recorded("derived/retail_1080p30_h264.mp4") or media.video(_MADE)
     among = chosen(arguments)
     result.tables.append(report.Table("Contenders", ["", ""], [[each.name, each.text] for each in among]))
-    found: dict[int, Rounds] = {}
-    for sources in arguments.sources:
-        frames = arguments.frames // sources * sources
-        files = videos.of_length(video, _SHORT), videos.of_length(video, _SHORT + frames // sources)
-        what = f"{sources} source{'s' if sources > 1 else ''}"
-        turns = {each.name: partial(measure, each, files, sources, frames) for each in among}
-        found[sources] = samples.take_turns(turns, arguments.repetitions, what)
-        memory = {} if arguments.quick else memories(among, files[1], sources, _SHORT * sources + frames, what)
-        result.tables.append(table(sources, found[sources], memory))
-        result.data[what] = {"rounds": found[sources], "memory_mib": memory}
-    result.tables.append(goals(found))
-    result.charts = charts(found)
-    result.about = machine.about(video=video.name, frames=arguments.frames)
+    names, numbers, frames = [each.name for each in among], arguments.sources, arguments.frames
+    turns = {
+        key(each.name, sources): partial(measure, each, video, sources, frames) for sources in numbers for each in among
+    }
+    rounds = samples.take_turns(turns, arguments.repetitions, minutes=arguments.minutes)
+    memories = {}
+    if not arguments.quick:
+        memories = {
+            key(each.name, sources): memory(each, video, sources, frames // 2) for sources in numbers for each in among
+        }
+    result.tables += [table(sources, names, rounds, memories) for sources in numbers]
+    result.tables.append(goals(numbers, names, rounds))
+    result.charts = charts(numbers, names, rounds)
+    result.data = {"rounds": rounds, "memory_mib": memories}
+    result.about = machine.about(video=video.name, frames=frames)
     return result
-
-
-def memories(among: Sequence[Contender], file: Path, sources: int, frames: int, what: str) -> dict[str, float]:
-    """One run each."""
-    found = {}
-    for each in among:
-        print(f"memory {what}: {each.name}", file=sys.stderr, flush=True)
-        found[each.name] = each.run([file] * sources, frames, sampled=True).memory_mib
-    return found
 
 
 def main() -> None:
     """Measures and tells."""
-    parser = report.parser(__doc__, 3)
-    parser.add_argument("--sources", type=report.numbers, default=[1, 2, 4, 8], help="by commas (default: 1,2,4,8)")
-    parser.add_argument("--frames", type=int, default=800, help="more frames in the long run, in all (default: 800)")
+    parser = report.parser(__doc__, 3, 8)
+    parser.add_argument("--sources", type=report.numbers, help="by commas (default: 1,2,4,8; with --quick 1,4)")
+    parser.add_argument("--frames", type=int, default=600, help="more frames in the long run, in all (default: 600)")
     parser.add_argument("--only", default="", metavar="WORDS", help="contenders whose names have one of these words")
-    parser.add_argument("--quick", action="store_true", help="one repetition, 1 and 4 sources, no memory")
+    parser.add_argument("--quick", action="store_true", help="one repetition, no memory")
     parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
     arguments = parser.parse_args()
+    arguments.sources = arguments.sources or ([1, 4] if arguments.quick else [1, 2, 4, 8])
     if arguments.quick:
-        arguments.repetitions, arguments.sources = 1, [1, 4]
+        arguments.repetitions = 1
     report.finish(measured(arguments), arguments)
 
 

@@ -8,7 +8,8 @@ class written here where Ultralytics cannot be had. Contenders:
 
 * `mpipeline run` with each backend and precision that is installed (`auto` is what it takes by itself),
 * the rival's `InferencePipeline` with a callable as its user would write it (benchmarks/engines/callables.py):
-  preprocessing of the models' authors by OpenCV and NumPy, ONNX Runtime in its default settings, OpenCV's NMS,
+  preprocessing of the models' authors by OpenCV and NumPy, ONNX Runtime, OpenCV's NMS; ONNX Runtime in its default
+  settings, a thread a core, and in one thread: what is faster counts,
 * for YOLOv8n also Ultralytics' predictor, `YOLO(file).predict(source=video, stream=True)`, one video after the other.
 
 The sink only notes the time. Frames/s count from the moment when a fifth of all frames has arrived, so that start-up
@@ -81,7 +82,7 @@ def compared(case: Case, among: Sequence[Contender], video: Path) -> dict[str, d
     """Detections of the float32 paths with the rival's, those of other precisions with the same backend's float32."""
     seen = {}
     for each in among:
-        if not isinstance(each, Predictor):
+        if not isinstance(each, Predictor) and each.name != Rival(Path(), 1).name:
             print(f"detections {case.name}: {each.name}", file=sys.stderr, flush=True)
             seen[each.name] = programs.found(each, case, video)
     pairs = []
@@ -119,7 +120,7 @@ def measured(arguments: argparse.Namespace) -> report.Report:
     turns: dict[str, Callable[[], Figures]] = {}
     detections = {}
     for case in chosen:
-        among[case.name] = [*mine, *([Rival(streamvision)] if streamvision else [])]
+        among[case.name] = [*mine, *([Rival(streamvision), Rival(streamvision, 1)] if streamvision else [])]
         if case.is_yolov8n and ultralytics is not None:
             among[case.name].append(Predictor(ultralytics))
         if case.has_weights and not arguments.quick:

@@ -63,16 +63,22 @@ class Ours:
 
 @dataclass(frozen=True)
 class Rival:
-    """The rival's `InferencePipeline` with a callable that runs ONNX Runtime."""
+    """The rival's `InferencePipeline` with a callable that runs ONNX Runtime, `threads` as of `callables.Detector`."""
 
     python: Path
-    name: str = RIVAL
+    threads: int = 0
+
+    @property
+    def name(self) -> str:
+        """As the table has it."""
+        return RIVAL + (f", {self.threads} thread" if self.threads else "")
 
     def command(self, case: Case, files: Sequence[str], folder: Path, detections: bool) -> list[str]:
         """As in Contender."""
         task = {
             "model": case.path,
             "family": case.family,
+            "threads": self.threads,
             "files": list(files),
             "moments": "moments",
             "detections": "detections" if detections else "",

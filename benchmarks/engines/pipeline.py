@@ -2,8 +2,8 @@
 
     python pipeline.py TASK.json
 
-The task has `model`, `family`, `files`, `moments`, where the time of each arrival is written, and
-`detections`, where they go as JSON lines; empty: nowhere.
+The task has `model`, `family`, `threads` of ONNX Runtime, `files`, `moments`, where the time of each arrival is
+written, and `detections`, where they go as JSON lines; empty: nowhere.
 """
 
 import json
@@ -19,7 +19,7 @@ def main():
     from streamvision.stream.pipeline import InferencePipeline
 
     task = json.loads(Path(sys.argv[1]).read_text(encoding="utf-8"))
-    detector = FAMILIES[task["family"]](task["model"])
+    detector = FAMILIES[task["family"]](task["model"], task["threads"])
     moments, lines = [], []
 
     def on_prediction(predictions, frames):

@@ -38,6 +38,12 @@ def best_alone(case: Case, rounds: Rounds, precision: str) -> tuple[str, str] | 
     return max(speeds, key=speeds.__getitem__) if speeds else None
 
 
+def best_rival(case: Case, names: Sequence[str], sources: int, rounds: Rounds) -> str | None:
+    """The key of the rival's faster variant; None if it was not measured."""
+    keys = [key(case, name, sources) for name in names if name.startswith(RIVAL)]
+    return max(keys, key=lambda each: statistics.median(samples.values(rounds, each, _SPEED))) if keys else None
+
+
 def shapes(rounds: Rounds, name: str) -> list[str]:
     """The configurations in which an engine was measured alone."""
     return [figure for figure in rounds[0][name] if "batch" in figure]
@@ -65,7 +71,8 @@ def _speeds(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Ro
         row: list[object] = [name]
         for count in sources:
             row.append(samples.spread(samples.values(rounds, key(case, name, count), _SPEED)).text("{:.1f}"))
-            row.append(_against(rounds, key(case, name, count), key(case, RIVAL, count), _SPEED))
+            other = best_rival(case, names, count, rounds)
+            row.append(_against(rounds, key(case, name, count), other, _SPEED) if other else "")
             limit = best_alone(case, rounds, "bfloat16" if "bfloat16" in name else "float32")
             row.append(_against(rounds, key(case, name, count), *limit) if limit is not None else "")
         rows.append(row)
@@ -92,11 +99,11 @@ def _goals(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rou
     for count in sources:
         if not case.is_yolov8n and not case.is_fast:
             continue
-        if RIVAL in names:
+        if (other := best_rival(case, names, count, rounds)) is not None:
             goal = _FAST_GOAL if case.is_fast else _EQUAL_GOAL
-            wanted.append((key(case, _AUTO, count), key(case, RIVAL, count), _SPEED, goal))
+            wanted.append((key(case, _AUTO, count), other, _SPEED, goal))
             if case.is_yolov8n:
-                wanted += [(key(case, name, count), key(case, RIVAL, count), _SPEED, _OPTED_GOAL) for name in opted]
+                wanted += [(key(case, name, count), other, _SPEED, _OPTED_GOAL) for name in opted]
         limit = best_alone(case, rounds, "float32")
         if case.is_yolov8n and limit is not None:
             wanted.append((key(case, _AUTO, count), *limit, _ALONE_GOAL))

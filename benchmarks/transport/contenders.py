@@ -16,7 +16,8 @@ _FOLDER = Path(__file__).parent
 _LIMIT_S = 300.0
 
 RUN, FRAMES, OURS, RIVAL = "mpipeline run", "mpipeline run, frames", "mpipeline pipeline", "streamvision pipeline"
-PYAV, ONE_THREAD, OPENCV, QUEUE, ZEROMQ = "PyAV", "PyAV, 1 thread", "OpenCV", "Queue", "ZeroMQ"
+PYAV, ONE_THREAD, COPIED = "PyAV", "PyAV, 1 thread", "PyAV, copied"
+OPENCV, QUEUE, ZEROMQ = "OpenCV", "Queue", "ZeroMQ"
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ def contenders(rival: Path | None) -> list[Contender]:
         Contender(RIVAL, "the original of the same", [str(rival), pipelines, "streamvision"]),
         Contender(PYAV, "decodes to planes, its threads set as mpipeline's are", [here, bare, "pyav"]),
         Contender(ONE_THREAD, "the same in one thread", [here, bare, "pyav-1"]),
+        Contender(COPIED, "PyAV, and one copy of the planes in memory", [here, bare, "copied"]),
         Contender(OPENCV, "`VideoCapture.read`, which gives BGR", [here, bare, "opencv"]),
         Contender(QUEUE, "PyAV, then `multiprocessing.Queue` to another process", [here, bare, "queue"], part=0.25),
         Contender(ZEROMQ, "PyAV, then ZeroMQ (ipc, by value) to another process", [here, bare, "zeromq"], part=0.5),

@@ -109,7 +109,7 @@ def draw(chart: Chart, path: Path) -> None:
     from matplotlib import pyplot
 
     matplotlib.rcParams["svg.hashsalt"] = chart.name
-    figure, axes = pyplot.subplots(figsize=(8, 3.6), layout="constrained")
+    figure, axes = pyplot.subplots(figsize=(9, 3.6), layout="constrained")
     if chart.form == "lines":
         for name, numbers in chart.series.items():
             known = [(at, value) for at, value in zip(chart.categories, numbers, strict=True) if value is not None]
@@ -120,12 +120,14 @@ def draw(chart: Chart, path: Path) -> None:
         for index, (name, numbers) in enumerate(chart.series.items()):
             places = [group + (index - (len(chart.series) - 1) / 2) * width for group in range(len(chart.categories))]
             bars = axes.bar(places, [value or 0.0 for value in numbers], width * 0.92, label=name)
-            axes.bar_label(bars, ["" if value is None else f"{value:.3g}" for value in numbers], fontsize=7)
+            texts = ["" if value is None else f"{value:.3g}" for value in numbers]
+            axes.bar_label(bars, texts, fontsize=7, padding=2, rotation=90 if len(chart.series) > 4 else 0)
         axes.set_xticks(range(len(chart.categories)), [str(category) for category in chart.categories])
+    axes.margins(y=0.12)
     if chart.limit is not None:
         axes.axhline(chart.limit[1], color="black", linewidth=1, linestyle="--", label=chart.limit[0])
     axes.set(title=chart.title, ylabel=chart.unit, xlabel=chart.below)
     axes.spines[["top", "right"]].set_visible(False)
-    axes.legend(frameon=False, fontsize=8)
+    figure.legend(loc="outside right upper", frameon=False, fontsize=8)
     figure.savefig(path, metadata={"Date": None})
     pyplot.close(figure)

@@ -2,9 +2,9 @@
 
     python -m benchmarks.engines --json engines.json --charts charts
 
-Models: `light_person_detector` and `yolox_nano` of the test data (which see the frame at 192 and 416 pixels), a small
-detector at 640 pixels written here, and YOLOv8n with random weights, exported by Ultralytics, or a graph of its
-class written here where Ultralytics cannot be had. Contenders:
+Models: `light_person_detector` of the test data, which sees the frame at 192 pixels, a small detector at 640 pixels
+written here, and YOLOv8n with random weights, exported by Ultralytics, or a graph of its class written here where
+Ultralytics cannot be had. Contenders:
 
 * `mpipeline run` with each backend and precision that is installed (`auto` is what it takes by itself),
 * the rival's `InferencePipeline` with a callable as its user would write it (benchmarks/engines/callables.py):
@@ -12,16 +12,17 @@ class written here where Ultralytics cannot be had. Contenders:
   settings, a thread a core, and in one thread: what is faster counts,
 * for YOLOv8n also Ultralytics' predictor, `YOLO(file).predict(source=video, stream=True)`, one video after the other.
 
-The sink only notes the time. Frames/s count from the moment when a fifth of all frames has arrived, so that start-up
-and loading are left out. The limit is the engine alone, in a process that does nothing else, on random input: one or
-two streams (sessions of ONNX Runtime, streams of OpenVINO) of one or two threads, batches of one, for YOLOv8n also of
-four; the best of them counts. Contenders take turns, in changing order; figures are medians of the repetitions with
-the least and the largest, ratios are of runs of the same repetition.
+The sink only notes the time. Frames/s count from the first arrival (of the first batch, where a batch arrives at
+once) to the last, so that start-up and loading are left out. The limit is the engine alone, in a process that does
+nothing else, on random input: one or two streams (sessions of ONNX Runtime, streams of OpenVINO) of one or two
+threads, batches of one, for YOLOv8n also of four; the best of them counts. Contenders take turns, in changing order;
+figures are medians of the repetitions with the least and the largest, ratios are of runs of the same repetition.
 
-Before that, each path in float32 finds what it finds in the whole 720p video with the trained models, and the
-detections are matched with those of the rival (same class, overlap of at least 0.9). Their pixels are not the same:
-the rival's BGR comes from OpenCV, whose conversion is darker by a level (docs/side-by-side.md). What a precision that
-is opted for changes is told by the same comparison with mpipeline's own float32.
+Before that, each path in float32 finds what it finds in the whole 720p video with the trained models,
+`light_person_detector` and `yolox_nano` (416 pixels) of the test data, and the detections are matched with those of
+the rival (same class, overlap of at least 0.9). Their pixels are not the same: the rival's BGR comes from OpenCV, whose
+conversion is darker by a level (docs/side-by-side.md). What a precision that is opted for changes is told by the same
+comparison with mpipeline's own float32.
 """
 
 from __future__ import annotations
@@ -44,7 +45,7 @@ from benchmarks.side_by_side import equality
 from mpipeline import registry
 
 _PRECISIONS = ("float32", "bfloat16")
-_ALONE_S = 0.7
+_ALONE_S = 0.5
 
 
 def ours() -> list[Ours]:
@@ -125,18 +126,18 @@ def measured(arguments: argparse.Namespace) -> report.Report:
             among[case.name].append(Predictor(ultralytics))
         if case.has_weights and not arguments.quick:
             detections[case.name] = compared(case, among[case.name], video)
-        turns |= pipelines(case, among[case.name], video, _numbers(case, arguments), 0.5 if arguments.quick else 1)
+        if case.frames:
+            turns |= pipelines(case, among[case.name], video, arguments.sources, 0.5 if arguments.quick else 1)
     rounds = samples.take_turns(turns, arguments.repetitions, minutes=arguments.minutes)
     for case in chosen:
-        names, numbers = [each.name for each in among[case.name]], _numbers(case, arguments)
-        result.tables += tables.of_case(case, names, numbers, rounds, detections.get(case.name, {}))
-        result.charts.append(tables.chart(case, names, numbers, rounds))
+        names = [each.name for each in among[case.name]]
+        if case.frames:
+            result.tables += tables.speeds(case, names, arguments.sources, rounds)
+            result.charts.append(tables.chart(case, names, arguments.sources, rounds))
+        if case.name in detections:
+            result.tables.append(tables.detections(case, detections[case.name]))
     result.data = {"rounds": rounds, "detections": detections}
     return result
-
-
-def _numbers(case: Case, arguments: argparse.Namespace) -> list[int]:
-    return [number for number in arguments.sources if number <= case.most_sources]
 
 
 def _left_out(what: str, why: str) -> None:

@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 import numpy.typing as npt
 
-SHAPES = ((1, 1), (1, 2), (2, 1))  # streams, threads of each
+SHAPES = ((1, 1), (1, 2), (2, 1))  # streams, threads of each; a batch of several on all cores only
 _WARM = 2  # calls of each stream that do not count
 Speed = tuple[float, int]  # frames/s, frames of a call
 
@@ -83,7 +83,7 @@ def main() -> None:
     engine, precision, seconds, result, *models = sys.argv[1:]
     found = {}
     for path in models:
-        for streams, threads in SHAPES:
+        for streams, threads in SHAPES[bool(found) :]:
             if engine == "openvino":
                 rate, batch = by_openvino(path, streams, threads, float(seconds), precision)
             else:

@@ -23,8 +23,8 @@ _PROGRAM = Path(__file__).with_name("ultralytics_program.py")
 class Case:
     """A model. `models` are its files, for batches of 1 and, where there is one, of 4.
 
-    `frames` are measured in one run, in all, of at most `most_sources`. `has_weights`: it was trained, so that its
-    detections can be compared.
+    `frames` are measured in one run, in all; 0: its speed is not. `has_weights`: it was trained, so that its detections
+    can be compared.
     """
 
     name: str
@@ -32,7 +32,6 @@ class Case:
     family: str
     models: tuple[Path, ...]
     frames: int
-    most_sources: int = 64
     has_weights: bool = False
     is_fast: bool = False
     is_yolov8n: bool = False
@@ -51,7 +50,7 @@ def cases(ultralytics: Path | None) -> list[Case]:
             Case("light", "light_person_detector, 192 pixels", "yolox", (light,), 500, has_weights=True, is_fast=True)
         )
     if (nano := machine.model("yolox_nano.onnx")) is not None:
-        found.append(Case("nano", "yolox_nano, 416 pixels", "yolox", (nano,), 120, most_sources=1, has_weights=True))
+        found.append(Case("nano", "yolox_nano, 416 pixels", "yolox", (nano,), 0, has_weights=True))
     small = (_made("small-640", lambda path: graph.build(path, graph.SMALL)),)
     text = "a small detector of the form of YOLOv8, random weights, 640 pixels"
     found.append(Case("small-640", text, "yolo", small, 200, is_fast=True))

@@ -7,6 +7,7 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, Protocol
 
@@ -104,7 +105,7 @@ class Predictor:
 def run(contender: Contender, case: Case, video: Path, sources: int, length: int) -> dict[str, float]:
     """So many sources, each with so many frames of the video.
 
-    Frames/s count from the moment when a fifth of all has arrived. Raises SystemExit unless all have come.
+    Frames/s count from the first arrival on. Raises SystemExit unless all have come.
     """
     files, frames = [str(videos.of_length(video, length))] * sources, sources * length
     with tempfile.TemporaryDirectory() as name:
@@ -113,9 +114,14 @@ def run(contender: Contender, case: Case, video: Path, sources: int, length: int
         moments = json.loads((folder / "moments").read_text(encoding="ascii"))
     if len(moments) != frames:
         raise SystemExit(f"{contender.name}: {len(moments)} frames came of {frames}")
-    first = frames // 5
-    rate = (frames - 1 - first) / (moments[-1] - moments[first])
-    return {"frames_per_s": rate, "others_cores": usage.others_cores}
+    return {"frames_per_s": rate(moments), "others_cores": usage.others_cores}
+
+
+def rate(moments: Sequence[float]) -> float:
+    """Arrivals a second, from the end of the first group that comes at once to the end of the last."""
+    gap = 0.3 * (moments[-1] - moments[0]) / len(moments)  # within a group they are far closer
+    first = next(index for index, (one, next_one) in enumerate(pairwise(moments)) if next_one - one > gap)
+    return (len(moments) - 1 - first) / (moments[-1] - moments[first])
 
 
 def found(contender: Contender, case: Case, file: Path) -> Frames:

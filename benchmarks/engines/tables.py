@@ -49,17 +49,18 @@ def shapes(rounds: Rounds, name: str) -> list[str]:
     return [figure for figure in rounds[0][name] if "batch" in figure]
 
 
-def of_case(
-    case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds, detections: Mapping[str, Any]
-) -> list[report.Table]:
-    """Speeds, the engines alone, the goals, and the detections."""
+def speeds(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds) -> list[report.Table]:
+    """Of the pipelines, of the engines alone, and what the goals make of them."""
     found = [_speeds(case, names, sources, rounds), _alone(case, rounds)]
     if goals := _goals(case, names, sources, rounds):
         found.append(report.Table(f"{case.name}: goals", ["ratio", "goal", "measured", "reached"], goals))
-    if detections:
-        rows = [[pair, side_by_side.detections(each)] for pair, each in detections.items()]
-        found.append(report.Table(f"{case.name}: detections", ["compared", "result"], rows))
     return found
+
+
+def detections(case: Case, compared: Mapping[str, Any]) -> report.Table:
+    """How what was found compares."""
+    rows = [[pair, side_by_side.detections(each)] for pair, each in compared.items()]
+    return report.Table(f"{case.name}: detections, {case.text}", ["compared", "result"], rows)
 
 
 def _speeds(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds) -> report.Table:

@@ -13,7 +13,7 @@ start-up, in time and in processor time alike. "with start-up" is the long run's
 Memory is the largest sum of proportional set sizes (what processes share counts once), sampled ten times a second in
 one long run of its own. Contenders take turns, in changing order; each figure is the median of the repetitions with
 the least and the largest, each ratio is of two runs of the same repetition. The limit, bare PyAV, sets its
-decoder's threads as mpipeline does for a file: `thread_type` AUTO, as many as there are cores, at most four.
+decoder's threads as mpipeline does for files: `thread_type` AUTO, each file's share of the cores, at most four.
 """
 
 from __future__ import annotations

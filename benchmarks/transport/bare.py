@@ -22,32 +22,37 @@ import numpy as np
 _WAITING = 8  # frames on their way, as many as a queue or a socket holds
 
 
-def decoded(file: str, threads: int = 0) -> Iterator[Any]:
-    """The frames by PyAV, with `threads` as mpipeline sets them for a file; 0: as many."""
+def share(files: int) -> int:
+    """Decoder threads as mpipeline sets them for each of so many files."""
+    return min(4, max(1, len(os.sched_getaffinity(0)) // files))
+
+
+def decoded(file: str, threads: int) -> Iterator[Any]:
+    """The frames by PyAV."""
     import av
 
     with av.open(file) as container:
         codec = container.streams.video[0].codec_context
         codec.thread_type = "AUTO"
-        codec.thread_count = threads or min(4, len(os.sched_getaffinity(0)))
+        codec.thread_count = threads
         yield from container.decode(video=0)
 
 
-def by_pyav(file: str, threads: int = 0) -> int:
+def by_pyav(file: str, threads: int) -> int:
     """Decodes to planes, which stay where they are."""
     return sum(1 for _ in decoded(file, threads))
 
 
-def by_one_thread(file: str) -> int:
+def by_one_thread(file: str, _: int) -> int:
     """The same in one thread."""
     return by_pyav(file, 1)
 
 
-def copied(file: str) -> int:
+def copied(file: str, threads: int) -> int:
     """Decodes, and copies the planes to one of a few places in turn: what a hand-over with one copy cannot go below."""
     places: Any = None
     count = 0
-    for frame in decoded(file):
+    for frame in decoded(file, threads):
         rows = [
             np.frombuffer(memoryview(p), np.uint8).reshape(-1, p.line_size)[: p.height, : p.width] for p in frame.planes
         ]
@@ -59,8 +64,8 @@ def copied(file: str) -> int:
     return count
 
 
-def by_opencv(file: str) -> int:
-    """Decodes to BGR."""
+def by_opencv(file: str, _: int) -> int:
+    """Decodes to BGR, with as many threads as OpenCV likes."""
     import cv2
 
     capture, count = cv2.VideoCapture(file), 0
@@ -69,21 +74,21 @@ def by_opencv(file: str) -> int:
     return count
 
 
-def to_queue(file: str, queue: Any) -> None:
+def to_queue(file: str, threads: int, queue: Any) -> None:
     """Puts each frame, and None behind the last."""
-    for frame in decoded(file):
+    for frame in decoded(file, threads):
         queue.put(frame.to_ndarray())
     queue.put(None)
 
 
-def to_socket(file: str, address: str) -> None:
+def to_socket(file: str, threads: int, address: str) -> None:
     """Sends each frame by value, and an empty message behind the last."""
     import zmq
 
     with zmq.Context() as context, context.socket(zmq.PUSH) as socket:
         socket.sndhwm = _WAITING
         socket.connect(address)
-        for frame in decoded(file):
+        for frame in decoded(file, threads):
             socket.send(frame.to_ndarray(), copy=True)
         socket.send(b"")
 
@@ -92,7 +97,7 @@ def through_queue(files: list[str]) -> int:
     """Frames that came through one `multiprocessing.Queue`."""
     context = multiprocessing.get_context("spawn")
     queue = context.Queue(_WAITING)
-    started = [context.Process(target=to_queue, args=(file, queue)) for file in files]
+    started = [context.Process(target=to_queue, args=(file, share(len(files)), queue)) for file in files]
     return _counted(started, queue.get, None)
 
 
@@ -105,7 +110,7 @@ def through_zeromq(files: list[str]) -> int:
         address = f"ipc://{folder}/frames"
         socket.rcvhwm = _WAITING
         socket.bind(address)
-        started = [context.Process(target=to_socket, args=(file, address)) for file in files]
+        started = [context.Process(target=to_socket, args=(file, share(len(files)), address)) for file in files]
         return _counted(started, socket.recv, b"")
 
 
@@ -126,9 +131,9 @@ def _counted(started: list[Any], receive: Any, end: object) -> int:
 def alone(decode: Any, files: list[str]) -> int:
     """Each file in a process of its own; the first in this one."""
     if len(files) == 1:
-        return int(decode(files[0]))
+        return int(decode(files[0], share(1)))
     with multiprocessing.get_context("spawn").Pool(len(files)) as pool:
-        return sum(pool.map(decode, files, chunksize=1))
+        return sum(pool.starmap(decode, [(file, share(len(files))) for file in files], chunksize=1))
 
 
 def main() -> None:

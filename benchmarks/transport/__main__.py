@@ -148,7 +148,7 @@ def measured(arguments: argparse.Namespace) -> report.Report:
     memories = {}
     if not arguments.quick:
         memories = {
-            key(each.name, sources): memory(each, video, sources, frames // 2) for sources in numbers for each in among
+            key(each.name, sources): memory(each, video, sources, frames // 3) for sources in numbers for each in among
         }
     result.tables += [table(sources, names, rounds, memories) for sources in numbers]
     result.tables.append(goals(numbers, names, rounds))
@@ -162,7 +162,7 @@ def main() -> None:
     """Measures and tells."""
     parser = report.parser(__doc__, 3, 8)
     parser.add_argument("--sources", type=report.numbers, help="by commas (default: 1,2,4,8; with --quick 1,4)")
-    parser.add_argument("--frames", type=int, default=600, help="more frames in the long run, in all (default: 600)")
+    parser.add_argument("--frames", type=int, default=900, help="more frames in the long run, in all (default: 900)")
     parser.add_argument("--only", default="", metavar="WORDS", help="contenders whose names have one of these words")
     parser.add_argument("--quick", action="store_true", help="one repetition, no memory")
     parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")

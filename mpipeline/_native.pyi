@@ -31,6 +31,7 @@ class SlotHeader:
     matrix: int
     flags: int
     strides: Sequence[int]
+    decode_us: int
     offsets: Sequence[int]
     payload_length: int
     def __init__(self) -> None: ...

@@ -102,6 +102,7 @@ class FrameMeta:
     `frame_id` counts from 1 within the source, also across reconnects; a gap is a number of dropped frames.
     `pts` is the container's presentation time in seconds (None where there is none). `captured_ns` is the monotonic
     clock when the frame's data had arrived, `wall_ns` the wall clock (ns since 1970 UTC) at that moment.
+    `decode_us` are the microseconds from then until it had come out of the decoder.
     `rate` is the stream's nominal frame rate in Hz, 0.0 if unknown. `width` and `height` are pixels as shown.
     """
 
@@ -115,6 +116,7 @@ class FrameMeta:
     rate: float = 0.0
     key_frame: bool = False
     corrupt: bool = False
+    decode_us: int = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -9,6 +9,7 @@ from mpipeline.errors import RingError
 from mpipeline.frame import FrameFlag, FrameFormat, FrameMeta
 
 MOST_FRAME_ID = 2**63 - 1
+MOST_DECODE_US = 2**32 - 1
 _MOST_SHOWN = 1 << 20  # pixels, wide or high
 
 
@@ -38,6 +39,7 @@ def describe(header: SlotHeader, format: FrameFormat, meta: FrameMeta) -> None:
     header.frame_id = meta.frame_id
     header.pts = math.nan if meta.pts is None else meta.pts
     header.captured_ns, header.wall_ns = meta.captured_ns, meta.wall_ns
+    header.decode_us = min(meta.decode_us, MOST_DECODE_US)
     header.rate = meta.rate
     header.shown_width, header.shown_height = meta.width, meta.height
 
@@ -55,6 +57,7 @@ def meta_of(header: SlotHeader, source: str) -> FrameMeta:
         rate=header.rate,
         key_frame=bool(header.flags & FrameFlag.KEY_FRAME),
         corrupt=bool(header.flags & FrameFlag.CORRUPT),
+        decode_us=header.decode_us,
     )
 
 

@@ -27,6 +27,7 @@ WHOLE: Mapping[tuple[str, str], Bounds] = {
     ("FrameFormat", "height"): _PIXELS,
     ("FrameMeta", "captured_ns"): _SIGNED_64,
     ("FrameMeta", "wall_ns"): _SIGNED_64,
+    ("FrameMeta", "decode_us"): (0, 2**32 - 1),
     ("FrameMeta", "width"): (0, 2**20),  # as shown
     ("FrameMeta", "height"): (0, 2**20),
     ("FrameRef", "slot"): (0, 4095),

@@ -33,6 +33,7 @@ logger = logging.getLogger("mpipeline.decoder")
 # A locked account or a camera that must be set up differently: asking often does harm, or no good.
 _SELDOM = (Reason.AUTH_FAILED, Reason.NO_VIDEO, Reason.CODEC_UNSUPPORTED)
 _RESERVE_S = 0.1  # how long one step waits for a free slot
+_NS_PER_US = 1000
 _REST_S = 0.05  # how long one step of a paused source sleeps
 
 
@@ -90,6 +91,7 @@ class DecoderLoop:
         self._source: Source | None = None
         self._info: StreamInfo | None = None
         self._grabbed: GrabbedFrame | None = None
+        self._grabbed_ns = 0
 
     @property
     def last_frame_id(self) -> int:
@@ -182,7 +184,7 @@ class DecoderLoop:
             return True
         self._tally.count("frames_decoded")
         if is_wanted and self.mode is not PlayMode.MUTE:
-            self._grabbed = grabbed
+            self._grabbed, self._grabbed_ns = grabbed, self._clock.monotonic_ns()
         else:
             self._drop(grabbed, "max_fps" if not is_wanted else "muted")
         return True
@@ -235,6 +237,7 @@ class DecoderLoop:
             rate=rate,
             key_frame=grabbed.key_frame,
             corrupt=grabbed.corrupt,
+            decode_us=max(0, self._grabbed_ns - grabbed.captured_ns) // _NS_PER_US,
         )
 
     def _drop(self, grabbed: GrabbedFrame, reason: str) -> None:

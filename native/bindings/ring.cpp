@@ -139,6 +139,7 @@ nb::dict ring_layout() {
     MPIPELINE_FIELD(slot, SlotHeader, flags);
     MPIPELINE_FIELD(slot, SlotHeader, source_index);
     MPIPELINE_FIELD(slot, SlotHeader, strides);
+    MPIPELINE_FIELD(slot, SlotHeader, decode_us);
     MPIPELINE_FIELD(slot, SlotHeader, offsets);
     MPIPELINE_FIELD(slot, SlotHeader, payload_length);
     MPIPELINE_FIELD(slot, SlotHeader, sequence);
@@ -172,6 +173,7 @@ void bind_slot_header(nb::module_& m) {
         .def_rw("matrix", &SlotHeader::matrix)
         .def_rw("flags", &SlotHeader::flags)
         .def_rw("strides", &SlotHeader::strides)
+        .def_rw("decode_us", &SlotHeader::decode_us)
         .def_rw("offsets", &SlotHeader::offsets)
         .def_rw("payload_length", &SlotHeader::payload_length)
         .def_ro("source_index", &SlotHeader::source_index)

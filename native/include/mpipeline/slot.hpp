@@ -30,7 +30,7 @@ struct SlotHeader {
     std::uint32_t flags = 0;  // frame.FrameFlag
     std::uint32_t source_index = 0;
     std::array<std::uint32_t, kMaxPlanes> strides{};
-    std::uint32_t reserved = 0;
+    std::uint32_t decode_us = 0;  // from captured_ns until it had come out of the decoder
     std::array<std::uint64_t, kMaxPlanes> offsets{};
     std::uint64_t payload_length = 0;  // bytes
     std::uint32_t sequence = 0;
@@ -56,6 +56,7 @@ static_assert(offsetof(SlotHeader, matrix) == 60);
 static_assert(offsetof(SlotHeader, flags) == 64);
 static_assert(offsetof(SlotHeader, source_index) == 68);
 static_assert(offsetof(SlotHeader, strides) == 72);
+static_assert(offsetof(SlotHeader, decode_us) == 84);
 static_assert(offsetof(SlotHeader, offsets) == 88);
 static_assert(offsetof(SlotHeader, payload_length) == 112);
 static_assert(offsetof(SlotHeader, sequence) == 120);

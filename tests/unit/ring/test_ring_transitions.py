@@ -177,7 +177,7 @@ def test_a_header_survives_the_ring(ring: Ring) -> None:
     written.captured_ns, written.wall_ns = -5, 1_700_000_000_000_000_001
     written.width, written.height, written.shown_width, written.shown_height = 4, 3, 3, 4
     written.pixel_format, written.matrix, written.flags = 2, 1, 5
-    written.strides, written.offsets = (1, 2, 3), (0, 10, 20)
+    written.strides, written.offsets, written.decode_us = (1, 2, 3), (0, 10, 20), 2**32 - 1
     slot = ring.reserve(False, 0)
     assert slot is not None
     sequence = ring.publish(slot, written)
@@ -185,7 +185,7 @@ def test_a_header_survives_the_ring(ring: Ring) -> None:
     assert read is not None
     for name in ("frame_id", "pts", "rate", "captured_ns", "wall_ns", "width", "height", "shown_width", "shown_height"):
         assert getattr(read, name) == getattr(written, name)
-    for name in ("pixel_format", "matrix", "flags", "payload_length"):
+    for name in ("pixel_format", "matrix", "flags", "decode_us", "payload_length"):
         assert getattr(read, name) == getattr(written, name)
     assert (list(read.strides), list(read.offsets)) == ([1, 2, 3], [0, 10, 20])
     assert (read.sequence, read.source_index) == (sequence, 4)

@@ -63,7 +63,7 @@ def test_a_frame_comes_out_as_it_went_in(make_ring: MakeRing, pixel_format: Pixe
     [
         meta(1, pts=None),
         meta(1, pts=0.0, corrupt=True),
-        meta(2**63 - 1, pts=-1.5, rate=0.0, captured_ns=2**62, wall_ns=-1),
+        meta(2**63 - 1, pts=-1.5, rate=0.0, captured_ns=2**62, wall_ns=-1, decode_us=2**32 - 1),
         meta(3, key_frame=True, corrupt=True),
     ],
 )

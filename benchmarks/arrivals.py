@@ -17,6 +17,7 @@ class Arrival(NamedTuple):
     frame_id: int
     captured_ns: int
     arrived_ns: int
+    decode_us: int
 
 
 class Notes:
@@ -34,7 +35,8 @@ class Notes:
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Notes the moment."""
         meta = prediction.frame
-        self._file.write(f"{meta.source} {meta.frame_id} {meta.captured_ns} {time.monotonic_ns()}\n")
+        now_ns = time.monotonic_ns()
+        self._file.write(f"{meta.source} {meta.frame_id} {meta.captured_ns} {now_ns} {meta.decode_us}\n")
 
     def close(self) -> None:
         """Ends the file."""

@@ -61,22 +61,37 @@ class LiveRun:
 
 
 @contextmanager
-def live_run(addresses: Mapping[str, str], max_fps: float) -> Iterator[LiveRun]:
+def live_run(
+    addresses: Mapping[str, str],
+    max_fps: float,
+    *,
+    environment: Mapping[str, str] | None = None,
+    **config: Any,
+) -> Iterator[LiveRun]:
     """Runs over these addresses (name → address), thinned to `max_fps` frames a second each; 0: as they come.
 
-    What is still running at the end is killed.
+    `config`: further keys of the config; without `model` it is the usual one. What is still running at the end is
+    killed.
     """
     limit = {"max_fps": max_fps} if max_fps else {}
     sources = [
         {"name": name, "uri": uri, "read_timeout": 2, "key_frame_timeout": 4, **limit}
         for name, uri in addresses.items()
     ]
+    with own_run({"sources": sources, "model": model(), **config}, environment) as run:
+        yield run
+
+
+@contextmanager
+def own_run(config: Mapping[str, Any], environment: Mapping[str, str] | None = None) -> Iterator[LiveRun]:
+    """Runs the config with a sink more, which notes when predictions arrive."""
     with tempfile.TemporaryDirectory() as folder, Workplace(Path(folder)) as place:
         notes = place.folder / "arrivals.txt"
-        sink = {"kind": "python", "target": "arrivals:Notes", "options": {"path": str(notes)}}
-        place.write("run.yaml", {"sources": sources, "model": model(), "sinks": [{"name": "notes", **sink}]})
+        sink = {"name": "notes", "kind": "python", "target": "arrivals:Notes", "options": {"path": str(notes)}}
+        place.write("run.yaml", {**config, "sinks": [*config.get("sinks", []), sink]})
         paths = os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "tests")])
-        yield LiveRun(place.start("run", "run.yaml", "--json", environment={"PYTHONPATH": paths}), notes)
+        given = {"PYTHONPATH": paths, **(environment or {})}
+        yield LiveRun(place.start("run", "run.yaml", "--json", environment=given), notes)
 
 
 @dataclass(frozen=True)

@@ -40,6 +40,12 @@ def spread(values: Sequence[float]) -> Spread:
     return Spread(statistics.median(ordered), ordered[skipped], ordered[-1 - skipped])
 
 
+def percentile(values: Sequence[float], share: float) -> float:
+    """The least of the values that so large a share does not exceed; NaN of none."""
+    ordered = sorted(values)
+    return ordered[min(len(ordered) - 1, int(share * len(ordered)))] if ordered else math.nan
+
+
 def take_turns(
     contenders: Mapping[str, Callable[[], Figures]],
     repetitions: int,

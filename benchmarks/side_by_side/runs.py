@@ -29,7 +29,8 @@ _SAMPLE_S = 0.1
 class Task:
     """What the program is to do; `program.py` reads these fields.
 
-    `logic` is what the callable does, after `logic_s` seconds a batch; the sink takes `sink_s` a call. `raise_at`,
+    `logic` is what the callable does, after `logic_s` seconds a batch and `frame_s` a frame; the sink takes `sink_s` a
+    call. `raise_at`,
     `terminate_at`: at so many frames the callable raises, or the sink ends the pipeline; `short_every`: how often the
     callable returns one result too few; 0: never. `starts`: how often `start` is called.
     """
@@ -38,6 +39,7 @@ class Task:
     logic: str = "nothing"
     model: str = ""
     logic_s: float = 0.0
+    frame_s: float = 0.0
     sink_s: float = 0.0
     raise_at: int = 0
     short_every: int = 0

@@ -8,7 +8,7 @@ import struct
 import time
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Any, Protocol, TextIO
 
 from support.rtsp_clip import PAYLOAD_LIMIT, AccessUnit, Clip
 from support.rtsp_sound import DESCRIPTION as SOUND_DESCRIPTION
@@ -43,10 +43,13 @@ class Mount:
     `sends` those that flow, of "video" and "audio". Without `keys`, key frames and parameter sets are left out.
     `flood` is how many packets of random bytes come with each picture. `trickle`, if not 0, is how many bytes a
     second go to each client over TCP.
+
+    `log` gets a line for each picture that was sent: camera, number of the picture in its file from 0, monotonic ns.
     """
 
-    def __init__(self, name: str, files: Sequence[str | Path], seed: int = 1) -> None:
+    def __init__(self, name: str, files: Sequence[str | Path], seed: int = 1, log: TextIO | None = None) -> None:
         self.name = name
+        self.log = log
         self.loss = self.corrupt = self.delay = 0.0
         self.speed = 1.0
         self.status = 0
@@ -114,12 +117,14 @@ class Mount:
                 self._clips, self._next_clip, index = [self._next_clip], None, 0
             clip = self._clips[index % len(self._clips)]
             index += 1
-            for unit in clip.units:
+            for number, unit in enumerate(clip.units):
                 if unit.is_key and self._next_clip is not None:
                     played += unit.dts
                     break
                 origin = await self._wait(origin, (played + unit.dts) / self.speed)
                 self._send(unit, played)
+                if self.log is not None:
+                    self.log.write(f"{self.name} {number} {time.monotonic_ns()}\n")
             else:
                 played += clip.duration
 

@@ -20,7 +20,10 @@ _DEADLINE_S = 20.0
 
 
 class RtspProgram:
-    """Cameras in another process, on ports that stay the same from start to start. A context manager."""
+    """Cameras in another process, on ports that stay the same from start to start. A context manager.
+
+    `log`: where it writes when each picture was sent, as `support.rtsp_mount.Mount` says.
+    """
 
     def __init__(
         self,
@@ -29,9 +32,10 @@ class RtspProgram:
         user: str = "",
         password: str = "",
         host: str = "127.0.0.1",
+        log: Path | None = None,
     ) -> None:
         self._cameras = cameras
-        self._access = ["--user", user, "--password", password]
+        self._access = ["--user", user, "--password", password, *(["--log", str(log)] if log is not None else [])]
         self._login = f"{user}:{urllib.parse.quote(password, safe='')}@" if user else ""
         self._process: subprocess.Popen[bytes] | None = None
         self.host = host

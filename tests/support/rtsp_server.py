@@ -46,7 +46,7 @@ import threading
 import urllib.parse
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 from support.rtsp_mount import Mount
 from support.rtsp_session import Access, Session
@@ -57,7 +57,8 @@ _DEADLINE_S = 10.0
 class RtspServer:
     """The server; `start` runs it in a thread of its own, `serve` in the caller's event loop.
 
-    Port 0 chooses a free one. `control` None leaves the control port out.
+    Port 0 chooses a free one. `control` None leaves the control port out. `log` is told when each picture was sent, as
+    `Mount` says.
     """
 
     def __init__(
@@ -71,10 +72,11 @@ class RtspServer:
         password: str = "",
         scheme: str = "digest",
         udp: bool = True,
+        log: TextIO | None = None,
     ) -> None:
         self.host, self.port, self.control = host, port, control
         self.access = Access(user, password, scheme, udp)
-        self.access.mounts = {name: Mount(name, files) for name, files in cameras.items()}
+        self.access.mounts = {name: Mount(name, files, log=log) for name, files in cameras.items()}
         self._connections: set[Session] = set()
         self._loop: asyncio.AbstractEventLoop | None = None
         self._thread: threading.Thread | None = None
@@ -214,6 +216,7 @@ def main() -> None:
     parser.add_argument("--password", default="")
     parser.add_argument("--scheme", choices=["basic", "digest"], default="digest")
     parser.add_argument("--no-udp", action="store_true")
+    parser.add_argument("--log", type=argparse.FileType("w", bufsize=1), metavar="FILE", help="when pictures were sent")
     arguments = parser.parse_args()
     cameras = {name: files.split(",") for name, _, files in (text.partition("=") for text in arguments.cameras)}
     server = RtspServer(
@@ -225,6 +228,7 @@ def main() -> None:
         password=arguments.password,
         scheme=arguments.scheme,
         udp=not arguments.no_udp,
+        log=arguments.log,
     )
     try:
         asyncio.run(server.serve(announce=True))

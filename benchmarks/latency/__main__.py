@@ -1,0 +1,144 @@
+"""How old predictions of live cameras are when they come to a sink, and which stage makes them so.
+
+    python -m benchmarks.latency --json latency.json --charts .
+
+Cameras send 720p at 15 frames/s in real time over RTSP, from one server process; the eight are evenly out of step with
+each other. Every picture bears its number, and the server notes when it had sent the last packet of it; so the age at
+the sink is measured by one clock for everybody, decoding and what is hidden in decoders included. The model only reads
+that number. `mpipeline run` notes the time at its model and at its sink; `captured_ns` and `decode_us` of each frame
+tell the rest; "added" is what is neither network, nor decoder, nor model. `InferencePipeline` and its rival run the
+same program, but for one line of imports.
+
+In one and the same run of eight cameras one is then stalled by its server (the connection stays open): the others are
+compared with the calm stretches before and behind. Under overload the model sleeps 1/30 s for each frame, so that 30 of
+120 frames/s can be inferred.
+
+All contenders take turns; figures are medians over the repetitions, with what they lie between.
+"""
+
+from __future__ import annotations
+
+import argparse
+import tempfile
+import time
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+from support.rtsp_program import RtspProgram
+
+from benchmarks import cameras, machine, recordings, report
+from benchmarks.latency import tables
+from benchmarks.latency.contenders import Start, command, let_flow, program, watch
+from benchmarks.latency.frames import Sent, ages, largest_share_error, stages
+from benchmarks.samples import take_turns
+from benchmarks.side_by_side import sides
+
+RATE = 15
+_CAMERA = recordings.Camera(rate=RATE, gop=RATE, numbered=True)
+_SETTLE_S = 2.0
+_STALLED = "camera1"
+
+
+class Measurement:
+    """One contender over some cameras: what is found in it, by name."""
+
+    def __init__(self, start: Start, count: int, seconds: float) -> None:
+        self._start = start
+        self._names = [f"camera{number}" for number in range(1, count + 1)]
+        self._seconds = seconds
+
+    def calm(self) -> dict[str, float]:
+        """Ages and stages when nothing is wrong; of several cameras also while one of them is stalled."""
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "sent.txt"
+            with self._cameras(log) as server, self._start(self._addresses(server), 0.0) as working:
+                let_flow(working, self._names, _SETTLE_S)
+                windows = {"calm": watch(self._seconds)}
+                if len(self._names) > 1:
+                    server.call("stall", camera=_STALLED, seconds=600)
+                    windows["stalled"] = watch(self._seconds)
+                    server.call("stall", camera=_STALLED, seconds=0)
+                    time.sleep(_SETTLE_S)
+                    windows["calm again"] = watch(self._seconds)
+                frames = working.frames(Sent(log))
+        others = [name for name in self._names if name != _STALLED or len(self._names) == 1]
+        calm = windows["calm"]
+        found = ages(calm.of(frames), calm.seconds, self._names) | stages(calm.of(frames))
+        for name, window in windows.items():
+            found |= {f"{name}: {key}": value for key, value in ages(window.of(frames), window.seconds, others).items()}
+        return found
+
+    def overload(self, seconds_a_frame: float) -> dict[str, float]:
+        """Ages, shares and batches when the model cannot follow."""
+        with tempfile.TemporaryDirectory() as folder:
+            log = Path(folder) / "sent.txt"
+            with self._cameras(log) as server, self._start(self._addresses(server), seconds_a_frame) as working:
+                let_flow(working, self._names, _SETTLE_S)
+                window = watch(2 * self._seconds)
+                frames = window.of(working.frames(Sent(log)))
+        return {
+            **ages(frames, window.seconds, self._names),
+            "share error": largest_share_error(frames, self._names),
+            "longest batch": max((frame.took_ms("model") for frame in frames), default=0.0),
+        }
+
+    def _cameras(self, log: Path) -> RtspProgram:
+        video = recordings.camera_video(cameras.video(), _CAMERA)
+        return RtspProgram({name: [video] for name in self._names}, log=log)
+
+    def _addresses(self, server: RtspProgram) -> Mapping[str, str]:
+        for number, name in enumerate(self._names):
+            server.call("set", camera=name, delay=number / len(self._names) / RATE)
+        return {name: server.url(name) for name in self._names}
+
+
+def measure(arguments: argparse.Namespace) -> dict[str, Any]:
+    """All parts, in turns."""
+    contenders: dict[str, Start] = {
+        "mpipeline run": command(),
+        "mpipeline run, max_wait_ms: 0": command(max_wait_ms=0),
+        "InferencePipeline": program(sides.ours()),
+    }
+    if not arguments.without_rival:
+        contenders["streamvision"] = program(sides.theirs(arguments.rival_python))
+    found: dict[str, Any] = {}
+    for count in arguments.cameras:
+        runs = {
+            name: Measurement(start, count, arguments.seconds).calm
+            for name, start in contenders.items()
+            if count > 1 or "max_wait" not in name  # one camera's frame never waits for another
+        }
+        found[f"{count} cameras"] = take_turns(runs, arguments.repetitions, f"{count} cameras")
+    if arguments.overload:
+        most = max(arguments.cameras)
+        loaded = {
+            name: (lambda start=start: Measurement(start, most, arguments.seconds).overload(1 / arguments.overload))
+            for name, start in contenders.items()
+            if "max_wait" not in name
+        }
+        found["overload"] = take_turns(loaded, arguments.repetitions, "overload")
+    return found
+
+
+def main() -> None:
+    """Measures, prints, saves."""
+    parser = report.parser(__doc__, repetitions=3)
+    parser.add_argument("--cameras", type=_numbers, default=[1, 8], help="how many, for each part (default: 1,8)")
+    parser.add_argument("--seconds", type=float, default=6, help="of each stretch; overload: twice (default: 6)")
+    parser.add_argument("--overload", type=float, default=30, help="frames/s of the slow model; 0: not (default: 30)")
+    parser.add_argument("--without-rival", action="store_true", help="only mpipeline")
+    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
+    arguments = parser.parse_args()
+    about = machine.about(video=f"{cameras.video().name}, encoded as {_CAMERA.rate} frames/s with their numbers")
+    made = report.Report("latency", "Latency of live cameras", "python -m benchmarks.latency", about)
+    tables.fill(made, measure(arguments), arguments)
+    report.finish(made, arguments)
+
+
+def _numbers(text: str) -> list[int]:
+    return [int(number) for number in text.split(",")]
+
+
+if __name__ == "__main__":
+    main()

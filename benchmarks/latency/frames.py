@@ -1,4 +1,4 @@
-"""One frame's way from the camera to the sink in moments, of our own run and of a program around `InferencePipeline`."""
+"""One frame's way from the camera to the sink in moments, in our own run and in a program on `InferencePipeline`."""
 
 from __future__ import annotations
 

@@ -28,9 +28,9 @@ def fill(report: Report, found: dict[str, Any], arguments: argparse.Namespace) -
 
 
 def _ages(calm: dict[str, Rounds]) -> Table:
+    figures = (*(f"age {share}" for share in _PERCENTILES), "frames/s")
     rows = [
-        [cameras, contender, *(_of(rounds, contender, f"age {share}") for share in _PERCENTILES)]
-        + [_of(rounds, contender, "frames/s")]
+        [cameras, contender, *(_of(rounds, contender, figure) for figure in figures)]
         for cameras, rounds in calm.items()
         for contender in rounds[0]
     ]

@@ -35,9 +35,8 @@ class Working(Protocol):
         """The end of its log, if it has ended."""
 
 
-Start = Callable[
-    [Mapping[str, str], float], AbstractContextManager[Working]
-]  # cameras, seconds the model takes a frame
+# Takes cameras (name → address), and how many seconds the model sleeps for each frame.
+Start = Callable[[Mapping[str, str], float], AbstractContextManager[Working]]
 
 
 class Command:

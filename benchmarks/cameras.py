@@ -36,10 +36,11 @@ def model() -> dict[str, Any]:
 
 
 class LiveRun:
-    """A run of the real command over cameras, into a sink that notes when predictions arrive."""
+    """A run of the real command over cameras, into a sink that notes when predictions arrive. `root`: its run root."""
 
-    def __init__(self, command: Command, notes: Path) -> None:
+    def __init__(self, command: Command, notes: Path, root: Path) -> None:
         self.command = command
+        self.root = root
         self.arrivals = Reader(notes)
 
     def processes(self) -> dict[str, psutil.Process]:
@@ -91,7 +92,7 @@ def own_run(config: Mapping[str, Any], environment: Mapping[str, str] | None = N
         place.write("run.yaml", {**config, "sinks": [*config.get("sinks", []), sink]})
         paths = os.pathsep.join([str(ROOT / "benchmarks"), str(ROOT / "tests")])
         given = {"PYTHONPATH": paths, **(environment or {})}
-        yield LiveRun(place.start("run", "run.yaml", "--json", environment=given), notes)
+        yield LiveRun(place.start("run", "run.yaml", "--json", environment=given), notes, place.run_root)
 
 
 @dataclass(frozen=True)

@@ -87,6 +87,22 @@ def measured(
     return Usage(wall, cpu, max((mib for _, mib in memory), default=0.0), max(0.0, busy - cpu) / wall, memory)
 
 
+def timed(command: Sequence[str], folder: Path, environment: Mapping[str, str] | None = None) -> Usage:
+    """Runs a short command in the folder, without looking at it meanwhile. Raises SystemExit if it fails."""
+    with tempfile.TemporaryFile() as log:
+        begun = time.monotonic()
+        given = {**os.environ, **(environment or {})}
+        process = subprocess.Popen(command, cwd=folder, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=given)
+        _, status, usage = os.wait4(process.pid, 0)
+        wall = time.monotonic() - begun
+        process.returncode = os.waitstatus_to_exitcode(status)
+        if process.returncode:
+            log.seek(0)
+            told = log.read().decode(errors="replace")[-4000:]
+            raise SystemExit(f"{' '.join(command)}: exit code {process.returncode}:\n{told}")
+    return Usage(wall, usage.ru_utime + usage.ru_stime, 0.0)
+
+
 def _ended(process: subprocess.Popen[bytes]) -> tuple[int, resource.struct_rusage] | None:
     pid, status, usage = os.wait4(process.pid, os.WNOHANG)
     return (os.waitstatus_to_exitcode(status), usage) if pid else None

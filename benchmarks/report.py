@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import argparse
 import json
+import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
@@ -86,6 +87,23 @@ def parser(description: str | None, repetitions: int = 5, minutes: float = 10) -
 def numbers(text: str) -> list[int]:
     """The value of an argument such as `1,2,4`."""
     return [int(part) for part in text.split(",")]
+
+
+def progress(text: str) -> None:
+    """Says on standard error what is being measured now."""
+    print(text, file=sys.stderr, flush=True)
+
+
+def command(name: str) -> str:
+    """The line that was typed, without where its results go."""
+    words = iter(sys.argv[1:])
+    kept = []
+    for word in words:
+        if word in ("--json", "--markdown", "--charts"):
+            next(words, None)
+        elif not word.startswith(("--json=", "--markdown=", "--charts=")):
+            kept.append(word)
+    return " ".join([f"python -m benchmarks.{name}", *kept])
 
 
 def finish(report: Report, arguments: argparse.Namespace) -> None:

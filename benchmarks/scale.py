@@ -14,7 +14,6 @@ the decoders without their rings. "Up" is from the start of the command until ev
 
 from __future__ import annotations
 
-import argparse
 import re
 import statistics
 import time
@@ -199,8 +198,8 @@ def _processor(rounds: Rounds, bare: float) -> Table:
         rows.append([name, parts[0], spread(ratio), *(f"{part.median:.2f}" for part in parts[1:]), *arrived])
     heads = ("cameras", "ms of processor a second and camera", f"against {first}", *_ROLES, "frames/s", "delivered")
     text = (
-        f"Decoding a frame with PyAV and nothing else takes {bare:.2f} ms, {bare * _RATE:.1f} ms a second and camera: the "
-        "limit. The more cameras, the less each pays for heartbeats and waking up, up to where the machine is full."
+        f"Decoding a frame with PyAV and nothing else takes {bare:.2f} ms, {bare * _RATE:.1f} ms a second and camera: "
+        "the limit. The more cameras, the less each pays for heartbeats and waking up, up to where the machine is full."
     )
     heads = (*heads, "cores busy", "lost streams and workers")
     return Table("Processor time of each camera at 5 frames/s", heads, rows, text)
@@ -238,14 +237,10 @@ def main() -> None:
     parser.add_argument("--seconds", type=float, default=10, help="of each stretch (default: 10)")
     arguments = parser.parse_args()
     counts = arguments.cameras.split(",")
-    made = Report("scale", "Cameras by the dozen", _command(arguments), machine.about(video=video().name))
+    made = Report("scale", "Cameras by the dozen", report.command("scale"), machine.about(video=video().name))
     runs = {count: partial(measure, int(count), arguments.seconds) for count in counts}
     fill(made, take_turns(runs, arguments.repetitions, "cameras"), bare_ms())
     report.finish(made, arguments)
-
-
-def _command(arguments: argparse.Namespace) -> str:
-    return f"python -m benchmarks.scale --cameras {arguments.cameras} --repetitions {arguments.repetitions}"
 
 
 if __name__ == "__main__":

@@ -1,6 +1,6 @@
-"""Stand-ins for models, to measure what lies around a model: one that does nothing, one that notes when it was called.
+"""Stand-ins for models and sinks, to measure what lies around them: idle, taking notes, or slow.
 
-They are named in configs as "stand_ins:Nothing" and "stand_ins:Noted", with this folder on the path.
+They are named in configs as "stand_ins:Nothing" and so on, with this folder on the path.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 from support import media
 
 from mpipeline.frame import Frame, Pixels
+from mpipeline.prediction import Prediction
 
 STRIP = 48  # rows at the upper edge of a picture, of which the upper third bears the bar code of `support.media`
 NOTES, PER_FRAME_S = "BENCHMARK_MODEL_NOTES", "BENCHMARK_MODEL_SECONDS"  # in the environment, of `Noted`
@@ -33,6 +34,21 @@ class Nothing:
     def infer(self, frames: Sequence[Frame]) -> list[list[Any]]:
         """Nothing for each frame."""
         return [[] for _ in frames]
+
+
+class SlowSink:
+    """A `python` sink that looks at the pixels and takes its time."""
+
+    wants_frames = True
+
+    def __init__(self, seconds: float) -> None:
+        self._seconds = seconds
+
+    def write(self, prediction: Prediction, frame: Frame | None) -> None:
+        """Takes its time."""
+        if frame is not None:
+            frame.bgr()
+        time.sleep(self._seconds)
 
 
 class Call(NamedTuple):

@@ -131,7 +131,7 @@ def main() -> None:
     parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
     arguments = parser.parse_args()
     about = machine.about(video=f"{cameras.video().name}, encoded as {_CAMERA.rate} frames/s with their numbers")
-    made = report.Report("latency", "Latency of live cameras", "python -m benchmarks.latency", about)
+    made = report.Report("latency", "Latency of live cameras", report.command("latency"), about)
     tables.fill(made, measure(arguments), arguments)
     report.finish(made, arguments)
 

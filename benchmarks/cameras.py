@@ -44,8 +44,11 @@ class LiveRun:
         self.arrivals = Reader(notes)
 
     def processes(self) -> dict[str, psutil.Process]:
-        """The supervisor and the workers by name."""
+        """The supervisor, its fork server and the workers by name."""
         found = {"supervisor": psutil.Process(self.command.pid)}
+        for process in found["supervisor"].children():
+            if "fork-server" in process.cmdline():
+                found["fork server"] = process
         for process in self.command.workers():
             line = process.cmdline()
             found[line[line.index("--name") + 1]] = process

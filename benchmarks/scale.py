@@ -35,7 +35,7 @@ _CAMERA = recordings.Camera(rate=_RATE, gop=_RATE, every=3, frames=100)
 _START_S = 180.0
 _SETTLE_S = 4.0
 _POLL_S = 0.05
-_ROLES = ("decoder", "inference", "sink", "supervisor")
+_ROLES = ("decoder", "inference", "sink", "supervisor", "fork server")
 
 
 def video() -> Path:
@@ -209,14 +209,14 @@ def _memory_table(rounds: Rounds) -> Table:
     rows = []
     first = next(iter(rounds[0]))
     for name in rounds[0]:
-        parts = (f"{role}, MiB" for role in ("everything", "decoder", "rings", "inference", "sink", "supervisor"))
+        parts = (f"{role}, MiB" for role in ("everything", "decoder", "rings", *_ROLES[1:]))
         more = "-"
         if name != first:
             gap = int(name) - int(first)
             grown = [(taken[name]["everything, MiB"] - taken[first]["everything, MiB"]) / gap for taken in rounds]
             more = spread(grown).text("{:.1f}")
         rows.append([name, *(f"{spread(values(rounds, name, part)).median:.1f}" for part in parts), more])
-    heads = ("cameras", "everything", "one decoder without its ring", "all rings", "inference", "sink", "supervisor")
+    heads = ("cameras", "everything", "one decoder without its ring", "all rings", *_ROLES[1:])
     return Table("Memory, MiB", (*heads, f"each camera more than {first}"), rows)
 
 

@@ -123,7 +123,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
 
 def main() -> None:
     """Measures, prints, saves."""
-    parser = report.parser(__doc__, repetitions=3)
+    parser = report.parser(__doc__, repetitions=2)
     parser.add_argument("--cameras", type=_numbers, default=[1, 8], help="how many, for each part (default: 1,8)")
     parser.add_argument("--seconds", type=float, default=6, help="of each stretch; overload: twice (default: 6)")
     parser.add_argument("--overload", type=float, default=30, help="frames/s of the slow model; 0: not (default: 30)")

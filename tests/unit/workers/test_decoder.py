@@ -11,7 +11,6 @@ from support.decoding import Bench
 from mpipeline.clock import NS_PER_S
 from mpipeline.errors import Reason, SourceError
 from mpipeline.messages import PlayMode, StreamState
-from mpipeline.sources.source import GrabbedFrame
 from mpipeline.testing.fakes import FakeSource, FakeSourceOptions, level_of
 from mpipeline.workers import decoder as decoder_module
 
@@ -43,26 +42,6 @@ def test_a_file_is_read_to_its_end(bench: Callable[..., Bench]) -> None:
     assert (made.loop.progress, made.loop.last_frame_id) == (10, 10)
     assert made.made[0].closed
     assert not made.loop.step()
-
-
-def test_it_is_told_how_long_a_frame_was_in_the_decoder(
-    bench: Callable[..., Bench], monkeypatch: pytest.MonkeyPatch
-) -> None:
-    made = bench(FILE, reading=False, slots=1)
-    grab = FakeSource.grab
-
-    def slow(source: FakeSource) -> GrabbedFrame | None:
-        grabbed = grab(source)
-        made.clock.advance(0.007)
-        return grabbed
-
-    monkeypatch.setattr(FakeSource, "grab", slow)
-    made.run(until=lambda: made.loop.progress == 1)
-    made.clock.advance(5)  # what it has to wait for a slot does not count
-    made.drain()
-    made.run(until=lambda: made.loop.progress == 2)
-    [(_, meta)] = made.readers[0].pending()
-    assert (meta.frame_id, meta.decode_us) == (2, 7000)
 
 
 def test_a_file_waits_for_slots_and_loses_nothing(bench: Callable[..., Bench]) -> None:

@@ -49,7 +49,7 @@ def measure(count: int, seconds: float) -> dict[str, float]:
     names = [f"camera{number}" for number in range(1, count + 1)]
     with RtspProgram({name: [video()] for name in names}) as server:
         for number, name in enumerate(names):  # out of step with each other, as cameras are
-            server.call("set", camera=name, delay=number / count / _RATE)
+            server.call("set", camera=name, delay=number / count)
         begun = time.monotonic()
         addresses = {name: server.url(name) for name in names}
         config = {"model": {"target": "stand_ins:Nothing"}}

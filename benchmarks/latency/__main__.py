@@ -2,12 +2,13 @@
 
     python -m benchmarks.latency --json latency.json --charts .
 
-Cameras send 720p at 15 frames/s in real time over RTSP, from one server process; the eight are evenly out of step with
-each other. Every picture bears its number, and the server notes when it had sent the last packet of it; so the age at
-the sink is measured by one clock for everybody, decoding and what is hidden in decoders included. The model only reads
-that number. `mpipeline run` notes the time at its model and at its sink; `captured_ns` and `decode_us` of each frame
-tell the rest; "added" is what is neither network, nor decoder, nor model. `InferencePipeline` and its rival run the
-same program, but for one line of imports.
+Cameras send 720p at 15 frames/s in real time over RTSP, from one server process. The eight are evenly out of step with
+each other over a second, and so are their key frames, which come once a second and take longest. Every picture bears
+its number, and the server notes when it had sent the last packet of it; so the age at the sink is measured by one clock
+for everybody, decoding and what is hidden in decoders included. The model only reads that number. `mpipeline run` notes
+the time at its model and at its sink; `captured_ns` and `decode_us` of each frame tell the rest; "added" is what is
+neither network, nor decoder, nor model. `InferencePipeline` and its rival run the same program, but for one line of
+imports.
 
 In one and the same run of eight cameras one is then stalled by its server (the connection stays open): the others are
 compared with the calm stretches before and behind. Under overload the model sleeps 1/30 s for each frame, so that 30 of
@@ -88,8 +89,8 @@ class Measurement:
         return RtspProgram({name: [video] for name in self._names}, log=log)
 
     def _addresses(self, server: RtspProgram) -> Mapping[str, str]:
-        for number, name in enumerate(self._names):
-            server.call("set", camera=name, delay=number / len(self._names) / RATE)
+        for number, name in enumerate(self._names):  # out of step, key frames too, as cameras are
+            server.call("set", camera=name, delay=number / len(self._names))
         return {name: server.url(name) for name in self._names}
 
 

@@ -130,11 +130,10 @@ class Mount:
 
     async def _wait(self, origin: float, due: float) -> float:
         """Waits until `due` seconds after `origin`; returns the origin, later if time was lost."""
+        due += self.delay
         await asyncio.sleep(max(0.0, origin + due - time.monotonic()))
         while self._stalled_until > time.monotonic():
             await asyncio.sleep(_POLL_S)
-        if self.delay:
-            await asyncio.sleep(self.delay)
         late = time.monotonic() - origin - due
         return origin + late if late > _LATE_LIMIT_S else origin  # never races to catch up
 

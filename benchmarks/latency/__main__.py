@@ -98,7 +98,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """All parts, in turns."""
     contenders: dict[str, Start] = {
         "mpipeline run": command(),
-        "mpipeline run, max_wait_ms: 0": command(max_wait_ms=0),
+        "mpipeline run, max_wait_ms: 5": command(max_wait_ms=5),
         "InferencePipeline": program(sides.ours()),
     }
     if not arguments.without_rival:

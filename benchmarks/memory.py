@@ -4,8 +4,11 @@
 
 Slow sink: a file and a camera of 720p, and a sink that takes 50 ms (of the camera: twice the time between two of its
 frames). `mpipeline run` hands it the pixels, and both sides of `InferencePipeline` do. The rival is watched for a few
-seconds only, for the sake of the machine. Memory is the sum of the proportional set sizes of the whole process tree,
-looked at twice a second; growth is the slope of a straight line through all samples behind the first quarter.
+seconds only, for the sake of the machine.
+
+Memory is the sum of the proportional set sizes of the whole process tree, rings included, looked at twice a second.
+Pages of files, such as code, are left out: what a process pays for them changes with whatever else on the machine maps
+them. Growth is the slope of a straight line through all samples behind the first quarter.
 
 A day: synthetic sources of small grey pictures as fast as they go through the whole pipeline, 432,000 frames by
 default, which is what a camera of 5 frames/s sends in 24 hours. Growth is the slope over the frames that came to the
@@ -51,7 +54,7 @@ def watched(root: psutil.Process, seconds: float, complaint: Callable[[], str | 
         told = complaint()
         if told is not None:
             raise SystemExit(f"it has ended after {now:.0f} s:\n{told}")
-        samples.append((now, processes.memory_mib(root)))
+        samples.append((now, sum(processes.own_mib(process.pid) for process in processes.tree(root))))
         time.sleep(_SAMPLE_S)
     return samples
 
@@ -109,7 +112,7 @@ def day(frames: int, most_s: float) -> tuple[dict[str, Samples], float, float]:
             if (told := _complaint(run)) is not None:
                 raise SystemExit(f"it has ended after {count} frames:\n{told}")
             for name, process in workers.items():
-                samples.setdefault(name, []).append((float(count), processes.pss_mib(process.pid)))
+                samples.setdefault(name, []).append((float(count), processes.own_mib(process.pid)))
             time.sleep(1.0)
             count += len(run.arrivals.fresh())
         lasted = time.monotonic() - begun

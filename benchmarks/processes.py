@@ -136,11 +136,22 @@ def cpu_s_of(pid: int) -> float:
 
 def pss_mib(pid: int) -> float:
     """Proportional set size of one process; 0 if it has ended."""
+    return _rolled_up(pid).get("Pss", 0.0)
+
+
+def own_mib(pid: int) -> float:
+    """The same without the pages of files, whose share changes with whatever else on the machine maps them."""
+    found = _rolled_up(pid)
+    return found.get("Pss_Anon", 0.0) + found.get("Pss_Shmem", 0.0)
+
+
+def _rolled_up(pid: int) -> dict[str, float]:
+    """The sums of /proc/PID/smaps_rollup in MiB; nothing if the process has ended."""
     try:
-        text = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii")
-    except OSError:
-        return 0.0
-    return int(text.partition("\nPss:")[2].split()[0]) / 1024 if "\nPss:" in text else 0.0
+        _, *lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    except (OSError, ValueError):
+        return {}
+    return {name: int(rest.split()[0]) / 1024 for name, _, rest in (line.partition(":") for line in lines)}
 
 
 def end_tree(pid: int) -> None:

@@ -6,8 +6,7 @@ Encoded at the first call and kept where the tests keep their videos.
 from __future__ import annotations
 
 import hashlib
-import tempfile
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from itertools import islice
@@ -16,9 +15,9 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
-from support import media
 
 from benchmarks.stand_ins import STRIP
+from benchmarks.videos import kept
 
 _GREY = 128
 
@@ -40,19 +39,11 @@ class Camera:
 
 def camera_video(video: Path, camera: Camera) -> Path:
     """The pictures of the video as this camera sends them: H.264 in MP4."""
-    return kept(video, f"{camera}", lambda path: _encode(video, camera, path))
+    return kept(video, f"camera-{_name_of(camera)}", lambda path: _encode(video, camera, path))
 
 
-def kept(video: Path, what: str, make: Callable[[Path], None]) -> Path:
-    """What `make` writes of a video, made once: `what` names it, a change of the video makes another."""
-    version = hashlib.sha256(video.read_bytes() + what.encode()).hexdigest()[:16]
-    path = media.folder() / f"{version}.mp4"
-    if not path.exists():
-        with tempfile.TemporaryDirectory(dir=media.folder()) as workplace:
-            unfinished = Path(workplace) / path.name
-            make(unfinished)
-            unfinished.replace(path)
-    return path
+def _name_of(camera: Camera) -> str:
+    return hashlib.sha256(str(camera).encode()).hexdigest()[:12]
 
 
 def _encode(video: Path, camera: Camera, path: Path) -> None:

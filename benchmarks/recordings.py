@@ -15,6 +15,7 @@ from pathlib import Path
 import av
 import numpy as np
 import numpy.typing as npt
+from support import media
 
 from benchmarks.stand_ins import STRIP
 from benchmarks.videos import kept

@@ -110,7 +110,10 @@ def finish(report: Report, arguments: argparse.Namespace) -> None:
     """Prints the report and writes what is asked for."""
     print("\n" + report.markdown())
     if arguments.json is not None:
-        arguments.json.write_text(json.dumps(asdict(report), indent=1, default=str) + "\n", encoding="utf-8")
+        told = asdict(report)
+        for table, kept in zip(told["tables"], report.tables, strict=True):
+            table["rows"] = [[str(cell) for cell in row] for row in kept.rows]  # as they are shown
+        arguments.json.write_text(json.dumps(told, indent=1, default=str) + "\n", encoding="utf-8")
     if arguments.markdown is not None:
         arguments.markdown.write_text(report.markdown() + "\n", encoding="utf-8")
     if arguments.charts is not None:

@@ -58,7 +58,7 @@ def test_a_live_run_does_not_care_and_its_records_follow(place: Workplace) -> No
     for source, ids in runs.frame_ids(path).items():
         assert ids == sorted(set(ids)), source
     for source, lines in runs.by_source(path).items():
-        times = [line["pts"] for line in lines]
+        times = [line["pts"] for line in lines if line["pts"] is not None]  # FFmpeg has none for the first of RTSP
         assert all(0 < later - earlier < HOUR / 2 for earlier, later in pairwise(times)), source
     for source, moments in wall_times(path).items():
         jumps = [later - earlier for earlier, later in pairwise(moments) if abs(later - earlier) > TOLERANCE_S]

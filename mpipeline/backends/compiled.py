@@ -10,6 +10,7 @@ import hashlib
 import json
 import os
 from collections.abc import Mapping
+from contextlib import suppress
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +35,8 @@ class CompiledFile:
         if hashlib.sha256(told).digest() != digest:
             return None
         line, _, compiled = content[32:].partition(b"\n")
-        os.utime(self._path)
+        with suppress(OSError):  # read-only, or removed by another process
+            os.utime(self._path)
         return json.loads(line), compiled
 
     def keep(self, metadata: Mapping[str, str], compiled: bytes) -> None:

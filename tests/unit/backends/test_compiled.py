@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import logging
+import os
 from pathlib import Path
 from typing import Any
 
@@ -126,6 +128,22 @@ def test_where_nothing_can_be_kept(
     (tmp_path / "cache").touch()
     assert seen(mean_of_image(tmp_path / "m.onnx"), tmp_path / "cache")
     assert "the compiled model is not kept" in caplog.text
+
+
+def test_it_is_taken_up_where_its_last_use_cannot_be_noted(
+    tmp_path: Path, compilations: Compilations, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The folder is read-only, or another process has removed the file meanwhile."""
+    path = mean_of_image(tmp_path / "m.onnx")
+    compiled = seen(path, tmp_path / "cache")
+
+    def refuse(*_: object) -> None:
+        raise OSError(errno.EROFS, os.strerror(errno.EROFS))
+
+    monkeypatch.setattr(os, "utime", refuse)
+    compilations.taken()
+    assert_alike(compiled, seen(path, tmp_path / "cache"))
+    assert compilations.taken() == "import"
 
 
 def test_one_that_the_library_refuses(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -50,9 +50,7 @@ class DecisionFile:
 
         Raises OSError if nothing can be kept here.
         """
-        self._folder.mkdir(parents=True, exist_ok=True)
-        with (self._folder / "lock").open("w") as lock:
-            fcntl.flock(lock, fcntl.LOCK_EX)  # given back by the kernel, however the process ends
+        with self._locked():
             before = self._read().get("attempts")
             attempts = before if isinstance(before, int) and before > 0 else 0
             if self.recall() is not None:
@@ -65,6 +63,16 @@ class DecisionFile:
                 if self.recall() is None:  # it came to an end, although to no decision
                     self._write({"attempts": attempts})
 
+    @contextlib.contextmanager
+    def _locked(self) -> Iterator[None]:
+        self._folder.mkdir(parents=True, exist_ok=True)
+        with (self._folder / "lock").open("w") as lock:
+            fcntl.flock(lock, fcntl.LOCK_EX)  # given back by the kernel, however the process ends
+            try:
+                yield
+            finally:
+                fcntl.flock(lock, fcntl.LOCK_UN)  # a fork that this program has made meanwhile would keep it
+
     def _read(self) -> dict[str, Any]:
         try:
             known = json.loads(self._path.read_text(encoding="utf-8"))
@@ -74,5 +82,8 @@ class DecisionFile:
 
     def _write(self, known: dict[str, Any]) -> None:
         beside = self._path.with_suffix(f".{os.getpid()}")
-        beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
-        os.replace(beside, self._path)
+        try:
+            beside.write_text(json.dumps(known, indent=1) + "\n", encoding="utf-8")
+            os.replace(beside, self._path)
+        finally:
+            beside.unlink(missing_ok=True)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import fcntl
 import json
 import os
@@ -64,6 +65,34 @@ def test_one_trial_at_a_time(tmp_path: Path) -> None:
         fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
     with DecisionFile(tmp_path, "other").trial() as attempts:
         assert attempts == 0
+
+
+def test_a_fork_made_meanwhile_does_not_go_on_with_it(tmp_path: Path) -> None:
+    """A program that opens models itself may fork in another thread, and the fork live for long."""
+    reading, writing = os.pipe()
+    with DecisionFile(tmp_path, "k").trial():
+        child = os.fork()
+        if not child:
+            os.close(writing)
+            os.read(reading, 1)
+            os._exit(0)
+    try:
+        with (tmp_path / "lock").open("w") as other:
+            fcntl.flock(other, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    finally:
+        os.close(writing)
+        os.waitpid(child, 0)
+        os.close(reading)
+
+
+def test_a_full_disk_is_left_as_it_was(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*_: object) -> None:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "replace", refuse)
+    with pytest.raises(OSError, match="No space"), DecisionFile(tmp_path, "k").trial():
+        pass
+    assert os.listdir(tmp_path) == ["lock"]
 
 
 def test_one_that_waited_finds_what_the_other_has_decided(tmp_path: Path) -> None:

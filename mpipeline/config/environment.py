@@ -145,11 +145,14 @@ def model_cache() -> Path:
     """Where models, and what was found out about them, are kept: MODEL_CACHE_DIR. It need not exist yet.
 
     Without that variable it is under the user's own cache directory: /tmp is emptied now and then, and others can write
-    there.
+    there. Raises ConfigError if the user has no home, as in some containers.
     """
     chosen = os.environ.get(MODEL_CACHE_DIR)
     base = os.environ.get("XDG_CACHE_HOME") or "~/.cache"
-    cache = Path(chosen).expanduser() if chosen else Path(base).expanduser() / "mpipeline" / "models"
+    try:
+        cache = Path(chosen).expanduser() if chosen else Path(base).expanduser() / "mpipeline" / "models"
+    except RuntimeError as error:
+        raise ConfigError(f"{MODEL_CACHE_DIR}: must name a folder for models: this user has no home") from error
     return cache.absolute()
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -102,7 +103,14 @@ def _backend_kind(spec: ModelSpec) -> Any:
 
 
 def _backend_options(spec: ModelSpec, target: str, streams: int = 1) -> BackendOptions:
-    return BackendOptions(target, spec.device, spec.threads, spec.precision, model_cache() / _KEPT, streams)
+    return BackendOptions(target, spec.device, spec.threads, spec.precision, _cache(), streams)
+
+
+def _cache() -> Path | None:
+    """Where backends may keep something; None if there is no such place, which they do without."""
+    with suppress(ConfigError):
+        return model_cache() / _KEPT
+    return None
 
 
 def _package_of(spec: ModelSpec) -> ModelPackage:

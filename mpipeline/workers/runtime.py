@@ -12,7 +12,6 @@ import signal
 import sys
 import threading
 from collections.abc import Callable, Mapping
-from contextlib import suppress
 from typing import Any, Protocol
 
 from mpipeline import log
@@ -218,9 +217,12 @@ def _wait_for_end(lifeline: int, supervisor: int) -> None:
     The other end of the lifeline may live on in a fork that code of that process's own program has made. And it closes
     a moment before the supervisor's locks are given free, and what is locked is not swept: that moment is waited for.
     """
-    watched = -1
-    with suppress(OSError):  # it is gone already
+    try:
         watched = os.pidfd_open(supervisor)
+    except ProcessLookupError:
+        return
+    except OSError:  # this process lacks something for it
+        watched = -1
     poll = select.poll()
     poll.register(lifeline, select.POLLIN)
     if watched >= 0:

@@ -12,6 +12,7 @@ sockets that nobody else has.
 from __future__ import annotations
 
 import json
+import os
 import socket
 from typing import Any
 
@@ -37,9 +38,11 @@ class ForkChannel:
     def receive(self) -> tuple[dict[str, Any], list[int]] | None:
         """The next message with its descriptors, which are the caller's from now on; None if the other end is gone.
 
-        Raises OSError if none came in time.
+        Programs that the caller starts do not get them. Raises OSError if no message came in time.
         """
         data, descriptors, _, _ = socket.recv_fds(self._socket, _MOST_BYTES, _MOST_DESCRIPTORS)
+        for descriptor in descriptors:
+            os.set_inheritable(descriptor, False)  # `recv_fds` takes no account of its flags
         return (json.loads(data), descriptors) if data else None
 
     def set_timeout(self, seconds: float) -> None:

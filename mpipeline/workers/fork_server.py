@@ -11,6 +11,7 @@ import gc
 import importlib
 import os
 import select
+import signal
 import sys
 from collections.abc import Sequence
 from contextlib import suppress
@@ -22,6 +23,7 @@ from mpipeline.transport.fork_channel import ForkChannel
 from mpipeline.workers import command_line
 
 _STDERR = 2
+_WORKERS_OWN = (signal.SIGTERM, signal.SIGINT)  # blocked here and not ignored: a fork would lose them
 
 
 def serve(channel: ForkChannel, supervisor: int, modules: Sequence[str], sources: Sequence[str]) -> list[str] | None:
@@ -29,6 +31,7 @@ def serve(channel: ForkChannel, supervisor: int, modules: Sequence[str], sources
 
     `modules` are imported beforehand, and what the built-in ones of the source kinds `sources` say that they need.
     """
+    _settle_signals()
     _import(modules, sources)
     gc.collect()
     gc.freeze()  # a collection in a child would write into every page that it shares
@@ -40,6 +43,12 @@ def serve(channel: ForkChannel, supervisor: int, modules: Sequence[str], sources
         elif (arguments := _fork(channel, body, descriptors)) is not None:
             return arguments
     return None
+
+
+def _settle_signals() -> None:
+    """Of those that a service manager sends to all processes, this one must tell how the workers have ended."""
+    signal.pthread_sigmask(signal.SIG_BLOCK, _WORKERS_OWN)
+    signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # a supervisor that ignores it would leave no exit codes here
 
 
 def _import(modules: Sequence[str], sources: Sequence[str]) -> None:
@@ -60,10 +69,11 @@ def _next(channel: ForkChannel, supervisor: int) -> tuple[dict[str, Any], list[i
     poll.register(channel.fileno(), select.POLLIN)
     watched = -1
     try:
-        with suppress(OSError):
-            watched = os.pidfd_open(supervisor)
-            poll.register(watched, select.POLLIN)
+        watched = os.pidfd_open(supervisor)
+        poll.register(watched, select.POLLIN)
         ready = {descriptor for descriptor, _ in poll.poll()}
+    except ProcessLookupError:
+        return None
     finally:
         if watched >= 0:
             os.close(watched)
@@ -95,6 +105,9 @@ def _become(body: dict[str, Any], lifeline: int, stderr: int) -> list[str]:
     os.dup2(stderr, _STDERR)
     os.close(stderr)
     inherit(body)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _WORKERS_OWN)  # one that came since the fork ends it now
+    if (numbers := sys.modules.get("numpy.random")) is not None:
+        numbers.seed()  # unlike that of Python itself, this generator would give the same in each worker
     arguments = [*body["arguments"], "--lifeline", str(lifeline)]
     sys.argv[1:] = arguments
     command_line.show([sys.executable, sys.argv[0], *arguments])

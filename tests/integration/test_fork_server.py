@@ -14,11 +14,13 @@ import psutil
 import pytest
 from support.leftovers import wait_until
 
+from mpipeline.config.inheritance import inheritance
 from mpipeline.messages import Role
 from mpipeline.supervisor import fork_server as fork_server_module
 from mpipeline.supervisor.fork_server import ForkServer
 from mpipeline.supervisor.launch import Launched, Order, has_ended
 from mpipeline.supervisor.plan import WorkerPlan
+from mpipeline.transport import fork_channel
 
 
 @pytest.fixture
@@ -140,6 +142,95 @@ def test_when_it_hangs_it_is_replaced(server: ForkServer, order: Order, monkeypa
     assert parent_of(worker) == os.getpid()
     wait_until(lambda: not hanging.is_running(), "the end of the one that hangs")
     end(worker)
+
+
+@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGINT])
+def test_a_signal_to_all_processes_of_a_run_leaves_it_to_tell_how_they_ended(
+    server: ForkServer, order: Order, number: int
+) -> None:
+    """As service managers send one to a whole control group."""
+    worker = server.launch(order)
+    process_of(server).send_signal(number)
+    assert end(worker, signal.SIGTERM) in (75, -signal.SIGTERM)
+    assert parent_of(last := server.launch(order)) == process_of(server).pid
+    assert end(last) == -signal.SIGKILL
+
+
+def test_it_tells_how_workers_ended_although_its_supervisor_ignores_the_end_of_children(
+    control: str, order: Order
+) -> None:
+    server, before = ForkServer(control, []), signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+    try:
+        server.start()
+        assert end(server.launch(order)) == -signal.SIGKILL
+    finally:
+        signal.signal(signal.SIGCHLD, before)
+        server.close()
+
+
+def test_no_program_that_a_worker_or_the_supervisor_starts_gets_their_descriptors(
+    server: ForkServer, order: Order
+) -> None:
+    worker = server.launch(order)
+    wait_until(lambda: psutil.Process(worker.pid).cmdline()[2] == "sink", "its command line")
+    assert not os.get_inheritable(worker.pidfd)
+    inherited = [fd for fd in os.listdir(f"/proc/{worker.pid}/fd") if not closes_on_exec(worker.pid, fd)]
+    assert sorted(inherited) == ["0", "1", "2"]
+    end(worker)
+
+
+def closes_on_exec(pid: int, descriptor: str) -> bool:
+    told = Path(f"/proc/{pid}/fdinfo/{descriptor}").read_text()
+    flags = next(line.split()[1] for line in told.splitlines() if line.startswith("flags:"))
+    return bool(int(flags, 8) & os.O_CLOEXEC)
+
+
+def test_workers_share_no_random_numbers(tmp_path: Path) -> None:
+    """NumPy's generator is seeded when it is imported, which may have happened before the fork."""
+    program = (
+        "import sys; from mpipeline.transport import fork_channel; from mpipeline.workers import fork_server\n"
+        "channel = fork_channel.from_descriptor(int(sys.argv[1]))\n"
+        "if fork_server.serve(channel, int(sys.argv[2]), ['numpy.random'], []) is not None:\n"
+        "    import numpy; print(numpy.random.random(), file=sys.stderr)"
+    )
+    ours, theirs = fork_channel.pair()
+    given = [str(theirs.fileno()), str(os.getpid())]
+    server = subprocess.Popen([sys.executable, "-c", program, *given], pass_fds=[theirs.fileno()], cwd=tmp_path)
+    theirs.close()
+    assert ours.receive() == ({}, [])
+    numbers = set()
+    for _ in range(2):
+        (lifeline, end_of_it), (reading, writing) = os.pipe(), os.pipe()
+        ours.send({"arguments": [], **inheritance()}, (lifeline, writing))
+        answer = ours.receive()
+        assert answer is not None
+        for descriptor in (lifeline, end_of_it, writing, *answer[1]):
+            os.close(descriptor)
+        with os.fdopen(reading) as words:
+            numbers.add(words.read())
+    ours.close()
+    assert server.wait() == 0
+    assert len(numbers) == 2
+
+
+def test_it_ends_although_its_supervisor_was_gone_before_it_looked(tmp_path: Path) -> None:
+    """A fork of the supervisor's program, here this one, may hold the other end of its socket."""
+    gone = subprocess.Popen([sys.executable, "-c", ""])
+    gone.wait()
+    program = (
+        "import sys; from mpipeline.transport import fork_channel; from mpipeline.workers import fork_server\n"
+        "fork_server.serve(fork_channel.from_descriptor(int(sys.argv[1])), int(sys.argv[2]), [], [])"
+    )
+    ours, theirs = fork_channel.pair()
+    given = [str(theirs.fileno()), str(gone.pid)]
+    server = subprocess.Popen([sys.executable, "-c", program, *given], pass_fds=[theirs.fileno()], cwd=tmp_path)
+    theirs.close()
+    try:
+        assert server.wait(timeout=30) == 0
+    finally:
+        server.kill()
+        server.wait()
+        ours.close()
 
 
 def test_it_ends_with_its_supervisor(control: str, tmp_path: Path) -> None:

@@ -19,7 +19,7 @@ from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
 from mpipeline.backends.openvino import OpenVinoBackend
 from mpipeline.backends.race import Race, deviation, made_up
 from mpipeline.clock import SystemClock
-from mpipeline.errors import BackendError, MpipelineError
+from mpipeline.errors import BackendError
 from mpipeline.tensor import ModelInfo, Precision, Tensor
 
 logger = logging.getLogger("mpipeline.inference")
@@ -64,7 +64,7 @@ class AutoBackend:
         if decision.backend == "openvino":
             try:
                 return self._told(self._take(self._rival), decision)
-            except MpipelineError as error:
+            except Exception as error:  # noqa: BLE001 - OpenVINO may raise anything, and there is the other
                 decision = Decision("onnxruntime", str(error))
         return self._told(self._take(self._simple), decision)
 
@@ -123,7 +123,7 @@ class AutoBackend:
             if differs:
                 return Decision("onnxruntime", f"OpenVINO gives something else, {differs}")
             costs = self._race.run(self._simple, self._rival, inputs)
-        except MpipelineError as error:
+        except Exception as error:  # noqa: BLE001 - OpenVINO may raise anything, and there is the other
             return Decision("onnxruntime", f"OpenVINO could not be tried: {error}")
         finally:
             self.close()

@@ -102,6 +102,7 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Bench:
         ({"seconds": 0.02}, "onnxruntime", "ratio 0.50"),
         ({"seconds": 0.001, "shift": 0.1}, "onnxruntime", "OpenVINO gives something else, mean differs by up to 0.1"),
         ({"refuses": ModelError("m: cannot")}, "onnxruntime", "OpenVINO could not be tried: m: cannot"),
+        ({"refuses": RuntimeError("no plugin")}, "onnxruntime", "OpenVINO could not be tried: no plugin"),
     ],
 )
 def test_the_faster_one_whose_outputs_are_equal(

@@ -66,7 +66,8 @@ class ForkServer:
             )
         except OSError as error:
             os.close(stderr)
-            self._lose(error)
+            if error.errno != errno.EMSGSIZE:  # of an environment as large as that the server has heard nothing
+                self._lose(error)
             return launch_process(order)
         finally:
             os.close(their_stderr)

@@ -133,6 +133,23 @@ def test_when_it_is_killed_workers_are_started_without_it_until_there_is_another
     assert end(first) == 0  # nobody knows it any more: it counts that no goodbye was heard
 
 
+def test_an_environment_that_is_too_large_for_a_message_costs_the_fork_and_not_the_server(
+    server: ForkServer, order: Order, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As that of a container in a cluster of thousands of services."""
+    end(server.launch(order))
+    process = process_of(server)
+    for n in range(10):
+        monkeypatch.setenv(f"SERVICE_{n}", "x" * 100_000)
+    worker = server.launch(order)
+    assert parent_of(worker) == os.getpid()
+    end(worker)
+    monkeypatch.undo()
+    worker = server.launch(order)
+    assert parent_of(worker) == process.pid
+    end(worker)
+
+
 def test_when_it_hangs_it_is_replaced(server: ForkServer, order: Order, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fork_server_module, "_ANSWER_S", 0.2)
     end(server.launch(order))

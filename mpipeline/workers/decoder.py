@@ -113,8 +113,9 @@ class DecoderLoop:
         if self._source is None:
             self._connect()
             return True
-        if self.mode is PlayMode.PAUSE and self.state is StreamState.STREAMING:
+        if self.mode is not PlayMode.PLAY:
             self._announcements.flush()
+        if self.mode is PlayMode.PAUSE and self.state is StreamState.STREAMING:
             self._clock.sleep(_REST_S)
             return True
         try:

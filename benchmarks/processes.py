@@ -27,13 +27,13 @@ class Usage:
     """Of a whole process tree. `memory_mib`: the largest sum of proportional set sizes; 0 if it was not sampled.
 
     `memory` are the samples, (seconds since the start, MiB). `others_cores`: what else the machine did meanwhile, as
-    the number of cores that it kept busy.
+    the number of cores that it kept busy; 0 if that was not looked at.
     """
 
     wall_s: float
     cpu_s: float
     memory_mib: float
-    others_cores: float
+    others_cores: float = 0.0
     memory: Sequence[tuple[float, float]] = field(default=(), repr=False)
 
 

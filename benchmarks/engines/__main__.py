@@ -28,7 +28,6 @@ comparison with mpipeline's own float32.
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Callable, Sequence
 from functools import partial
@@ -109,9 +108,7 @@ def pipelines(
 
 def measured(arguments: argparse.Namespace) -> report.Report:
     """Everything."""
-    result = report.Report("engines", "Real models on the CPU", "python -m benchmarks.engines")
-    if len(sys.argv) > 1:
-        result.command += " " + shlex.join(sys.argv[1:])
+    result = report.Report("engines", "Real models on the CPU", report.command("engines"))
     streamvision = rival(programs.RIVAL, lambda: rivals.streamvision(arguments.rival_python))
     ultralytics = rival(programs.PREDICTOR, lambda: rivals.ultralytics(arguments.ultralytics_python))
     video = machine.recorded("derived/retail_720p15_h264.mp4") or cameras.video()

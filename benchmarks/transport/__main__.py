@@ -19,7 +19,6 @@ decoder's threads as mpipeline does for files: `thread_type` AUTO, each file's s
 from __future__ import annotations
 
 import argparse
-import shlex
 import sys
 from collections.abc import Mapping, Sequence
 from functools import partial
@@ -134,9 +133,7 @@ def chosen(arguments: argparse.Namespace) -> list[Contender]:
 
 def measured(arguments: argparse.Namespace) -> report.Report:
     """Everything."""
-    result = report.Report("transport", "Transport", "python -m benchmarks.transport")
-    if len(sys.argv) > 1:
-        result.command += " " + shlex.join(sys.argv[1:])
+    result = report.Report("transport", "Transport", report.command("transport"))
     video = machine.recorded("derived/retail_1080p30_h264.mp4") or media.video(_MADE)
     among = chosen(arguments)
     result.tables.append(report.Table("Contenders", ["", ""], [[each.name, each.text] for each in among]))

@@ -78,7 +78,8 @@ class ForkServer:
         if not descriptors:  # this process had no room for one more, and cannot watch the worker
             os.close(stderr)
             os.kill(pid, signal.SIGKILL)
-            self._ask(channel, {"reap": pid})
+            with suppress(OSError):
+                self._ask(channel, {"reap": pid})
             raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
         return WorkerProcess(pid, descriptors[0], stderr, partial(self._collect, channel, pid, descriptors[0]))
 

@@ -1,8 +1,7 @@
 """When a decoder announces what it has published: at once, or several frames together where nobody waits for one.
 
-Each announcement wakes two processes several times over, which costs as much as all else that is done for a frame
-besides decoding and copying. A file is read as fast as its frames are taken, so they may come together; of a live
-stream each frame counts.
+Each announcement wakes the inference process, and through its predictions the sinks. A file is read as fast as its
+frames are taken, so they may come together; of a live stream each frame counts.
 """
 
 from __future__ import annotations

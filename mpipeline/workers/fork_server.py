@@ -1,8 +1,8 @@
 """The fork server: a process that has imported what workers need, and makes workers by forking.
 
-A Python that begins with nothing takes a third of a second of a processor until it can work, and 30 MB of its own. A
-fork takes a tenth of that, and shares what was imported with all others. The server has one thread and holds nothing
-that does not survive a fork: no ZeroMQ context, no ring, no device, no engine, nothing of OpenCV.
+A Python that begins with nothing imports for a good part of a second until it can work, and has all of that in memory
+of its own. A fork has it at once, and shares it with all others. The server holds nothing that does not survive a fork:
+no thread of its own, no ZeroMQ context, no ring, no device, no engine, nothing of OpenCV.
 """
 
 from __future__ import annotations

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
 import psutil
@@ -26,28 +26,24 @@ def wait_until(condition: Callable[[], object], what: str, state: Callable[[], s
 
 def fork_servers_under(run_root: Path) -> list[psutil.Process]:
     """The living fork servers of the runs under a run root."""
-    found = []
-    for process in psutil.process_iter():
-        try:
-            line = process.cmdline()
-        except psutil.Error:
-            continue
-        if "fork-server" in line and any(part.startswith(f"ipc://{run_root}/") for part in line):
-            found.append(process)
-    return found
+    return [process for process, line in _processes_under(run_root) if "fork-server" in line]
 
 
 def workers_under(run_root: Path) -> list[tuple[psutil.Process, str]]:
     """The living worker processes of the runs under a run root, each with its name."""
-    found = []
+    found = [(process, line) for process, line in _processes_under(run_root) if "--name" in line]
+    return [(process, line[line.index("--name") + 1]) for process, line in found]
+
+
+def _processes_under(run_root: Path) -> Iterator[tuple[psutil.Process, list[str]]]:
+    """The processes that were told of a socket under this run root, with their command lines."""
     for process in psutil.process_iter():
         try:
             line = process.cmdline()
         except psutil.Error:
             continue
-        if "--name" in line and any(part.startswith(f"ipc://{run_root}/") for part in line):
-            found.append((process, line[line.index("--name") + 1]))
-    return found
+        if any(part.startswith(f"ipc://{run_root}/") for part in line):
+            yield process, line
 
 
 def segments_of(owner_pid: int) -> list[str]:

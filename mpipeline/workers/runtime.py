@@ -22,6 +22,7 @@ from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready, Refused, R
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.ring.segment import sweep
 from mpipeline.transport import channel, run_directory
+from mpipeline.workers import time_slice
 
 HEARTBEAT_NS = NS_PER_S // 4
 _HANDSHAKE_S = 30.0
@@ -119,10 +120,13 @@ class Runtime:
         """The whole life of the process; returns its exit code."""
         if not self.hosted:
             log.configure(json=True, level=self.log_level)
+            time_slice.shorten()
         zmq_context = channel.context()
         control = channel.connect_control(
             zmq_context, self.control_endpoint, f"{self.name}#{self.incarnation}.{os.getpid()}"
         )
+        if self.role is Role.DECODER and not self.hosted:
+            time_slice.restore()  # only the sockets' own threads, which the context has started now, stay prompt
         context = WorkerContext(self.name, self.incarnation, control, zmq_context, self.stop_requested)
         code = EXIT_TEMPORARY
         try:

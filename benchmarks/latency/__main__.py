@@ -7,8 +7,9 @@ each other over a second, and so are their key frames, which come once a second 
 its number, and the server notes when it had sent the last packet of it; so the age at the sink is measured by one clock
 for everybody, decoding and what is hidden in decoders included. The model only reads that number. `mpipeline run` notes
 the time at its model and at its sink; `captured_ns` and `decode_us` of each frame tell the rest; "added" is what is
-neither network, nor decoder, nor model. `InferencePipeline` and its rival run the same program, but for one line of
-imports.
+neither network, nor decoder, nor model. What is added with nothing but PyAV in a process for each camera and ZeroMQ
+between three processes (benchmarks/latency/bare_program.py) is the limit of that. `InferencePipeline` and its rival
+run the same program, but for one line of imports.
 
 In one and the same run of eight cameras one is then stalled by its server (the connection stays open): the others are
 compared with the calm stretches before and behind. Under overload the model sleeps 1/30 s for each frame, so that 30 of
@@ -30,8 +31,8 @@ from support.rtsp_program import RtspProgram
 
 from benchmarks import cameras, machine, recordings, report
 from benchmarks.latency import tables
-from benchmarks.latency.contenders import Start, command, let_flow, program, watch
-from benchmarks.latency.frames import Sent, ages, largest_share_error, stages
+from benchmarks.latency.contenders import Start, bare, command, let_flow, program, watch
+from benchmarks.latency.frames import LIMIT, Sent, ages, largest_share_error, stages
 from benchmarks.samples import take_turns
 from benchmarks.side_by_side import sides
 
@@ -99,6 +100,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     contenders: dict[str, Start] = {
         "mpipeline run": command(),
         "mpipeline run, max_wait_ms: 5": command(max_wait_ms=5),
+        LIMIT: bare,
         "InferencePipeline": program(sides.ours()),
     }
     if not arguments.without_rival:
@@ -116,7 +118,7 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         loaded = {
             name: (lambda start=start: Measurement(start, most, arguments.seconds).overload(1 / arguments.overload))
             for name, start in contenders.items()
-            if "max_wait" not in name
+            if "max_wait" not in name and name != LIMIT
         }
         found["overload"] = take_turns(loaded, arguments.repetitions, "overload")
     return found

@@ -1,7 +1,11 @@
-"""Who is measured: the command with its own sink, and one small program on `InferencePipeline` and on its rival."""
+"""Who is measured: `mpipeline run`, a program on `InferencePipeline` and on its rival, and what no pipeline is in."""
 
 from __future__ import annotations
 
+import os
+import signal
+import subprocess
+import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -80,6 +84,49 @@ class Program:
     def complaint(self) -> str | None:
         """As in Working."""
         return self._run.log[-4000:] if self._run.has_exited else None
+
+
+class Bare:
+    """`bare_program.py` at work."""
+
+    def __init__(self, process: subprocess.Popen[bytes], notes: Path) -> None:
+        self._process = process
+        self._notes = notes
+
+    def counts(self) -> Mapping[str, int]:
+        """As in Working."""
+        return _count(frame.camera for frame in self._read())
+
+    def frames(self, sent: Sent) -> list[Frame]:
+        """As in Working, but nothing is known of the way before `captured`: nobody reads the pictures' numbers."""
+        return self._read()
+
+    def complaint(self) -> str | None:
+        """As in Working."""
+        return None if self._process.poll() is None else f"bare_program.py has ended with {self._process.returncode}"
+
+    def _read(self) -> list[Frame]:
+        whole = self._notes.read_bytes() if self._notes.exists() else b""
+        rows = [line.split() for line in whole[: whole.rfind(b"\n") + 1].decode().splitlines()]
+        return [
+            Frame(camera, int(captured), int(arrived), int(captured), int(decoded), int(passed), int(passed))
+            for camera, captured, decoded, passed, arrived in rows
+        ]
+
+
+@contextmanager
+def bare(addresses: Mapping[str, str], seconds: float) -> Iterator[Working]:
+    """Starts `bare_program.py`; a Start."""
+    with tempfile.TemporaryDirectory() as folder:
+        notes = Path(folder) / "notes.txt"
+        words = [word for pair in addresses.items() for word in pair]
+        with subprocess.Popen(
+            [sys.executable, Path(__file__).with_name("bare_program.py"), notes, *words], start_new_session=True
+        ) as process:
+            try:
+                yield Bare(process, notes)
+            finally:
+                os.killpg(process.pid, signal.SIGKILL)
 
 
 def command(**batching: Any) -> Start:

@@ -16,6 +16,7 @@ from benchmarks.stand_ins import Call
 
 _MS = 1e6  # ns
 SHARES = {"p50": 0.5, "p95": 0.95, "p99": 0.99, "largest": 1.0}
+LIMIT = "PyAV and ZeroMQ alone"
 STAGES = {
     "network and demuxer": ("sent", "captured"),
     "decoder": ("captured", "decoded"),

@@ -6,7 +6,7 @@ import argparse
 import math
 from typing import Any
 
-from benchmarks.latency.frames import STAGES
+from benchmarks.latency.frames import LIMIT, STAGES
 from benchmarks.report import Chart, Report, Table
 from benchmarks.samples import Rounds, Spread, spread, values
 
@@ -33,16 +33,17 @@ def _ages(calm: dict[str, Rounds]) -> Table:
         [cameras, contender, *(_of(rounds, contender, figure) for figure in figures)]
         for cameras, rounds in calm.items()
         for contender in rounds[0]
+        if contender != LIMIT
     ]
     text = "From the last packet of a picture to its prediction at the sink, decoding included, by the server's clock."
     return Table("Age at the sink, ms", ("", "contender", *_PERCENTILES, "frames/s"), rows, text)
 
 
 def _stages(cameras: str, rounds: Rounds) -> Table:
-    ours = [name for name in rounds[0] if name.startswith(_OURS)]
+    ours = [name for name in rounds[0] if name.startswith(_OURS) or name == LIMIT]
     parts = {**{stage: stage for stage in STAGES}, "added": "**added by the pipeline**"}
     rows = [
-        [label, *(_of(rounds, name, f"{stage} {share}", "{:.2f}") for name in ours for share in _PERCENTILES)]
+        [label, *(_stage(rounds, name, stage, share) for name in ours for share in _PERCENTILES)]
         for stage, label in parts.items()
     ]
     heads = ["stage", *(f"{name}: {share}" for name in ours for share in _PERCENTILES)]
@@ -50,9 +51,17 @@ def _stages(cameras: str, rounds: Rounds) -> Table:
     return Table(f"By stage, {cameras}, ms", heads, rows, text)
 
 
+def _stage(rounds: Rounds, contender: str, stage: str, share: str) -> str:
+    if contender == LIMIT and stage in ("network and demuxer", "model"):
+        return "" if stage == "model" else "not seen"
+    return _of(rounds, contender, f"{stage} {share}", "{:.2f}")
+
+
 def _silent(cameras: str, rounds: Rounds) -> Table:
     rows = []
     for contender in rounds[0]:
+        if contender == LIMIT:
+            continue
         row: list[object] = [contender]
         for figure in ("frames/s", "age p50", "age p99"):
             calm = [_calm(taken[contender], figure) for taken in rounds]
@@ -87,7 +96,7 @@ def _overload(rounds: Rounds, rate: float) -> Table:
 
 
 def _chart(calm: dict[str, Rounds]) -> Chart:
-    contenders = list(dict.fromkeys(name for rounds in calm.values() for name in rounds[0]))
+    contenders = list(dict.fromkeys(name for rounds in calm.values() for name in rounds[0] if name != LIMIT))
     series = {
         f"{contender}, {share}": [
             spread(values(rounds, contender, f"age {share}")).median if contender in rounds[0] else None

@@ -35,7 +35,7 @@ from benchmarks.samples import percentile
 from benchmarks.side_by_side import sides
 from benchmarks.side_by_side.runs import Run, Task, running
 from benchmarks.side_by_side.sides import Side
-from benchmarks.side_by_side.videos import repeated
+from benchmarks.videos import repeated
 
 _SLOW_S = 0.05
 _TWICE_S = 2 / 15

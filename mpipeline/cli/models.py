@@ -12,7 +12,7 @@ from rich.markup import escape
 from rich.table import Table
 
 from mpipeline import log
-from mpipeline.cli import models_compare
+from mpipeline.cli import models_compare, models_quantize
 from mpipeline.cli.download_bar import download_bar
 from mpipeline.config.environment import log_settings, store_settings
 from mpipeline.errors import EXIT_DONE, MpipelineError
@@ -45,7 +45,9 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     inspect.add_argument("id", metavar="ID | PATH", help="an id or alias, an ONNX file, or a model package's folder")
     compare = verbs.add_parser("compare", help="measure what another precision or backend changes on your videos")
     models_compare.add_arguments(compare)
-    for verb in (shown, inspect, compare):
+    eight_bit = verbs.add_parser("quantize", help="make an 8-bit model, with scales from your videos")
+    models_quantize.add_arguments(eight_bit)
+    for verb in (shown, inspect, compare, eight_bit):
         verb.add_argument("--json", action="store_true", help="print JSON")
 
 
@@ -59,6 +61,8 @@ def command(arguments: argparse.Namespace) -> int:
         return _list_aliases(arguments.json) if arguments.aliases else _list(arguments.json)
     if arguments.verb == "compare":
         return models_compare.command(arguments)
+    if arguments.verb == "quantize":
+        return models_quantize.command(arguments)
     return _inspect(arguments.id, arguments.json)
 
 

@@ -41,6 +41,16 @@ class Differences:
         elif isinstance(first, Classification) and isinstance(second, Classification):
             self._add_classes(first, second)
 
+    @property
+    def changed(self) -> float:
+        """What part differs, 0 to 1 and more: of the detections lost, new or of another class, less those near the
+        threshold; of the frames those of another class. 1 if nothing was found, for then nothing is known.
+        """
+        if self.classified:
+            return 1 - self.same_top / self.classified
+        far = self.lost - self.lost_near + self.new - self.new_near + self.flipped
+        return far / self.detections if self.detections else 1.0
+
     def as_dict(self) -> dict[str, Any]:
         """The counts; median and largest change of a score, and median overlap of boxes, None where there is none."""
         sums = {"frames": self.frames}

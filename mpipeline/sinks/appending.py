@@ -54,6 +54,10 @@ class AppendingFile:
                 self._take_back()
             raise file_error("write to", self.path, error) from error
 
+    def size(self) -> int:
+        """How many bytes it has; 0 of a pipe or a device."""
+        return os.fstat(self._descriptor).st_size if self._is_regular else 0
+
     def has_vanished(self) -> bool:
         """Whether `path` does not lead to this file any more: removed, renamed by a log rotation, or its folder was.
 

@@ -4,23 +4,18 @@ from __future__ import annotations
 
 import contextlib
 import json
-import logging
 import re
 from collections.abc import Mapping
-from datetime import datetime, timedelta, timezone
 from pathlib import Path
-from typing import Any
 
 from pydantic import BaseModel, ConfigDict, field_validator
 
 from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
-from mpipeline.sinks.appending import AppendingFile
-from mpipeline.sinks.paths import OutputPaths, checked_template, file_error
+from mpipeline.sinks.paths import checked_template, file_error
+from mpipeline.sinks.record import encoded, record
+from mpipeline.sinks.record_files import RecordFiles
 
-_logger = logging.getLogger(__name__)
-
-_EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 _LINE_START = re.compile(rb'\{"source":("(?:[^"\\]|\\.)*"),"frame_id":(\d+),')
 
 
@@ -35,96 +30,33 @@ class JsonlOptions(BaseModel):
 
 
 class JsonlSink:
-    """Writes each prediction as a line, handed to the kernel before `write` returns: no kill can lose it.
-
-    After a crash the file itself says what was written, so every frame is there exactly once. A file that is renamed
-    or removed meanwhile, as by a log rotation, is noticed within a second, and a new one begun in its place.
-    """
+    """Writes each prediction as a line. Crashes, resumed runs and rotated files: see `RecordFiles`."""
 
     Options = JsonlOptions
     wants_frames = False
 
     def __init__(self, name: str, options: JsonlOptions) -> None:
         self.name = name
-        self._paths = OutputPaths(options.path)
-        self._files: dict[Path, AppendingFile] = {}
-        self._begun: set[Path] = set()  # files that this sink has opened: what is in them stays
-        self._written: dict[str, int] = {}
+        self._files = RecordFiles(name, options.path, _read_back)
 
     def open(self, resume: bool) -> Mapping[str, int]:
         """Makes the folder; reads what a predecessor wrote, or removes what is older. See `Sink.open`."""
-        self._paths.prepare()
-        for path in self._paths.existing():
-            ids, end = _read_back(path)
-            ours = {source: last for source, last in ids.items() if self._paths.path(source) == path}
-            if ours and resume:
-                self._written.update(ours)
-                self._open(path, keep=end)
-            elif ours and self._paths.per_source:
-                _remove(path)  # or a crash before this source's first frame would make it look like this run's work
-        if not self._paths.per_source:
-            path = self._paths.path("")
-            if path not in self._files:
-                self._open(path, keep=0)
-        return dict(self._written)
+        return self._files.open(resume)
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Adds one line; a frame that was written before is left out."""
         source, frame_id = prediction.frame.source, prediction.frame.frame_id
-        if frame_id <= self._written.get(source, 0):
+        if self._files.has(source, frame_id):
             return
-        line = json.dumps(record(prediction), ensure_ascii=False, separators=(",", ":"))
-        self._file(source).append(line.encode() + b"\n")
-        self._written[source] = frame_id
-
-    def _file(self, source: str) -> AppendingFile:
-        """Where the lines of `source` go now."""
-        path = self._paths.claim(source) if self._paths.per_source else self._paths.path(source)
-        file = self._files.get(path)
-        if file is not None and file.has_vanished():
-            text = "%s was moved or removed: going on in a new file"
-            _logger.warning(text, path, extra={"event": "file_vanished", "sink": self.name, "source": source})
-            self._files.pop(path).close()
-            file = None
-        return file if file is not None else self._open(path, keep=None if path in self._begun else 0)
-
-    def _open(self, path: Path, keep: int | None) -> AppendingFile:
-        file = self._files[path] = AppendingFile(path, keep)
-        self._begun.add(path)
-        return file
+        self._files.append(source, frame_id, encoded(record(prediction)).encode() + b"\n")
 
     def end(self, source: str) -> None:
         """Closes the file of `source` if it has one of its own."""
-        if self._paths.per_source:
-            file = self._files.pop(self._paths.path(source), None)
-            if file is not None:
-                file.close()
+        self._files.end(source)
 
     def close(self) -> None:
         """Closes all files."""
-        for file in self._files.values():
-            file.close()
-
-
-def record(prediction: Prediction) -> dict[str, Any]:
-    """One line as a dictionary; `source` and `frame_id` come first, which is how a resumed sink finds them."""
-    meta = prediction.frame
-    captured_at = (_EPOCH + timedelta(microseconds=meta.wall_ns // 1000)).isoformat(timespec="microseconds")
-    line: dict[str, Any] = {
-        "source": meta.source,
-        "frame_id": meta.frame_id,
-        "pts": None if meta.pts is None else round(meta.pts, 6),
-        "captured_at": captured_at.replace("+00:00", "Z"),
-        "width": meta.width,
-        "height": meta.height,
-    }
-    if meta.corrupt:
-        line["corrupt"] = True
-    if prediction.failure is not None:
-        line["error"] = {"reason": prediction.failure.reason, "message": prediction.failure.message}
-    else:
-        line.update(prediction.fields())
-    return line
+        self._files.close()
 
 
 def _read_back(path: Path) -> tuple[dict[str, int], int]:
@@ -158,10 +90,3 @@ def _is_json(line: bytes) -> bool:
         json.loads(line)
         return True
     return False
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink()
-    except OSError as error:
-        raise file_error("replace", path, error) from error

@@ -106,3 +106,11 @@ def make_folder(folder: Path) -> None:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         raise file_error("make the folder", folder, error) from error
+
+
+def remove(path: Path) -> None:
+    """Removes what an earlier run has left. SinkError if that is impossible."""
+    try:
+        path.unlink()
+    except OSError as error:
+        raise file_error("replace", path, error) from error

@@ -20,7 +20,7 @@ from mpipeline.sinks.drawing import annotate, fit
 from mpipeline.sinks.encoder import Encoder, frame_size
 from mpipeline.sinks.finishing import finish, reopen, unfinished
 from mpipeline.sinks.fragments import Remains, find_remains, fragment, mark
-from mpipeline.sinks.paths import OutputPaths, checked_template, file_error
+from mpipeline.sinks.paths import OutputPaths, checked_template, remove
 from mpipeline.sinks.timeline import DEFAULT_RATE, Moment, Timeline, believable_rate
 
 _SUFFIX = ".mp4"
@@ -101,7 +101,7 @@ class VideoSink:
         """Makes the folder; takes up what a predecessor left, or removes what is older. See `Sink.open`."""
         self._paths.prepare()
         for path in OutputPaths(str(unfinished(Path(self._options.path)))).existing():
-            _remove(path)
+            remove(path)
         for path in self._paths.existing():
             remains = find_remains(path)
             if remains is None or self._paths.path(remains.source) != path:
@@ -109,7 +109,7 @@ class VideoSink:
             if resume:
                 self._take_up(path, remains)
             else:
-                _remove(path)  # or a crash before this source's first frame would make it look like this run's work
+                remove(path)  # or a crash before this source's first frame would make it look like this run's work
         return {**self._finished, **{source: track.last_id for source, track in self._tracks.items()}}
 
     def _take_up(self, path: Path, remains: Remains) -> None:
@@ -250,10 +250,3 @@ def _release(track: _Track) -> None:
         track.encoder.close()
     if track.file is not None:
         track.file.close()
-
-
-def _remove(path: Path) -> None:
-    try:
-        path.unlink()
-    except OSError as error:
-        raise file_error("replace", path, error) from error

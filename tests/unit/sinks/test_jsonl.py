@@ -16,7 +16,8 @@ from support.predictions import failure, meta, prediction
 
 from mpipeline.errors import SinkError
 from mpipeline.prediction import Prediction
-from mpipeline.sinks.jsonl import JsonlOptions, JsonlSink, record
+from mpipeline.sinks.jsonl import JsonlOptions, JsonlSink
+from mpipeline.sinks.record import record
 
 
 def sink(path: Path | str, *, resume: bool = False) -> JsonlSink:
@@ -186,7 +187,7 @@ def test_goes_on_in_a_new_file_when_its_own_is_rotated(tmp_path: Path, monkeypat
     made.write(prediction(meta("b", 1)), None)
     path.rename(tmp_path / "out.jsonl.1")
     monkeypatch.setattr("mpipeline.sinks.appending._LOOK_NS", 0)
-    made._files[path]._next_look_ns = 0
+    made._files._files[path]._next_look_ns = 0
     made.write(prediction(meta("a", 2)), None)
     made.write(prediction(meta("c", 1)), None)
     assert ids(tmp_path / "out.jsonl.1") == [("a", 1), ("b", 1)]
@@ -205,7 +206,7 @@ def test_a_new_file_that_cannot_be_made_is_tried_again(tmp_path: Path, monkeypat
     made = sink(path)
     made.write(prediction(meta("a", 1)), None)
     shutil.rmtree(path.parent)
-    made._files[path]._next_look_ns = 0
+    made._files._files[path]._next_look_ns = 0
 
     def full(*_: Any) -> int:
         raise OSError(errno.ENOSPC, "No space left on device")

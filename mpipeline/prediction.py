@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from typing import Any, Literal, Union
 
 import numpy as np
@@ -22,7 +23,7 @@ class Detections:
 
     Models that find more than boxes add columns. `masks`: N masks of the size of the frame. `keypoints` (N, K, 3)
     float32: x, y in pixels of the source frame, and how sure it is, in 0..1; 0 where a point was not found.
-    `keypoint_name`: the K names.
+    `keypoint_name`: the K names. `row`: where each stood before others were left out; None if none were.
     """
 
     xyxy: npt.NDArray[np.float32]
@@ -32,9 +33,25 @@ class Detections:
     masks: Masks | None = None
     keypoints: npt.NDArray[np.float32] | None = None
     keypoint_name: tuple[str, ...] = ()
+    row: tuple[int, ...] | None = None
 
     def __len__(self) -> int:
         return len(self.score)
+
+    def select(self, rows: Sequence[int]) -> Detections:
+        """Only these, in this order; they keep the ids that they have among all."""
+        whole = self.row if self.row is not None else range(len(self))
+        indices = np.array(rows, np.intp)
+        return replace(
+            self,
+            xyxy=self.xyxy[indices],
+            score=self.score[indices],
+            class_id=self.class_id[indices],
+            class_name=tuple([self.class_name[i] for i in rows]),
+            masks=None if self.masks is None else self.masks.select(rows),
+            keypoints=None if self.keypoints is None else self.keypoints[indices],
+            row=tuple([whole[i] for i in rows]),
+        )
 
     @property
     def is_finite(self) -> bool:
@@ -65,6 +82,12 @@ class Classification:
 
     def __len__(self) -> int:
         return len(self.score)
+
+    def select(self, rows: Sequence[int]) -> Classification:
+        """Only these classes, in this order."""
+        indices = np.array(rows, np.intp)
+        names = tuple([self.class_name[i] for i in rows])
+        return replace(self, score=self.score[indices], class_id=self.class_id[indices], class_name=names)
 
     @property
     def is_finite(self) -> bool:
@@ -102,6 +125,17 @@ class Prediction:
             return Prediction(frame, None, classification=findings)
         return Prediction(frame, findings)
 
+    def class_names(self) -> tuple[str, ...]:
+        """The class of each detection; of a classification the first, or with `multi_label` those that are there."""
+        if self.detections is not None:
+            return self.detections.class_name
+        found = self.classification
+        if found is None or not found.multi_label:
+            return found.class_name[:1] if found is not None else ()
+        return tuple(
+            [name for name, score in zip(found.class_name, found.score, strict=True) if score > found.threshold]
+        )
+
     def records(self) -> list[dict[str, Any]]:
         """What was found as a list of dictionaries, with the keys of `to_dict` and numbers rounded for people.
 
@@ -111,7 +145,7 @@ class Prediction:
             return prediction_records.classes(self.classification)
         if self.detections is None:
             return []
-        identities = prediction_records.identities(self.frame, len(self.detections))
+        identities = prediction_records.identities(self.frame, _places(self.detections))
         return prediction_records.rounded(prediction_records.rows(self.detections, identities))
 
     def fields(self) -> dict[str, Any]:
@@ -136,6 +170,11 @@ class Prediction:
         if self.detections is None:
             reason = self.failure.message if self.failure is not None else "it has neither findings nor a failure"
             raise ValueError(f"frame {self.frame.frame_id} of {self.frame.source} has no findings: {reason}")
-        identities = prediction_records.identities(self.frame, len(self.detections))
+        identities = prediction_records.identities(self.frame, _places(self.detections))
         found = prediction_records.rows(self.detections, identities, whole_pixels=whole_pixels, masks=masks)
         return {"image": image, "predictions": found}
+
+
+def _places(found: Detections) -> Sequence[int]:
+    """Where each detection stands among all that the model has found."""
+    return found.row if found.row is not None else range(len(found))

@@ -27,6 +27,7 @@ _TROUBLES = {
     "frames_missing": "predictions came without pixels, which a live stream had reused",
     "sink_errors": "predictions were not taken by the sink",
 }
+_BY_DESIGN = {"predictions_filtered": "predictions were left out by the sink's filter"}
 
 
 def add_arguments(parser: argparse.ArgumentParser) -> None:
@@ -129,10 +130,9 @@ def summarise(status: RunStatus, seconds: float) -> None:
         numbers = (source.frames, source.inferred, dropped, source.decode_errors)
         logger.info(text, source.name, *numbers, extra={k: v for k, v in fields.items() if v})
     for worker, metrics in status.metrics.items():
-        troubles = {
-            name: int(sum(v for key, v in metrics.items() if key.partition("{")[0] == name)) for name in _TROUBLES
-        }
-        for name, count in troubles.items():
+        for name, text in (_TROUBLES | _BY_DESIGN).items():
+            count = int(sum(v for key, v in metrics.items() if key.partition("{")[0] == name))
             if count:
                 fields = {"event": name, "worker": worker, "count": count}
-                logger.warning("%s: %d %s", worker, count, _TROUBLES[name], extra=fields)
+                level = logging.WARNING if name in _TROUBLES else logging.INFO
+                logger.log(level, "%s: %d %s", worker, count, text, extra=fields)

@@ -168,12 +168,22 @@ def _precisions(backend: str) -> tuple[str, ...]:
     return found
 
 
+class FilterSpec(Spec):
+    """What of the predictions a sink gets; see `workers/filtering.py`. Frames that failed are not filtered by class."""
+
+    classes: Annotated[tuple[int | str, ...], Field(min_length=1)] | None = None
+    confidence: Fraction | None = None
+    every: Annotated[int, Field(ge=1, le=1_000_000)] = 1
+    on_change: bool = False
+
+
 class SinkSpec(KindSpec):
     """One sink. `options` are the keys of its kind; `queue` bounds the predictions of live sources that wait for it."""
 
     GROUP: ClassVar[Group] = "sinks"
 
     name: Name = ""
+    filter: FilterSpec | None = None
     overflow: Overflow = "auto"
     queue: Annotated[int, Field(ge=1, le=100_000)] = 64
 

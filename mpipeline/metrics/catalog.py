@@ -45,6 +45,7 @@ _METRICS = (
     Metric("predictions_acknowledged", "counter", "Predictions that a sink says are done.", _SINK),
     # sink workers
     Metric("predictions_written", "counter", "Predictions that the sink has taken.", _SINK),
+    Metric("predictions_filtered", "counter", "Predictions that the sink's filter has left out.", _SINK),
     Metric("predictions_duplicate", "counter", "Predictions left out because they were written before a crash.", _SINK),
     Metric("predictions_passed_over", "counter", "Predictions of a damaged ring; those of files come again.", _SINK),
     Metric("frames_missing", "counter", "Predictions whose pixels had to be given up before the sink came.", _SINK),

@@ -31,11 +31,12 @@ class Sink(Protocol):
 
     def __init__(self, name: str, options: Any) -> None: ...
 
-    def open(self, resume: bool) -> Mapping[str, int]:
+    def open(self, resume: bool) -> Mapping[str, int] | None:
         """Makes ready. With `resume` a predecessor of the same run died: go on behind what it has written.
 
         Returns source → frame id of the last frame that is already written for good; empty if nothing is, or if the
-        sink cannot know. Half-written remains are cut off here. Without `resume` older output is replaced.
+        sink cannot know: then a resumed run gives it every frame again. None if it keeps nothing, and need not have
+        again what it had. Half-written remains are cut off here. Without `resume` older output is replaced.
         """
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:

@@ -22,7 +22,7 @@ _PAUSE_NS = 5 * NS_PER_S  # who has not looked for so long was not running: the 
 _DONE = {
     Role.DECODER: ("frames_decoded", "frames_skipped", "frames_published", "frames_dropped"),
     Role.INFERENCE: ("frames_inferred", "frames_failed", "frames_dropped"),
-    Role.SINK: ("predictions_written", "predictions_duplicate", "sink_errors"),
+    Role.SINK: ("predictions_written", "predictions_filtered", "predictions_duplicate", "sink_errors"),
 }
 _CONNECTING = (StreamState.CONNECTING.value, StreamState.RECONNECTING.value)
 

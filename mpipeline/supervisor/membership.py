@@ -126,7 +126,7 @@ class Membership:
                     self._send(child.identity, damage)
                 self._introduce_rings(child.identity)
             self._sinks[child.name] = added
-            self._resumption.note(child.name, ready.facts.get("written") or {})
+            self._resumption.note(child.name, ready.facts.get("written"))
             self._tell_inference(added)
 
     def farewell(self, child: Child) -> None:

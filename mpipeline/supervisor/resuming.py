@@ -24,8 +24,11 @@ class Resumption:
         self._begin: dict[str, int] = {}
 
     def note(self, worker: str, written: object) -> None:
-        """A sink has opened; what a later incarnation of it has was written by this run itself."""
-        if self.enabled:
+        """A sink has opened; what a later incarnation of it has was written by this run itself.
+
+        One that says None keeps nothing, and has no say in where a source begins.
+        """
+        if self.enabled and written is not None:
             self._written.setdefault(worker, written if isinstance(written, Mapping) else {})
 
     def waits_for(self, live: bool, every_frame: bool, *, patient: bool = True) -> list[str]:

@@ -11,8 +11,10 @@ from mpipeline.frame import Frame
 from mpipeline.log import Summariser
 from mpipeline.messages import PredictionReady, RingDamaged, SourceEnded
 from mpipeline.metrics.recorder import Recorder
+from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import Lease
 from mpipeline.sinks.sink import Sink
+from mpipeline.workers.filtering import Filter
 from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.retrying import Retrying
 from mpipeline.workers.subscription import Subscription
@@ -24,7 +26,7 @@ _HOPELESS = 50  # predictions rejected in a row, after which the sink has failed
 
 
 class SinkLoop:
-    """Writes what a subscription brings. `progress` counts predictions written.
+    """Writes what a subscription brings. `progress` counts predictions written or left out by `filter`.
 
     `rings` are those whose pixels may be asked for; `report` hears of one that is damaged.
     """
@@ -37,6 +39,7 @@ class SinkLoop:
         clock: Clock,
         recorder: Recorder,
         report: Callable[[RingDamaged], object] = lambda _: None,
+        filter: Filter | None = None,
     ) -> None:
         self.progress = 0
         self.rings = ReadRings(report, begin=self._begin, clock=clock)
@@ -45,16 +48,17 @@ class SinkLoop:
         self._sink = sink
         self._subscription = subscription
         self._recorder = recorder
+        self._filter = filter
         self._summary = Summariser(logger, clock)
         self._rejected_in_row = 0
-        self._unfinished: tuple[PredictionReady | SourceEnded, Lease | None] | None = None
+        self._unfinished: tuple[Prediction | SourceEnded, Lease | None] | None = None
         self._held_up: PredictionReady | None = None  # by a ring to which this process cannot attach
 
     @property
     def ending(self) -> str:
         """The source whose end is to be tried again; empty if it is something else, or nothing."""
-        message = self._unfinished[0] if self._unfinished is not None else None
-        return message.source if isinstance(message, SourceEnded) else ""
+        work = self._unfinished[0] if self._unfinished is not None else None
+        return work.source if isinstance(work, SourceEnded) else ""
 
     def is_lost(self, message: PredictionReady) -> bool:
         """Whether the pixels of this prediction were in a ring that is damaged.
@@ -69,21 +73,35 @@ class SinkLoop:
         SinkError goes up: the sink cannot go on.
         """
         self._summary.flush()
-        if isinstance(message, PredictionReady) and self._subscription.is_duplicate(message):
-            self._count("predictions_duplicate")
-            self._skip(message)
-            self._subscription.done(message.frame.source, message.frame.frame_id)
-            return
-        if isinstance(message, PredictionReady) and self._is_held_up(message):
+        if isinstance(message, SourceEnded):
+            self._unfinished = message, None
+            self.attempt()
+        elif self._subscription.is_duplicate(message):
+            self._decline(message, "predictions_duplicate")
+        elif self._is_held_up(message):
             self._held_up = message
             self._fail(self._lacking(message))
+        else:
+            self._take_new(message)
+
+    def _take_new(self, message: PredictionReady) -> None:
+        left: Prediction | None
+        try:
+            left = from_wire(message)
+        except ProtocolError as error:
+            self._reject(error)
+            self._decline(message)
             return
-        lease = self._borrow(message) if isinstance(message, PredictionReady) else None
-        if isinstance(message, PredictionReady) and self.is_lost(message):
+        if self._filter is not None and not self.is_lost(message) and (left := self._filter.thinned(left)) is None:
+            self.progress += 1
+            self._decline(message, "predictions_filtered")
+            return
+        lease = self._borrow(message)
+        if self.is_lost(message):
             self._count("predictions_passed_over")
             self._subscription.done(message.frame.source, 0)
             return
-        self._unfinished = message, lease
+        self._unfinished = left, lease
         self.attempt()
 
     def attempt(self, last: bool = False) -> None:
@@ -95,12 +113,12 @@ class SinkLoop:
             self._attempt_held_up(self._held_up, last)
             return
         assert self._unfinished is not None
-        message, lease = self._unfinished
+        work, lease = self._unfinished
         try:
-            if isinstance(message, SourceEnded):
-                self._sink.end(message.source)
+            if isinstance(work, SourceEnded):
+                self._sink.end(work.source)
             else:
-                self._write(message, lease.frame if lease is not None else None)
+                self._write(work, lease.frame if lease is not None else None)
         except SinkError as error:
             if not error.retryable or last:
                 raise
@@ -110,10 +128,10 @@ class SinkLoop:
         self.retrying.succeeded()
         if lease is not None:
             lease.release()
-        if isinstance(message, SourceEnded):
-            self._subscription.done(message.source, 0)
+        if isinstance(work, SourceEnded):
+            self._subscription.done(work.source, 0)
         else:
-            self._subscription.done(message.frame.source, message.frame.frame_id)
+            self._subscription.done(work.frame.source, work.frame.frame_id)
 
     def close(self, finished: bool = True) -> None:
         """Closes the sink, then the rings. Unless it has `finished`, a successor will go on with what is written."""
@@ -161,19 +179,25 @@ class SinkLoop:
             if meta.frame_id <= written:
                 reader.skip(ref.slot, ref.sequence)
 
-    def _write(self, message: PredictionReady, frame: Frame | None) -> None:
+    def _write(self, prediction: Prediction, frame: Frame | None) -> None:
         try:
-            self._sink.write(from_wire(message), frame)
+            self._sink.write(prediction, frame)
         except (PredictionRejected, ProtocolError) as error:
-            self._rejected_in_row += 1
-            self._count("sink_errors")
-            self._summary.add("rejected predictions", str(error), sink=self._name)
-            if self._rejected_in_row >= _HOPELESS:
-                raise SinkError(f"{self._rejected_in_row} predictions in a row were rejected, last: {error}") from error
+            self._reject(error)
             return
+        if self._filter is not None:
+            self._filter.passed(prediction)
         self.progress += 1
         self._rejected_in_row = 0
         self._count("predictions_written")
+
+    def _reject(self, error: Exception) -> None:
+        """A prediction that can never be written costs only itself, unless it is one of many in a row."""
+        self._rejected_in_row += 1
+        self._count("sink_errors")
+        self._summary.add("rejected predictions", str(error), sink=self._name)
+        if self._rejected_in_row >= _HOPELESS:
+            raise SinkError(f"{self._rejected_in_row} predictions in a row were rejected, last: {error}") from error
 
     def _borrow(self, message: PredictionReady) -> Lease | None:
         if message.ref is None or not self._sink.wants_frames:
@@ -186,6 +210,10 @@ class SinkLoop:
     def _count(self, metric: str) -> None:
         self._recorder.add(metric, sink=self._name)
 
-    def _skip(self, message: PredictionReady) -> None:
+    def _decline(self, message: PredictionReady, metric: str = "") -> None:
+        """Done without a look at its pixels."""
+        if metric:
+            self._count(metric)
         if message.ref is not None:
             self.rings.skip(message.ref)
+        self._subscription.done(message.frame.source, message.frame.frame_id)

@@ -22,6 +22,7 @@ from mpipeline.messages import (
     SourceEnded,
 )
 from mpipeline.transport import channel
+from mpipeline.workers.filtering import Filter
 from mpipeline.workers.runtime import WorkerContext
 from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
@@ -53,10 +54,13 @@ class SinkWorker:
         if hasattr(self._sink, "pulse"):
             self._sink.pulse = self._pulse
         self._next_pulse_ns = 0
+        self._found: object = None  # what the sink has said that it has
         credit = _CREDIT_WITH_PIXELS if self._sink.wants_frames else _CREDIT
         self._subscription = Subscription(self._spec.name, context.incarnation, credit, self._peer.send)
+        self._filter = Filter(self._spec.filter) if self._spec.filter is not None else None
         self._loop = SinkLoop(
-            self._spec.name, self._sink, self._subscription, context.clock, context.recorder, context.control.send
+            *(self._spec.name, self._sink, self._subscription, context.clock, context.recorder, context.control.send),
+            self._filter,
         )
         self._draining = False
         self._finished = False
@@ -64,25 +68,27 @@ class SinkWorker:
 
     @property
     def progress(self) -> int:
-        """Predictions written."""
+        """Predictions written, or left out by the sink's filter."""
         return self._loop.progress
 
     def open(self) -> Mapping[str, Any]:
-        """Opens the sink; what it already has is never written again. Fact `written`: source → last frame id.
+        """Opens the sink; what it already has is never written again. Fact `written`: source → last frame id, or None.
 
         A failure that can pass is waited for: the server that a sink writes to may start later than the run.
         """
-        while (found := self._try_to_open()) is None:
+        while not self._has_opened():
             pass
-        written = _checked(self._spec.name, found)
-        self._subscription.acknowledged.update(written)
+        written = _checked(self._spec.name, self._found)
+        self._subscription.acknowledged.update(written or {})
+        if self._filter is not None:
+            self._filter.begin(written or {})
         return {"wants_frames": bool(self._sink.wants_frames), "written": written}
 
-    def _try_to_open(self) -> Mapping[str, int] | None:
-        """What the sink has; None, after the pause that a failure costs, if it is to be tried again."""
+    def _has_opened(self) -> bool:
+        """Opens the sink; False, after the pause that a failure costs, if it is to be tried again."""
         context, retrying = self._context, self._loop.retrying
         try:
-            written: Mapping[str, int] = self._sink.open(self._resume)
+            self._found = self._sink.open(self._resume)
         except SinkError as error:
             if not error.retryable or (context.incarnation == 1 and _is_read_only(error)):
                 raise
@@ -93,9 +99,9 @@ class SinkWorker:
                     raise
                 context.control.send(Heartbeat(self.progress, context.recorder.snapshot(), *self.state()))
                 context.clock.sleep(min(wait_s, _LONGEST_WAIT_S))
-            return None
+            return False
         retrying.succeeded()
-        return written
+        return True
 
     def step(self) -> bool:
         """Works off what the socket has; waits if there is nothing."""
@@ -192,8 +198,10 @@ def _is_read_only(error: SinkError) -> bool:
     return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EROFS
 
 
-def _checked(name: str, written: Any) -> dict[str, int]:
+def _checked(name: str, written: Any) -> dict[str, int] | None:
     """What a sink's `open` has returned, if it is what it must be."""
+    if written is None:
+        return None
     if isinstance(written, Mapping):
         found = {source: int(n) for source, n in written.items() if isinstance(source, str) and isinstance(n, Integral)}
         if len(found) == len(written):

@@ -38,6 +38,16 @@ def test_a_sink_that_has_nothing_or_cannot_know_gets_everything() -> None:
     assert it.begin("a", live=False, every_frame=True) == 0
 
 
+def test_a_sink_that_keeps_nothing_has_no_say() -> None:
+    it = made("auto", "auto")
+    it.note("sink:s0", {"a": 30})
+    it.note("sink:s1", None)
+    assert it.begin("a", live=False, every_frame=True) == 30
+    alone = made("auto")
+    alone.note("sink:s0", None)
+    assert alone.begin("a", live=False, every_frame=True) == 0
+
+
 def test_a_live_source_goes_on_behind_the_last_that_anyone_has() -> None:
     it = made("auto", "drop_newest")
     it.note("sink:s0", {"a": 30})

@@ -11,6 +11,7 @@ from support.damaging import damage
 from support.predictions import meta, prediction
 
 from mpipeline.clock import ManualClock
+from mpipeline.config.schema import FilterSpec
 from mpipeline.errors import Reason, SinkError
 from mpipeline.frame import Frame, FrameFormat, FrameMeta, FrameRef, PixelFormat
 from mpipeline.messages import PredictionReady, RingDamaged, SinkStatus, SourceEnded
@@ -20,6 +21,7 @@ from mpipeline.ring.reader import RingReader
 from mpipeline.ring.segment import OwnedRing, create_ring
 from mpipeline.ring.writer import RingWriter
 from mpipeline.testing.fakes import FakeSink, FakeSinkOptions, Store, level_of
+from mpipeline.workers.filtering import Filter
 from mpipeline.workers.read_rings import AttachedRing
 from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
@@ -72,7 +74,9 @@ class Full(FakeSink):
             raise SinkError("the disk is full", reason=Reason.NO_SPACE, retryable=True)
 
 
-def made(rejects: frozenset[int] = frozenset(), pixels: bool = True, remembered: int = 0) -> Bench:
+def made(
+    rejects: frozenset[int] = frozenset(), pixels: bool = True, remembered: int = 0, filter: Filter | None = None
+) -> Bench:
     store, recorder = Store(), Recorder()
     sent: list[SinkStatus] = []
     subscription = Subscription("s", 1, 4, sent.append)
@@ -81,7 +85,7 @@ def made(rejects: frozenset[int] = frozenset(), pixels: bool = True, remembered:
     subscription.acknowledged["a"] = remembered
     clock = ManualClock()
     reports: list[RingDamaged] = []
-    loop = SinkLoop("s", sink, subscription, clock, recorder, reports.append)
+    loop = SinkLoop("s", sink, subscription, clock, recorder, reports.append, filter)
     ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.GRAY8, 16, 16), 4)
     ring.add_reader(1, pinned=True)
     loop.rings.add(AttachedRing(RingReader(ring.descriptor, 1)))
@@ -261,3 +265,32 @@ def test_unless_it_has_finished_a_sink_is_abandoned_if_it_knows_how(bench: Bench
     assert bench.sink._is_open
     bench.loop.close()
     assert not bench.sink._is_open
+
+
+def test_what_the_filter_leaves_out_is_done_without_a_look_and_counted() -> None:
+    one = made(filter=Filter(FilterSpec(every=2)))
+    for frame_id in (1, 2, 3):
+        one.loop.take(one.publish(frame_id))
+    assert one.store.ids("a") == [1, 3]
+    assert one.subscription.acknowledged == {"a": 3}
+    assert one.ring.idle()
+    assert one.loop.progress == 3
+    assert one.recorder.snapshot() == {"predictions_written{sink=s}": 2, "predictions_filtered{sink=s}": 1}
+    one.loop.close()
+    one.writer.close()
+    one.ring.close()
+
+
+def test_what_the_filter_would_leave_out_is_not_acknowledged_if_its_ring_is_damaged() -> None:
+    """Or a frame before it, which comes again in another ring, would be taken for written."""
+    one = made(filter=Filter(FilterSpec(every=2)))
+    one.loop.take(one.publish(1))
+    three, four = one.publish(3), one.publish(4)
+    damage(one.ring.descriptor.segment, "slots")
+    for message in (three, four):
+        one.loop.take(message)
+    assert one.subscription.acknowledged == {"a": 1}
+    assert one.recorder.snapshot()["predictions_passed_over{sink=s}"] == 2
+    one.loop.close()
+    one.writer.close()
+    one.ring.close()

@@ -115,6 +115,8 @@ def bench(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
 def test_what_open_returns_is_told(bench: Bench) -> None:
     bench.sink.answer = {"gate": 12}
     assert bench.worker.open()["written"] == {"gate": 12}
+    bench.sink.answer = None
+    assert bench.worker.open()["written"] is None
 
 
 @pytest.mark.parametrize("answer", [object(), 7, ["gate"], {"gate": "12"}, {"gate": None}, {3: 4}, {"gate": 1.5}])

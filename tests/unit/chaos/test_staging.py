@@ -71,3 +71,10 @@ def test_restarts_are_quick_and_the_rest_of_the_config_stays() -> None:
 def test_the_name_is_not_that_of_the_users_run_and_short_enough() -> None:
     assert stage().config.name == "shop-chaos"
     assert len(chaos_name("x" * 40)) == 40
+
+
+def test_a_filter_stays_but_passes_more_than_changes() -> None:
+    made = stage({"kind": "jsonl", "path": "x.jsonl", "filter": {"classes": ["cat"], "on_change": True}})
+    [sink, _] = made.config.sinks
+    assert sink.filter is not None
+    assert (sink.filter.classes, sink.filter.on_change) == (("cat",), False)

@@ -53,6 +53,8 @@ class Family(Protocol):
     `batch` is the model's fixed batch size, None if it takes any. `input_name` is the tensor to feed. `names` has the
     name of each class, empty if not even their number is known. `notes` are sentences for the log: what was inferred
     from the file, what was missing in it, and what is done instead.
+
+    A family may also have `constants`: a row for each further input, which is the same for every frame.
     """
 
     task: str

@@ -2,12 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-
-import numpy as np
 
 from mpipeline.errors import ModelError
 from mpipeline.tensor import ModelInfo, TensorSpec
+
+FLOATS = ("float32", "float16")
 
 
 @dataclass(frozen=True, slots=True)
@@ -21,17 +22,26 @@ class ImageInput:
     dtype: str
 
 
-def image_input(info: ModelInfo) -> ImageInput:
-    """The image input of a model. Raises ModelError that says what was found instead."""
-    if len(info.inputs) != 1:
+def image_input(info: ModelInfo, *, beside: Collection[str] = (), dtypes: Sequence[str] = FLOATS) -> ImageInput:
+    """The image input of a model, which may have the inputs called `beside` too.
+
+    Raises ModelError that says what was found instead, also if it does not take numbers of one of the `dtypes`.
+    """
+    images = [spec for spec in info.inputs if spec.name not in beside]
+    if len(images) != 1:
         found = ", ".join(describe(spec) for spec in info.inputs) or "none"
         raise ModelError(f"the model must have exactly one input, an image; it has {found}")
-    spec = info.inputs[0]
+    spec = images[0]
     if len(spec.shape) != 4 or spec.shape[1] not in (3, None):
         raise ModelError(f"the model's input must be [batch, 3, height, width]; it is {describe(spec)}")
-    if spec.dtype not in (np.dtype(np.float32), np.dtype(np.float16)):
-        raise ModelError(f"the model's input must be float32 or float16; it is {describe(spec)}")
+    if spec.dtype.name not in dtypes:
+        raise ModelError(f"the model's input must be {' or '.join(dtypes)}; it is {describe(spec)}")
     return ImageInput(spec.name, spec.shape[0], spec.shape[2], spec.shape[3], spec.dtype.name)
+
+
+def input_beside(info: ModelInfo, name: str) -> TensorSpec | None:
+    """The input of that name, None if the model has none."""
+    return next((spec for spec in info.inputs if spec.name == name), None)
 
 
 def choose_size(
@@ -71,8 +81,3 @@ def describe(spec: TensorSpec) -> str:
     """`images [1, 3, 416, 416] float32`, with `?` for dynamic dimensions."""
     shape = ", ".join("?" if side is None else str(side) for side in spec.shape)
     return f"{spec.name} [{shape}] {spec.dtype.name}"
-
-
-def anchor_count(size: tuple[int, int], strides: tuple[int, ...] = (8, 16, 32)) -> int:
-    """How many places a detector with these strides looks at in an input of size (width, height)."""
-    return sum((size[0] // stride) * (size[1] // stride) for stride in strides)

@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Literal
 
+import numpy as np
+
 from mpipeline import _native
 from mpipeline.frame import Frame
 from mpipeline.models.family import Normalisation
@@ -99,14 +101,15 @@ class Preprocessor:
             self._native = _native.Preprocessor(*size, recipe.order == "bgr", scale, bias, recipe.pad)
 
     def run(self, frame: Frame, row: Tensor) -> Geometry:
-        """Fills `row`, C-contiguous (3, height, width) of float32 or float16; says how the frame was placed.
+        """Fills `row`, C-contiguous (3, height, width) of float32, float16 or uint8; says how the frame was placed.
 
         The interpreter lock is released meanwhile. Raises ValueError if shapes do not fit.
         """
         form = frame.format
         placed = place(self._recipe, self._size, (form.width, form.height))
+        numbers = np.empty(row.shape, np.float32) if row.dtype == np.uint8 else row
         self._native.run(
-            row,
+            numbers,
             form.pixel_format,
             form.width,
             form.height,
@@ -115,6 +118,8 @@ class Preprocessor:
             list(frame.planes),
             (placed.width, placed.height, placed.left, placed.top),
         )
+        if numbers is not row:
+            np.rint(np.clip(numbers, 0, 255, out=numbers), out=row, casting="unsafe")
         return self._geometry(placed, form.width, form.height)
 
     def _geometry(self, placed: Placement, width: int, height: int) -> Geometry:

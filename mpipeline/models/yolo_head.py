@@ -19,8 +19,9 @@ import numpy as np
 
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
+from mpipeline.models.anchors import anchor_count
 from mpipeline.models.family import ModelOptions
-from mpipeline.models.image_input import ImageInput, anchor_count, batch_sentence, choose_size, image_input
+from mpipeline.models.image_input import ImageInput, batch_sentence, choose_size, image_input
 from mpipeline.models.labels import choose_names, resolve_classes
 from mpipeline.models.metadata import ExportMetadata, read_metadata
 from mpipeline.models.nms import Floats, Ids, Selection, from_centre_form, select_candidates

@@ -10,13 +10,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 
 import numpy as np
-import numpy.typing as npt
 
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
+from mpipeline.models.anchors import anchor_count, anchor_grid
 from mpipeline.models.architectures import DETECTION
 from mpipeline.models.family import ModelOptions
-from mpipeline.models.image_input import anchor_count, batch_sentence, choose_size, describe, image_input
+from mpipeline.models.image_input import batch_sentence, choose_size, describe, image_input
 from mpipeline.models.labels import choose_names, resolve_classes
 from mpipeline.models.metadata import read_metadata
 from mpipeline.models.nms import Selection, from_centre_form, select_candidates
@@ -44,7 +44,7 @@ class Yolox:
         self._confidence = options.confidence
         self._selection = Selection(options, self.names, resolve_classes(options.classes, self.names))
         self._preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
-        self._grid, self._stride = _grid(size)
+        self._grid, self._stride = anchor_grid(size, STRIDES)
 
     @staticmethod
     def matches(info: ModelInfo) -> str | None:
@@ -98,13 +98,3 @@ def _output(info: ModelInfo, anchors: int) -> tuple[str, int]:
             f"a YOLOX model of this input size has an output [batch, {anchors}, 5 + classes]; this one has {found}"
         )
     return fitting[0].name, shape[2] - 5
-
-
-def _grid(size: tuple[int, int]) -> tuple[npt.NDArray[np.float32], npt.NDArray[np.float32]]:
-    """For each anchor its cell (x, y), shape (A, 2), and its stride, shape (A, 1)."""
-    cells, strides = [], []
-    for stride in STRIDES:
-        y, x = np.mgrid[: size[1] // stride, : size[0] // stride]
-        cells.append(np.stack([x, y], axis=2).reshape(-1, 2))
-        strides.append(np.full((len(cells[-1]), 1), stride))
-    return np.concatenate(cells).astype(np.float32), np.concatenate(strides).astype(np.float32)

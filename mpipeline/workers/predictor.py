@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor, wait
 from functools import partial
 from typing import Protocol
@@ -15,6 +15,7 @@ from mpipeline.errors import BackendError
 from mpipeline.frame import Frame
 from mpipeline.models.family import Family
 from mpipeline.prediction import Findings
+from mpipeline.tensor import Tensor
 
 
 class Predictor(Protocol):
@@ -44,6 +45,8 @@ class TensorPredictor:
         rows = max(max_batch, family.batch or 1)
         self._rows = math.ceil(rows / family.batch) * family.batch if family.batch else rows
         self._input = np.zeros((self._rows, *family.input_shape), np.dtype(family.input_dtype))
+        constants: Mapping[str, Tensor] = getattr(family, "constants", {})
+        self._constants = {name: np.repeat(row[None], self._rows, axis=0) for name, row in constants.items()}
         self._helpers = ThreadPoolExecutor(len(families) - 1, "inference") if len(families) > 1 else None
 
     def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
@@ -78,7 +81,8 @@ class TensorPredictor:
         """What was found in frames that go into the rows from `start` on."""
         geometries = [family.preprocess(frame, self._input[start + i]) for i, frame in enumerate(frames)]
         rows = self._input[start : start + (family.batch or len(frames))]
-        return family.postprocess(self._backend.run({family.input_name: rows}), geometries)
+        constants = {name: value[: len(rows)] for name, value in self._constants.items()}
+        return family.postprocess(self._backend.run({family.input_name: rows, **constants}), geometries)
 
 
 class FramePredictor:

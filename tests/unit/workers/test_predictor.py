@@ -61,6 +61,17 @@ def test_frames_are_shared_out_among_threads(fixed: int | None, frames: int, bat
     predictor.close()
 
 
+def test_further_inputs_are_given_for_each_frame(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = FakeBackend(BackendOptions("fake"))
+    family = FakeFamily(backend.open(), ModelOptions())
+    family.batch = 2
+    family.constants = {"sizes": np.array([4, 3], np.int64)}
+    given, run = [], backend.run
+    monkeypatch.setattr(backend, "run", lambda inputs: (given.append(inputs["sizes"].tolist()), run(inputs))[1])
+    TensorPredictor([family], backend, 4).predict([frame(1), frame(2), frame(3)])
+    assert given == [[[4, 3]] * 2] * 2
+
+
 @pytest.mark.parametrize("poison", [1, 4])
 def test_a_failure_waits_for_the_other_threads(poison: int) -> None:
     """Who calls gives the pixels back afterwards."""

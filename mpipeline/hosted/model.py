@@ -64,7 +64,7 @@ class Model:
 
     @property
     def task_type(self) -> str:
-        """What it does: "object-detection", "instance-segmentation", "keypoint-detection" or "classification"."""
+        """What it does, in the words of model packages: "object-detection", "classification" and so on."""
         return self._family.task
 
     @property

@@ -11,6 +11,7 @@ DETECTION = "object-detection"
 SEGMENTATION = "instance-segmentation"
 KEY_POINTS = "keypoint-detection"
 CLASSIFICATION = "classification"
+SEMANTIC_SEGMENTATION = "semantic-segmentation"
 
 _ULTRALYTICS = r"yolo-?(v[589]|v?1[0-2]|v?26)(?!\d)[a-z0-9-]*"
 _RFDETR = r"rf-?detr[a-z0-9-]*"

@@ -54,6 +54,16 @@ def enlarge(patch: Floats, left: int, top: int, area: GridArea) -> MaskPart:
     return _native.enlarged_runs(patch, across, down)
 
 
+def covered(inside: Floats, area: GridArea) -> MaskPart:
+    """The same of the cells of the area itself: where `inside`, (rows, columns), is above 0 once it is enlarged."""
+    rows, columns = np.flatnonzero((inside > 0).any(axis=1)), np.flatnonzero((inside > 0).any(axis=0))
+    if not len(rows):
+        return nothing()
+    left, top = max(int(columns[0]) - 1, 0), max(int(rows[0]) - 1, 0)
+    patch = inside[top : int(rows[-1]) + 2, left : int(columns[-1]) + 2]
+    return enlarge(patch, area.left + left, area.top + top, area)
+
+
 def nothing() -> MaskPart:
     """An empty mask."""
     return (0, 0, 0, 0), np.zeros(0, np.uint16)

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 import pytest
-from support import runs
+from support import onnx_detectors, runs
 from support.command import Workplace
 from support.onnx_tasks import classifier, detr, yolo_model
 
@@ -21,6 +21,9 @@ MODELS: dict[str, tuple[Callable[[Path], Path], set[str]]] = {
     "key points": (lambda path: yolo_model(path, SIZE, "pose", points=17), {*BOX, "keypoints"}),
     "detr": (lambda path: detr(path, SIZE), BOX),
     "detr with masks": (lambda path: detr(path, SIZE, masks=True), {*BOX, "points", "mask_format"}),
+    "rt-detr with finished boxes": (lambda path: onnx_detectors.finished_queries(path, SIZE), BOX),
+    "yolo-nas": (lambda path: onnx_detectors.yolo_nas(path, SIZE, most=20), BOX),
+    "semantic segmentation": (lambda path: onnx_detectors.segmenter(path, SIZE), {*BOX, "points", "mask_format"}),
     "classification": (lambda path: classifier(path, (64, 64)), {"class", "class_id", "confidence"}),
 }
 

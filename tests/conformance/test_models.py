@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import pytest
@@ -20,6 +20,7 @@ from mpipeline.tensor import ModelInfo, TensorSpec
 CLASSES = 3
 ANCHORS = 8 * 8 + 4 * 4 + 2 * 2  # of a 64 x 64 input
 QUERIES = 20
+NAMED = {"names": "['0', '1', '2']"}
 
 
 @dataclass(frozen=True)
@@ -31,6 +32,10 @@ class Sort:
     task: str = ""  # as its exporter writes it into the file
     masks: bool = False
     keypoints: int = 0
+    classes: int = CLASSES
+    does: str = ""  # its task, where neither that nor the fields above tell it
+    told: Mapping[str, str] = field(default_factory=dict)  # further metadata
+    beside: tuple[TensorSpec, ...] = ()  # further inputs
 
 
 SORTS = {
@@ -46,6 +51,41 @@ SORTS = {
         "rfdetr",
         {"dets": (QUERIES, 4), "labels": (QUERIES, CLASSES + 1), "masks": (QUERIES, 16, 16)},
         masks=True,
+    ),
+    "detr": Sort("detr", {"logits": (QUERIES, 92), "pred_boxes": (QUERIES, 4)}, classes=80),
+    "detr with a mask": Sort(
+        "detr",
+        {"logits": (QUERIES, 91), "pred_boxes": (QUERIES, 4)},
+        classes=80,
+        beside=(TensorSpec("pixel_mask", (None, 64, 64), np.dtype(np.int64)),),
+    ),
+    "rtdetr": Sort("rtdetr", {"logits": (QUERIES, 80), "pred_boxes": (QUERIES, 4)}, classes=80),
+    "rtdetr with finished boxes": Sort(
+        "rtdetr",
+        {"labels": (QUERIES,), "boxes": (QUERIES, 4), "scores": (QUERIES,)},
+        told=NAMED,
+        beside=(TensorSpec("orig_target_sizes", (None, 2), np.dtype(np.int64)),),
+    ),
+    "end_to_end": Sort("end_to_end", {"boxes": (QUERIES, 4), "scores": (QUERIES,), "classes": (QUERIES,)}, told=NAMED),
+    "end_to_end with a count": Sort(
+        "end_to_end",
+        {"num_dets": (1,), "det_boxes": (QUERIES, 4), "det_scores": (QUERIES,), "det_classes": (QUERIES,)},
+        told=NAMED,
+    ),
+    "end_to_end with scored boxes": Sort("end_to_end", {"dets": (QUERIES, 5), "labels": (QUERIES,)}, told=NAMED),
+    "nanodet": Sort("nanodet", {"output": (ANCHORS + 1, CLASSES + 32)}),
+    "yunet": Sort(
+        "yunet",
+        {
+            f"{kind}_{stride}": ((64 // stride) ** 2, numbers)
+            for kind, numbers in (("cls", 1), ("obj", 1), ("bbox", 4), ("kps", 10))
+            for stride in (8, 16, 32)
+        },
+        keypoints=5,
+        classes=1,
+    ),
+    "semantic_segmentation": Sort(
+        "semantic_segmentation", {"logits": (CLASSES, 16, 16)}, masks=True, does="semantic-segmentation"
     ),
 }
 
@@ -63,10 +103,12 @@ def info_of(sort: Sort, dtype: str = "float32", batch: int | None = None) -> Mod
     numbers = np.dtype(dtype)
     image = TensorSpec("in", (batch, 3, 64, 64), numbers)
     outputs = tuple(TensorSpec(name, (batch, *shape), numbers) for name, shape in sort.outputs.items())
-    told = {"description": "Ultralytics model", "stride": "32", "task": sort.task} if sort.task else {}
-    if sort.keypoints:
+    told = dict(sort.told)
+    if sort.task:
+        told |= {"description": "Ultralytics model", "stride": "32", "task": sort.task}
+    if sort.task and sort.keypoints:
         told["kpt_shape"] = f"[{sort.keypoints}, 3]"
-    return ModelInfo((image,), outputs, told)
+    return ModelInfo((image, *sort.beside), outputs, told)
 
 
 def make(sort: Sort, options: ModelOptions | None = None, **file):
@@ -79,8 +121,17 @@ def outputs_of(sort: Sort, count: int, dtype: str = "float32") -> dict[str, np.n
     made = {name: rng.uniform(0.8, 1, (count, *shape)) for name, shape in sort.outputs.items()}
     if sort.family.startswith("yolo") and sort.family not in ("yolox", "yolo_classification"):
         made["out"][:, :4] *= 32
-    if sort.family == "rfdetr":
-        made["dets"] *= 0.5
+    for name in sort.outputs:
+        if "boxes" in name or name == "dets":
+            parts = "detr" in sort.family and name != "boxes"
+            made[name][..., :4] *= 0.5 if parts else [10, 10, 50, 50]
+        if sort.outputs[name] == (QUERIES,) and "scores" not in name:
+            made[name] = np.tile(np.arange(QUERIES) % CLASSES, (count, 1))
+        if name.startswith("num"):
+            made[name][:] = QUERIES
+        if name == "logits" and "pred_boxes" in made:  # one class is sure in each query
+            chosen = np.arange(sort.outputs[name][1]) == np.arange(QUERIES)[:, None] % 4
+            made[name] = np.where(chosen, 6 * made[name], -9)
     return {name: value.astype(dtype) for name, value in made.items()}
 
 
@@ -96,7 +147,7 @@ def test_what_it_says_of_itself(sort: Sort, dtype: str, batch: int | None) -> No
     family = make(sort, dtype=dtype, batch=batch)
     assert (family.input_name, family.input_dtype, family.batch) == ("in", dtype, batch)
     assert family.input_shape == (3, 64, 64)
-    assert len(family.names) == CLASSES
+    assert len(family.names) == sort.classes
     assert family.notes
     assert all(note.endswith(".") for note in family.notes)
 
@@ -118,7 +169,8 @@ def test_preprocess_fills_the_row_and_no_other(sort: Sort, dtype: str, pixel_for
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
 def test_postprocess_keeps_to_the_options(sort: Sort, dtype: str) -> None:
-    options = ModelOptions(confidence=0.5, iou_threshold=0.9, max_detections=7, classes=(0, "2"))
+    wanted = (0, make(sort).names[2]) if sort.classes > 1 else (0,)
+    options = ModelOptions(confidence=0.5, iou_threshold=0.9, max_detections=7, classes=wanted)
     family = make(sort, options, dtype=dtype)
     form = FrameFormat(PixelFormat.GRAY8, 100, 50)
     row = np.empty(family.input_shape, dtype)
@@ -155,7 +207,8 @@ def test_findings_outlive_the_outputs_that_they_were_read_from(sort: Sort) -> No
 
 def test_its_task_is_that_of_the_file(sort: Sort) -> None:
     """In the words of model packages."""
-    other = "classification" if sort.task == "classify" else "keypoint-detection" if sort.keypoints else ""
+    told = "classification" if sort.task == "classify" else "keypoint-detection" if sort.keypoints else ""
+    other = sort.does or told
     assert make(sort).task == (other or ("instance-segmentation" if sort.masks else "object-detection"))
 
 
@@ -206,7 +259,7 @@ def test_a_file_of_something_else_is_refused(sort: Sort) -> None:
     with pytest.raises(ModelError):
         make(sort, ModelOptions(names=("one", "two")))
     with pytest.raises(ModelError):
-        make(sort, ModelOptions(classes=(CLASSES,)))
+        make(sort, ModelOptions(classes=(sort.classes,)))
 
 
 def test_outputs_with_fewer_rows_than_frames_are_refused(sort: Sort) -> None:

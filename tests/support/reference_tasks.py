@@ -100,7 +100,7 @@ def yolo_instances(
     kept = sorted(rows, key=lambda row: -row[4]) if end_to_end else greedy(rows, overlap)
     found = []
     for row in kept:
-        instance = Instance(_in_frame(row, placed, frame_size), row[4], row[5])
+        instance = Instance(in_frame(row, placed, frame_size), row[4], row[5])
         if prototypes is not None:
             instance.mask = _yolo_mask(more[row], prototypes, row, placed, frame_size)
         for x, y, visible in more[row].reshape(-1, 3) if points else ():
@@ -128,7 +128,7 @@ def detr_instances(
             continue
         cx, cy, w, h = boxes[query].astype(float) * side
         row = (cx - w / 2, cy - h / 2, cx + w / 2, cy + h / 2, score, 0)
-        instance = Instance(_in_frame(row, placed, frame_size), score, named.index(column))
+        instance = Instance(in_frame(row, placed, frame_size), score, named.index(column))
         if masks is not None:
             instance.mask = cv2.resize(masks[query].astype(np.float32), frame_size, interpolation=cv2.INTER_LINEAR) > 0
         found.append(instance)
@@ -144,7 +144,8 @@ def outline(mask: Array) -> list[tuple[float, float]]:
     return [(float(x), float(y)) for x, y in longest.reshape(-1, 2)]
 
 
-def _in_frame(row: Row, placed: Placed, frame_size: tuple[int, int]) -> tuple[float, float, float, float]:
+def in_frame(row: Row, placed: Placed, frame_size: tuple[int, int]) -> tuple[float, float, float, float]:
+    """The corners in the frame, cut at its edges."""
     x1, x2 = (min(max((x - placed.left) / placed.scale[0], 0.0), frame_size[0]) for x in (row[0], row[2]))
     y1, y2 = (min(max((y - placed.top) / placed.scale[1], 0.0), frame_size[1]) for y in (row[1], row[3]))
     return x1, y1, x2, y2

@@ -137,7 +137,7 @@ def test_outputs_are_known_by_name_or_by_form() -> None:
 def test_files_and_outputs_that_are_none() -> None:
     for wrong in (info(91, names=("dets",)), ModelInfo(info(91).inputs, (*info(91).outputs, info(91).outputs[0]))):
         assert RfDetr.matches(wrong) is None
-        with pytest.raises(ModelError, match="an RF-DETR model has outputs dets"):
+        with pytest.raises(ModelError, match="a DETR has outputs for boxes"):
             RfDetr(wrong, ModelOptions())
     family = RfDetr(info(3), ModelOptions())
     with pytest.raises(ModelError, match="boxes of shape"):

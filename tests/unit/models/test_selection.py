@@ -68,7 +68,7 @@ def test_that_a_file_looks_like_another_family_is_told(model: ModelInfo, asked: 
 def test_unknown_and_unrecognised() -> None:
     with pytest.raises(UnknownKind, match="unknown model family 'yolix'; did you mean 'yolox'"):
         choose_family(info(640, (84, 8400)), "yolix")
-    with pytest.raises(ModelError, match=r"set model.family to one of: .*yolo_pose.*, yolox \(inputs: images \[1, 3, "):
+    with pytest.raises(ModelError, match=r"set model.family to one of: .*yolo_pose.*, yunet \(inputs: images \[1, 3, "):
         choose_family(info(None, (None, 85)), None)
     with pytest.raises(ModelError, match="does not show of which family"):
         choose_family(info(640, (1000,)), None)

@@ -6,7 +6,7 @@ prepares the input with OpenCV in bytes, they agree as closely as inputs that di
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,10 +16,12 @@ import onnxruntime
 import pytest
 from support import reference_tasks as reference
 from support.agreement import agreement, intersection_over_union
+from support.detector_tasks import DETECTORS, OF_COCO
 from support.onnx_tasks import detr, yolo_model
 from support.photos import DATA, framed, photos
 from support.pictures import scene
 from support.reference_tasks import Instance, Placed
+from support.tasks import CONFIDENCE, OVERLAP, SIZE, Outputs, Task
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
@@ -27,23 +29,7 @@ from mpipeline.models.family import ModelOptions
 from mpipeline.models.selection import choose_family
 from mpipeline.prediction import Detections
 
-SIZE = (160, 128)  # of the models' input: width, height
-CONFIDENCE, OVERLAP = 0.4, 0.5
 OPTIONS = ModelOptions(confidence=CONFIDENCE, iou_threshold=OVERLAP, max_detections=1000)
-OF_COCO = [number for number in range(1, 91) if number not in (12, 26, 29, 30, 45, 66, 68, 69, 71, 83)]
-
-Outputs = Mapping[str, np.ndarray]
-
-
-@dataclass(frozen=True)
-class Task:
-    """How its model is made, its picture is prepared, and its outputs for one frame are read."""
-
-    family: str
-    make: Callable[[Path], Path]
-    prepare: Callable[[Any, tuple[int, int]], Placed]
-    read: Callable[[Outputs, Placed, tuple[int, int]], list[Instance]]
-    agreement: float = 0.97
 
 
 def yolo(**kind: Any) -> Task:
@@ -78,6 +64,7 @@ TASKS = {
     "detr": rfdetr(4, range(3), masks=False),
     "detr with the columns of COCO": rfdetr(91, OF_COCO, masks=False),
     "detr with masks": rfdetr(4, range(3), masks=True),
+    **DETECTORS,
 }
 
 PICTURES = [
@@ -106,17 +93,19 @@ def seen(task: Task, path: Path, pictures: Sequence[Any]) -> list[Seen]:
     """All pictures in one batch."""
     backend = OnnxRuntimeBackend(BackendOptions(str(path), threads=1))
     info = backend.open()
-    family_class, why = choose_family(info, None)
-    assert why.startswith(f"The family is {task.family}: ")
+    family_class, why = choose_family(info, task.family if task.asked else None)
+    assert why.startswith(f"The family is {task.family}{', as configured' if task.asked else ': '}")
     family = family_class(info, OPTIONS)
     rows = np.empty((len(pictures), *family.input_shape), family.input_dtype)
     geometries = [family.preprocess(framed(picture), row) for picture, row in zip(pictures, rows, strict=True)]
-    outputs = backend.run({family.input_name: rows})
+    constants = {name: np.stack([row] * len(rows)) for name, row in getattr(family, "constants", {}).items()}
+    outputs = backend.run({family.input_name: rows, **constants})
     found = family.postprocess(outputs, geometries)
     backend.close()
     each = [{name: value[i] for name, value in outputs.items()} for i in range(len(pictures))]
     return [
-        Seen(one, part, task.prepare(picture, SIZE)) for one, part, picture in zip(found, each, pictures, strict=True)
+        Seen(one, part, task.prepare(picture, task.size))
+        for one, part, picture in zip(found, each, pictures, strict=True)
     ]
 
 
@@ -162,7 +151,7 @@ def test_agrees_from_the_picture_on(name: str, pictures: Callable[[], list[Any]]
     expected: dict[int, list[Instance]] = {}
     actual: dict[int, Detections] = {}
     for number, (one, picture) in enumerate(zip(seen(task, path, images), images, strict=True)):
-        values = session.run(names, {session.get_inputs()[0].name: one.placed.tensor[None]})
+        values = session.run(names, {session.get_inputs()[0].name: one.placed.tensor[None], **task.beside})
         outputs = {key: value[0] for key, value in zip(names, values, strict=True)}
         expected[number] = in_sight(task.read(outputs, one.placed, size_of(picture)))
         actual[number] = one.found

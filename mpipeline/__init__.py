@@ -21,13 +21,14 @@ if TYPE_CHECKING:
     from mpipeline.inference_pipeline.pipeline import InferencePipeline
     from mpipeline.masks import Masks
     from mpipeline.pipeline import Pipeline
-    from mpipeline.prediction import Classification, Detections, Failure, Prediction
+    from mpipeline.prediction import Classification, Detections, Embedding, Failure, Prediction
 
 __version__ = "0.1.0"
 
 __all__ = [
     "Classification",
     "Detections",
+    "Embedding",
     "Failure",
     "Frame",
     "FrameMeta",
@@ -49,6 +50,7 @@ __all__ = [
 _HOMES = {
     "Classification": "mpipeline.prediction",
     "Detections": "mpipeline.prediction",
+    "Embedding": "mpipeline.prediction",
     "Failure": "mpipeline.prediction",
     "Frame": "mpipeline.frame",
     "FrameMeta": "mpipeline.frame",

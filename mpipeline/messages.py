@@ -13,7 +13,7 @@ from typing import Any, Union
 
 from mpipeline.frame import FrameMeta, FrameRef
 from mpipeline.ring.descriptor import RingDescriptor
-from mpipeline.wire_columns import WireClassification, WireDetections
+from mpipeline.wire_columns import WireClassification, WireDetections, WireEmbedding
 
 PROTOCOL_VERSION = 1
 
@@ -264,7 +264,7 @@ class SinkStatus:
 class PredictionReady:
     """One prediction for one sink, with the name of its pixels.
 
-    Exactly one of detections, classification and failure is set.
+    Exactly one of detections, classification, embedding and failure is set.
     """
 
     frame: FrameMeta
@@ -273,6 +273,7 @@ class PredictionReady:
     failure_reason: str = ""
     failure_message: str = ""
     classification: Union[WireClassification, None] = None  # noqa: UP007
+    embedding: Union[WireEmbedding, None] = None  # noqa: UP007
 
 
 Message = Union[  # noqa: UP007

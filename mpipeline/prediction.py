@@ -95,7 +95,25 @@ class Classification:
         return bool(np.isfinite(self.score).all())
 
 
-Findings = Union[Detections, Classification]  # noqa: UP007 - a value, on 3.10 too: what a model says about one frame
+@dataclass(frozen=True, slots=True, eq=False)
+class Embedding:
+    """The whole frame as a point: frames that show alike things lie close to each other.
+
+    `vector` (D,) float32. How close two are, the cosine of the angle between them tells.
+    """
+
+    vector: npt.NDArray[np.float32]
+
+    def __len__(self) -> int:
+        return len(self.vector)
+
+    @property
+    def is_finite(self) -> bool:
+        """Whether every number is one, and none infinite."""
+        return bool(np.isfinite(self.vector).all())
+
+
+Findings = Union[Detections, Classification, Embedding]  # noqa: UP007 - a value, on 3.10 too: what is said of one frame
 
 
 @dataclass(frozen=True, slots=True)
@@ -108,7 +126,7 @@ class Failure:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
-    """What the model says about one frame. Exactly one of `detections`, `classification` and `failure` is set.
+    """What the model says about one frame. Exactly one of detections, classification, embedding and failure is set.
 
     An empty `detections` means that nothing was found; a frame that could not be inferred has a `failure`.
     """
@@ -117,12 +135,15 @@ class Prediction:
     detections: Detections | None
     failure: Failure | None = None
     classification: Classification | None = None
+    embedding: Embedding | None = None
 
     @staticmethod
     def of(frame: FrameMeta, findings: Findings) -> Prediction:
         """The prediction that consists of these findings."""
         if isinstance(findings, Classification):
             return Prediction(frame, None, classification=findings)
+        if isinstance(findings, Embedding):
+            return Prediction(frame, None, embedding=findings)
         return Prediction(frame, findings)
 
     def class_names(self) -> tuple[str, ...]:
@@ -139,7 +160,7 @@ class Prediction:
     def records(self) -> list[dict[str, Any]]:
         """What was found as a list of dictionaries, with the keys of `to_dict` and numbers rounded for people.
 
-        Of a classification one for each class; a frame that failed has none.
+        Of a classification one for each class; an embedding and a frame that failed have none.
         """
         if self.classification is not None:
             return prediction_records.classes(self.classification)
@@ -151,8 +172,10 @@ class Prediction:
     def fields(self) -> dict[str, Any]:
         """What was found as it stands in a line of the `jsonl` sink: `records` under `predictions`.
 
-        A classification has the keys of `to_dict`, less `image`.
+        A classification and an embedding have the keys of `to_dict`, less `image`.
         """
+        if self.embedding is not None:
+            return prediction_records.embedding_fields(self.embedding)
         if self.classification is not None:
             return prediction_records.classification_fields(self.classification)
         return {"predictions": self.records()}
@@ -165,6 +188,8 @@ class Prediction:
         for a frame that failed: it has no dictionary that would not look like an empty one.
         """
         image = {"width": self.frame.width, "height": self.frame.height}
+        if self.embedding is not None:
+            return {"image": image, **prediction_records.embedding_fields(self.embedding)}
         if self.classification is not None:
             return {"image": image, **prediction_records.classification_fields(self.classification)}
         if self.detections is None:

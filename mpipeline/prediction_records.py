@@ -14,7 +14,7 @@ from mpipeline.frame import FrameMeta
 from mpipeline.masks import Masks
 
 if TYPE_CHECKING:
-    from mpipeline.prediction import Classification, Detections
+    from mpipeline.prediction import Classification, Detections, Embedding
 
 Record = dict[str, Any]
 
@@ -91,6 +91,11 @@ def classification_fields(found: Classification) -> Record:
         "predictions": table,
         "predicted_classes": [found.class_name[i] for i in order if scores[i] > found.threshold],
     }
+
+
+def embedding_fields(found: Embedding) -> Record:
+    """`embedding`, the vector, to seven digits: float32 has no more."""
+    return {"embedding": [float(f"{number:.7g}") for number in found.vector.tolist()]}
 
 
 def _outline(masks: Masks, index: int) -> Record:

@@ -48,3 +48,10 @@ class WireClassification:
     names: Mapping[int, str]
     multi_label: bool
     threshold: float
+
+
+@dataclass(frozen=True, slots=True)
+class WireEmbedding:
+    """An embedding: its numbers, float32."""
+
+    vector: bytes

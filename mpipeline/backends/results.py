@@ -1,6 +1,6 @@
 """Reads what a user's Python returns for a frame, in any of four forms, and refuses what is none of them.
 
-* `Detections`, with masks and key points if there are any, or a `Classification`, as they are.
+* `Detections`, with masks and key points if there are any, a `Classification`, or an `Embedding`, as they are.
 * An array (N, 6), or (0,) for nothing: x1, y1, x2, y2, score, class_id, in pixels of the source frame.
 * A list of mappings with the keys x, y (the centre), width, height, confidence, and class and/or class_id. A class
   without class_id gets a number of its own, in the order of appearance.
@@ -16,11 +16,11 @@ import numpy as np
 import numpy.typing as npt
 
 from mpipeline.errors import BackendError
-from mpipeline.prediction import Classification, Detections, Findings
+from mpipeline.prediction import Classification, Detections, Embedding, Findings
 
 _FORMS = (
-    "Detections, a Classification, an (N, 6) array of x1, y1, x2, y2, score, class_id, or a list of mappings with x, "
-    "y, width, height, confidence, class, class_id"
+    "Detections, a Classification, an Embedding, an (N, 6) array of x1, y1, x2, y2, score, class_id, or a list of "
+    "mappings with x, y, width, height, confidence, class, class_id"
 )
 _KEYS = ("x", "y", "width", "height", "confidence")
 
@@ -48,6 +48,8 @@ class ResultReader:
     def _one(self, result: Any, index: int) -> Findings:
         if isinstance(result, Classification):
             return self._classification(result, index)
+        if isinstance(result, Embedding):
+            return self._embedding(result, index)
         if isinstance(result, Detections):
             rows, names = self._checked(result, index), result.class_name
         elif isinstance(result, np.ndarray):
@@ -106,6 +108,12 @@ class ResultReader:
         order = np.argsort(-score, kind="stable")
         names = tuple([found.class_name[i] for i in order.tolist()])
         return replace(found, score=score[order], class_id=class_id[order], class_name=names)
+
+    def _embedding(self, found: Embedding, index: int) -> Embedding:
+        vector = np.asarray(found.vector, np.float32)
+        if vector.ndim != 1 or not len(vector) or not np.isfinite(vector).all():
+            raise self._error(f"returned an Embedding for frame {index} that is no vector of finite numbers")
+        return Embedding(vector)
 
     def _checked(self, found: Detections, index: int) -> npt.NDArray[np.float64]:
         columns = [np.asarray(column) for column in (found.xyxy, found.score, found.class_id)]

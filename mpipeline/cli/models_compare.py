@@ -82,7 +82,9 @@ def told(result: Comparison) -> Iterator[str]:
     found = result.differences
     for way, time in ((result.first, result.first_ms), (result.second, result.second_ms)):
         yield f"{str(way) + ':':<70} {time:8.2f} ms a frame"
-    if found.classified:
+    if found.cosines:
+        yield f"frames {found.frames}"
+    elif found.classified:
         yield f"frames {found.frames}, of the same class {found.same_top}"
     else:
         yield f"frames {found.frames}, detections {found.detections}"
@@ -94,12 +96,16 @@ def told(result: Comparison) -> Iterator[str]:
         yield f"  scores change by {sums['score_change_median']:.4f} (median), {sums['score_change_max']:.4f} (most)"
     if sums.get("iou_median") is not None:
         yield f"  boxes overlap by {sums['iou_median']:.4f} (median IoU)"
+    if found.cosines:
+        yield f"  cosines between vectors are {sums['cosine_median']:.5f} (median), {sums['cosine_min']:.5f} (least)"
     yield _verdict(result)
 
 
 def _verdict(result: Comparison) -> str:
     found = result.differences
     speed = f"The second is {result.speed:.2f} times as fast"
+    if found.cosines:
+        return f"{speed}."
     if found.classified:
         other = found.classified - found.same_top
         return f"{speed}; it takes {other} of {found.classified} frames for another class."

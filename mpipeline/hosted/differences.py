@@ -7,9 +7,10 @@ from dataclasses import dataclass, field
 from typing import Any
 
 import numpy as np
+import numpy.typing as npt
 
 from mpipeline.boxes import iou_table, pairs
-from mpipeline.prediction import Classification, Detections, Findings
+from mpipeline.prediction import Classification, Detections, Embedding, Findings
 
 SAME_IOU = 0.5  # from which overlap on two boxes are of one object
 NEAR = 0.05  # a detection that scores so little more than the threshold may well be missing
@@ -32,6 +33,7 @@ class Differences:
     same_top: int = 0  # of those: both tell the same as the likeliest
     score_changes: list[float] = field(default_factory=list)
     overlaps: list[float] = field(default_factory=list)
+    cosines: list[float] = field(default_factory=list)  # of the angles between the vectors of embeddings
 
     def add(self, first: Findings, second: Findings) -> None:
         """One frame."""
@@ -40,12 +42,17 @@ class Differences:
             self._add_boxes(first, second)
         elif isinstance(first, Classification) and isinstance(second, Classification):
             self._add_classes(first, second)
+        elif isinstance(first, Embedding) and isinstance(second, Embedding):
+            self.cosines.append(_cosine(first.vector, second.vector))
 
     @property
     def changed(self) -> float:
         """What part differs, 0 to 1 and more: of the detections lost, new or of another class, less those near the
-        threshold; of the frames those of another class. 1 if nothing was found, for then nothing is known.
+        threshold; of the frames those of another class; what the cosine between vectors lacks. 1 if nothing was
+        found, for then nothing is known.
         """
+        if self.cosines:
+            return 1 - statistics.median(self.cosines)
         if self.classified:
             return 1 - self.same_top / self.classified
         far = self.lost - self.lost_near + self.new - self.new_near + self.flipped
@@ -53,6 +60,14 @@ class Differences:
 
     def as_dict(self) -> dict[str, Any]:
         """The counts; median and largest change of a score, and median overlap of boxes, None where there is none."""
+        if self.cosines:
+            return {
+                "frames": self.frames,
+                "cosine_median": _median(self.cosines),
+                "cosine_min": min(self.cosines),
+                "score_change_median": None,
+                "score_change_max": None,
+            }
         sums = {"frames": self.frames}
         if self.classified:
             sums |= {"classified": self.classified, "same_top": self.same_top}
@@ -102,3 +117,9 @@ class Differences:
 
 def _median(values: list[float]) -> float | None:
     return statistics.median(values) if values else None
+
+
+def _cosine(first: npt.NDArray[np.float32], second: npt.NDArray[np.float32]) -> float:
+    a, b = first.astype(np.float64), second.astype(np.float64)
+    lengths = float(np.linalg.norm(a) * np.linalg.norm(b))
+    return float(a @ b) / lengths if lengths else float(not a.any() and not b.any())

@@ -2,6 +2,7 @@
 
 KINDS: dict[str, str] = {
     "detr": "mpipeline.models.detr:Detr",
+    "embedding": "mpipeline.models.embedding:ImageEmbedding",
     "end_to_end": "mpipeline.models.end_to_end:EndToEnd",
     "nanodet": "mpipeline.models.nanodet:NanoDet",
     "rfdetr": "mpipeline.models.rfdetr:RfDetr",

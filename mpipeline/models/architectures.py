@@ -12,6 +12,7 @@ SEGMENTATION = "instance-segmentation"
 KEY_POINTS = "keypoint-detection"
 CLASSIFICATION = "classification"
 SEMANTIC_SEGMENTATION = "semantic-segmentation"
+EMBEDDING = "embedding"
 
 _ULTRALYTICS = r"yolo-?(v[589]|v?1[0-2]|v?26)(?!\d)[a-z0-9-]*"
 _RFDETR = r"rf-?detr[a-z0-9-]*"

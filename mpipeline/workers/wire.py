@@ -12,8 +12,8 @@ from mpipeline.errors import ProtocolError
 from mpipeline.frame import FrameRef
 from mpipeline.masks import Masks
 from mpipeline.messages import PredictionReady
-from mpipeline.prediction import Classification, Detections, Failure, Prediction
-from mpipeline.wire_columns import WireClassification, WireDetections, WireMasks
+from mpipeline.prediction import Classification, Detections, Embedding, Failure, Prediction
+from mpipeline.wire_columns import WireClassification, WireDetections, WireEmbedding, WireMasks
 
 MAX_DETECTIONS = 100_000  # a message is bounded, and nobody can use more boxes than that
 MAX_CLASSES = 50_000
@@ -37,6 +37,12 @@ def to_wire(prediction: Prediction, ref: FrameRef | None) -> PredictionReady:
             message = f"{len(classes)} classes of one frame are more than the {MAX_CLASSES} that can be passed on"
             return PredictionReady(frame, ref, None, "too_many_classes", message)
         return PredictionReady(frame, ref, None, classification=_classification(classes))
+    if prediction.embedding is not None:
+        vector = _bytes(prediction.embedding.vector, _F4)
+        if len(vector) > MAX_COLUMN_BYTES:
+            message = f"an embedding of {len(vector) // 4} numbers is larger than can be passed on"
+            return PredictionReady(frame, ref, None, "prediction_too_large", message)
+        return PredictionReady(frame, ref, None, embedding=WireEmbedding(vector))
     found = prediction.detections
     assert found is not None
     if len(found) > MAX_DETECTIONS:
@@ -102,6 +108,8 @@ def from_wire(message: PredictionReady) -> Prediction:
     """
     if message.classification is not None:
         return Prediction(message.frame, None, classification=_to_classification(message.classification))
+    if message.embedding is not None:
+        return Prediction(message.frame, None, embedding=_to_embedding(message.embedding))
     if message.detections is not None:
         return Prediction(message.frame, _to_detections(message.detections))
     if not message.failure_reason:
@@ -151,6 +159,12 @@ def _to_classification(wire: WireClassification) -> Classification:
     class_id = np.frombuffer(wire.class_id, _I4).astype(np.int32)
     score = np.frombuffer(wire.score, _F4).astype(np.float32)
     return Classification(score, class_id, _names_of(class_id.tolist(), wire.names), wire.multi_label, wire.threshold)
+
+
+def _to_embedding(wire: WireEmbedding) -> Embedding:
+    if not wire.vector or len(wire.vector) % 4:
+        raise ProtocolError("PredictionReady: the embedding is not made of numbers")
+    return Embedding(np.frombuffer(wire.vector, _F4).astype(np.float32))
 
 
 def _names_of(ids: Any, names: Mapping[int, str]) -> tuple[str, ...]:

@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from support.findings import multi_label, single_label, with_keypoints, with_masks
+from support.findings import embedding, multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, meta, picture, prediction
 
 from mpipeline import registry
@@ -80,11 +80,12 @@ def test_every_sort_of_prediction_is_taken(kind: str, tmp_path: Path) -> None:
     for frame_id, make_prediction in enumerate((prediction, failure, prediction), 1):
         frame = meta("a", frame_id, corrupt=True)
         sink.write(make_prediction(frame), picture(frame) if sink.wants_frames else None)
-    for frame_id, findings in enumerate((with_masks(64, 48), with_keypoints(), single_label(), multi_label()), 4):
+    every_kind = (with_masks(64, 48), with_keypoints(), single_label(), multi_label(), embedding())
+    for frame_id, findings in enumerate(every_kind, 4):
         frame = meta("a", frame_id)
         sink.write(Prediction.of(frame, findings), picture(frame) if sink.wants_frames else None)
-    sink.write(prediction(meta("a", 8)), None)  # the pixels had to be given up
-    without_pts = type(meta())("a", 9, None, 0, 0, 64, 48)
+    sink.write(prediction(meta("a", 9)), None)  # the pixels had to be given up
+    without_pts = type(meta())("a", 10, None, 0, 0, 64, 48)
     sink.write(failure(without_pts), picture(without_pts) if sink.wants_frames else None)
     sink.close()
 

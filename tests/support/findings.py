@@ -10,7 +10,7 @@ from support.predictions import found
 
 from mpipeline.masks import Masks
 from mpipeline.models.coco import COCO_KEYPOINTS
-from mpipeline.prediction import Classification, Detections
+from mpipeline.prediction import Classification, Detections, Embedding
 
 
 def disc(width: int, height: int, x: float, y: float, radius: float) -> npt.NDArray[np.bool_]:
@@ -65,3 +65,8 @@ def multi_label() -> Classification:
     """Wet and dark, not cold."""
     scores, ids = np.array([0.9, 0.625, 0.25], np.float32), np.array([2, 0, 1], np.int32)
     return Classification(scores, ids, ("wet", "dark", "cold"), multi_label=True, threshold=0.5)
+
+
+def embedding() -> Embedding:
+    """A vector of length 1."""
+    return Embedding(np.array([0.6, 0.0, -0.8], np.float32))

@@ -138,6 +138,15 @@ def segmenter(path: Path, size: tuple[int, int], classes: int = 4, ids: bool = F
     return save(graph, path, inputs, {"logits": (FLOAT, (BATCH, classes, cells[0] * 8, cells[1] * 8))})
 
 
+def embedder(path: Path, size: tuple[int, int], numbers: int = 16, name: str = "image_embeds", seed: int = 0) -> Path:
+    """The picture side of a CLIP: averaged filters, weighted."""
+    graph = Graph(seed)
+    pooled = graph.add("ReduceMean", graph.add("Relu", graph.look(8, 16, 2.0)), axes=[2, 3], keepdims=0)
+    graph.add("MatMul", pooled, graph.constant(graph.rng.normal(0, 3, (16, numbers))), name=name)
+    images = {"images": (FLOAT, (BATCH, 3, size[1], size[0]))}
+    return save(graph, path, images, {name: (FLOAT, (BATCH, numbers))})
+
+
 def save(graph: Graph, path: Path, inputs: Shapes, outputs: Shapes, **metadata: str) -> Path:
     """The model with these inputs and outputs."""
     values = [

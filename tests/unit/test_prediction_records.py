@@ -9,7 +9,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 import supervision as sv
-from support.findings import multi_label, single_label, with_keypoints, with_masks
+from support.findings import embedding, multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, meta, prediction
 from support.reference_tasks import outline
 
@@ -127,8 +127,15 @@ def test_each_class_by_itself() -> None:
     assert Prediction.of(FRAME, at_it).to_dict()["predicted_classes"] == ["wet"]
 
 
+def test_an_embedding_is_its_vector() -> None:
+    given = Prediction.of(FRAME, embedding())
+    assert given.to_dict() == {"image": {"width": 128, "height": 96}, "embedding": [0.6, 0.0, -0.8]}
+    assert given.fields() == {"embedding": [0.6, 0.0, -0.8]}
+    assert given.records() == []
+
+
 def test_records_are_rounded_and_are_plain_data() -> None:
-    for findings in (with_masks(128, 96), with_keypoints(), single_label(), multi_label()):
+    for findings in (with_masks(128, 96), with_keypoints(), single_label(), multi_label(), embedding()):
         made = Prediction.of(FRAME, findings)
         assert json.loads(json.dumps(made.to_dict())) == made.to_dict()
         assert json.loads(json.dumps(made.records())) == made.records()

@@ -19,7 +19,7 @@ from mpipeline.backends.results import ResultReader
 from mpipeline.errors import BackendError, ConfigError
 from mpipeline.frame import Frame
 from mpipeline.masks import Masks
-from mpipeline.prediction import Classification, Detections, Findings
+from mpipeline.prediction import Classification, Detections, Embedding, Findings
 
 FRAME = Frame.from_bgr(meta(8, 6), np.zeros((6, 8, 3), np.uint8))
 ROW = [1.0, 2.0, 5.0, 6.0, 0.5, 3.0]
@@ -160,6 +160,12 @@ def test_masks_and_key_points_follow_their_boxes() -> None:
     assert found.keypoint_name[:2] == ("0", "1")
 
 
+def test_embeddings_are_taken_as_they_are() -> None:
+    (found,) = read([Embedding([3, 4])])  # type: ignore[arg-type]
+    assert isinstance(found, Embedding)
+    assert (found.vector.tolist(), found.vector.dtype) == ([3.0, 4.0], np.float32)
+
+
 def test_classifications_are_taken_highest_score_first() -> None:
     (found,) = read([single_label()])
     assert isinstance(found, Classification)
@@ -180,6 +186,8 @@ def test_classifications_are_taken_highest_score_first() -> None:
         (replace(with_keypoints(), keypoints=np.zeros((1, 4, 3))), r"key points of shape \(1, 4, 3\)"),
         (replace(with_keypoints(), keypoints=np.full((1, 17, 3), np.inf)), "a key point that is not finite"),
         (replace(with_keypoints(), keypoints=np.full((1, 17, 3), 2.0)), "a key point that is not finite"),
+        (Embedding(np.zeros((1, 2), np.float32)), "an Embedding for frame 0 that is no vector of finite numbers"),
+        (Embedding(np.array([np.nan], np.float32)), "an Embedding for frame 0 that is no vector of finite numbers"),
         (replace(single_label(), score=np.zeros(3)), r"columns of shapes \(3,\) and \(2,\) and 2 names"),
         (replace(single_label(), score=np.array([0.5, np.nan])), "a score outside 0..1"),
         (replace(single_label(), score=np.array([0.5, 1.5])), "a score outside 0..1"),

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from mpipeline.hosted.differences import Differences
-from mpipeline.prediction import Classification, Detections
+from mpipeline.prediction import Classification, Detections, Embedding
 
 Row = tuple[float, float, float, float, float, int]  # x1, y1, x2, y2, score, class
 
@@ -72,4 +72,18 @@ def test_classes_of_whole_frames() -> None:
         "same_top": 2,
         "score_change_median": pytest.approx(0.065),
         "score_change_max": pytest.approx(0.1),
+    }
+
+
+def test_vectors() -> None:
+    differences = Differences(0.4)
+    one, two, none = (Embedding(np.array(vector, np.float32)) for vector in ([3, 4], [4, 3], [0, 0]))
+    for first, second in ((one, one), (one, two), (one, none), (none, none)):
+        differences.add(first, second)
+    assert differences.as_dict() == {
+        "frames": 4,
+        "cosine_median": pytest.approx(0.98),
+        "cosine_min": 0.0,
+        "score_change_median": None,
+        "score_change_max": None,
     }

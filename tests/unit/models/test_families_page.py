@@ -14,13 +14,13 @@ from support.photos import framed
 from support.pictures import scene
 
 from mpipeline.config.schema import ModelSpec
-from mpipeline.prediction import Detections
+from mpipeline.prediction import Detections, Embedding
 from mpipeline.workers.loading import load_model
 
 PAGE = Path(__file__).resolve().parents[3] / "docs" / "models.md"
 NAMES = ["helmet", "vest", "person"]
 
-# Family → its model, and the classes that may be found.
+# Family → its model, and the classes that may be found, none of an embedding.
 MODELS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "yunet": (lambda path: models.faces(path, (640, 384)), ["face"]),
     "detr": (lambda path: models.queries(path, (800, 608), 4, mask=True), NAMES),
@@ -28,6 +28,7 @@ MODELS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
     "end_to_end": (lambda path: models.yolo_nas(path, (160, 128), takes=models.FLOAT), ["background", *NAMES]),
     "nanodet": (lambda path: models.nanodet(path, (320, 320)), NAMES),
     "semantic_segmentation": (lambda path: models.segmenter(path, (160, 128)), ["road", "pavement", "grass"]),
+    "embedding": (lambda path: models.embedder(path, (64, 64)), []),
 }
 
 
@@ -54,6 +55,9 @@ def test_the_config_of_the_page(family: str, tmp_path: Path, monkeypatch: pytest
     pictures = [scene(320, 240), scene(641, 361, 2)]
     found = predictor.predict([framed(picture) for picture in pictures])
     predictor.close()
+    if not names:
+        assert all(isinstance(one, Embedding) for one in found)
+        return
     seen = set()
     for one, picture in zip(found, pictures, strict=True):
         assert isinstance(one, Detections)

@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 from support.blocks import FEW, blocks_kept
-from support.findings import multi_label, single_label, with_keypoints, with_masks
+from support.findings import embedding, multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, found, meta, prediction
 
 from mpipeline.frame import Pixels
@@ -107,6 +107,7 @@ def test_classes_stand_at_the_top() -> None:
     assert rows[-1] < 100
     assert (drawn[rows[-1] - 1, 1] == class_color(5)).all()
     assert (annotate(grey(64, 48), Prediction.of(meta(), none)) == 90).all()
+    assert (annotate(grey(64, 48), Prediction.of(meta(), embedding())) == 90).all()
     assert (annotate(grey(64, 48), Prediction.of(meta(), one), labels=False) == 90).all()
     drawn = annotate(grey(400, 300), Prediction.of(meta(size=(400, 300)), multi_label()))
     assert (drawn != np.array(class_color(1))).any(axis=2).all()  # "cold" is not there

@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
-from support.findings import multi_label, single_label, with_keypoints, with_masks
+from support.findings import embedding, multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, meta, prediction
 
 from mpipeline.errors import SinkError
@@ -70,6 +70,9 @@ def test_every_sort_of_findings_has_its_fields() -> None:
     line = record(Prediction.of(frame, single_label()))
     assert (line["top"], line["confidence"]) == ("cat", 0.8124)
     assert [entry["class"] for entry in line["predictions"]] == ["cat", "dog"]
+    line = record(Prediction.of(frame, embedding()))
+    assert line["embedding"] == [0.6, 0.0, -0.8]
+    assert "predictions" not in line
     line = record(Prediction.of(frame, multi_label()))
     assert line["predicted_classes"] == ["dark", "wet"]
     assert list(line["predictions"]) == ["dark", "cold", "wet"]

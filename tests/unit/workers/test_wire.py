@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given as drawn
 from hypothesis import settings
 from hypothesis import strategies as st
-from support.findings import multi_label, single_label, with_keypoints, with_masks
+from support.findings import embedding, multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, found, meta, prediction
 
 from mpipeline.errors import ProtocolError
 from mpipeline.frame import FrameRef
 from mpipeline.masks import Masks
 from mpipeline.messages import PredictionReady
-from mpipeline.prediction import Classification, Detections, Prediction
+from mpipeline.prediction import Classification, Detections, Embedding, Prediction
 from mpipeline.transport import codec
-from mpipeline.wire_columns import WireClassification, WireDetections, WireMasks
+from mpipeline.wire_columns import WireClassification, WireDetections, WireEmbedding, WireMasks
 from mpipeline.workers.wire import MAX_CLASSES, from_wire, to_wire
 
 
@@ -128,6 +128,17 @@ def test_classifications_come_back_equal(given: Classification) -> None:
     assert back.to_dict() == Prediction.of(meta(), given).to_dict()
 
 
+def test_an_embedding_comes_back_equal() -> None:
+    back = through_the_wire(Prediction.of(meta(), embedding()))
+    assert (back.detections, back.classification, back.failure) == (None, None, None)
+    assert back.embedding is not None
+    np.testing.assert_array_equal(back.embedding.vector, embedding().vector)
+    message = to_wire(Prediction.of(meta(), embedding()), None)
+    for wrong in (b"", b"12345"):
+        with pytest.raises(ProtocolError, match="not made of numbers"):
+            from_wire(replace(message, embedding=WireEmbedding(wrong)))
+
+
 def test_boxes_alone_send_nothing_else() -> None:
     wire = to_wire(prediction(meta(), (1, 2, 3, 4)), None).detections
     assert wire is not None
@@ -230,12 +241,14 @@ def test_three_hundred_large_masks_fit_into_a_message() -> None:
             ),
             "too_many_classes",
         ),
+        (Embedding(np.zeros(1_000_000, np.float32)), "prediction_too_large"),
     ],
-    ids=["masks", "key points", "classes"],
+    ids=["masks", "key points", "classes", "embedding"],
 )
 def test_more_than_a_message_holds_is_a_failure_not_a_lost_message(given, reason: str) -> None:
     back = through_the_wire(Prediction.of(meta(), given))
     assert back.detections is None
+    assert back.embedding is None
     assert back.classification is None
     assert back.failure is not None
     assert back.failure.reason == reason

@@ -131,7 +131,7 @@ def _of_ids(ids: Tensor, area: GridArea) -> Iterable[Region]:
     width, height = area.frame
     columns = ((np.arange(width) + 0.5) * ids.shape[1] / width).astype(int)
     rows = ((np.arange(height) + 0.5) * ids.shape[0] / height).astype(int)
-    enlarged = np.rint(ids).astype(np.int32)[rows[:, None], columns]
+    enlarged = ids.astype(np.int32)[rows[:, None], columns]
     for class_id in np.unique(enlarged).tolist():
         if class_id >= 0:
             masks = Masks.of(width, height, [(0, 0, enlarged == class_id)])
@@ -141,21 +141,21 @@ def _of_ids(ids: Tensor, area: GridArea) -> Iterable[Region]:
 
 def _output(info: ModelInfo) -> TensorSpec:
     named = [spec for spec in info.outputs if spec.name == _MAIN]
-    found = named or [spec for spec in info.outputs if len(spec.shape) in (3, 4)]
-    if len(found) == 1 and (named or len(info.outputs) == 1):
+    found = named or info.outputs
+    if len(found) == 1 and (_is_ids(found[0]) or (len(found[0].shape) == 4 and found[0].dtype.kind == "f")):
         return found[0]
     there = ", ".join(describe(spec) for spec in info.outputs) or "none"
     raise ModelError(
-        f"a segmentation model has one output [batch, classes, height, width] or [batch, height, width], or one that "
-        f"is called {_MAIN!r}; this one has {there}"
+        "a segmentation model has one output [batch, classes, height, width], or of whole numbers [batch, height, "
+        f"width], or several of which one is called {_MAIN!r}; this one has {there}"
     )
 
 
 def _is_ids(output: TensorSpec) -> bool:
-    return len(output.shape) == 3 or (output.dtype.kind in "iu" and output.shape[1] in (1, None))
+    return output.dtype.kind in "iu" and (len(output.shape) == 3 or output.shape[1] in (1, None))
 
 
 def _is_evident(output: TensorSpec, image: ImageInput) -> bool:
-    if output.dtype.kind in "iu":
-        return _is_ids(output) and output.shape[-2:] == (image.height, image.width)
-    return len(output.shape) == 4 and "logits" in output.name
+    if _is_ids(output):
+        return output.shape[-2:] == (image.height, image.width)
+    return "logits" in output.name

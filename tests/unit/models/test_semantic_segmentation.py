@@ -162,8 +162,9 @@ def test_which_files_show_themselves(model: ModelInfo, family: str | None) -> No
 
 def test_files_and_outputs_that_are_none() -> None:
     two = ModelInfo(info().inputs, (*info(3, 8, 8).outputs, *info(3, 8, 8, name="aux").outputs))
-    with pytest.raises(ModelError, match="a segmentation model has one output"):
-        SemanticSegmentation(two, ModelOptions())
+    for wrong in (two, info(3549, 85), info(64, 64), info(3, 64, 64, dtype=I64), info(64)):
+        with pytest.raises(ModelError, match="a segmentation model has one output"):
+            SemanticSegmentation(wrong, ModelOptions())
     main = ModelInfo(info().inputs, (*info(3, 8, 8, name="out").outputs, *info(3, 8, 8, name="aux").outputs))
     assert len(SemanticSegmentation(main, ModelOptions()).names) == 3
     family = SemanticSegmentation(info(3, 8, 8), ModelOptions())

@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import inspect
-import os
 import socket
-import sys
 import traceback
 from collections.abc import Callable, Mapping
 from functools import cached_property
@@ -16,8 +14,8 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 from mpipeline.errors import ConfigError, PredictionRejected, SinkError
 from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
-from mpipeline.registry import resolve
 from mpipeline.sinks.paths import TRANSIENT, reason_of
+from mpipeline.user_code import imported, place_of
 
 
 class PythonOptions(BaseModel):
@@ -104,11 +102,8 @@ class PythonSink:
 
     @cached_property
     def _target(self) -> Callable[..., Any]:
-        here = os.getcwd()
-        if here not in sys.path:
-            sys.path.insert(0, here)
         try:
-            target = resolve(self._options.target)
+            target = imported(self._options.target)
         except ConfigError as error:
             cause = error.__cause__ or error
             raise ConfigError(f"sink {self.name!r}: {error}{self._place(cause)}") from cause
@@ -135,18 +130,7 @@ class PythonSink:
         return f"sink {self.name!r}: {self._options.target} failed in {verb}: {what}{self._place(error)}"
 
     def _place(self, error: BaseException) -> str:
-        """The last line of the user's module that took part in `error`; else the last line of all."""
-        module = sys.modules.get(self._options.target.partition(":")[0])
-        mine = (__file__, resolve.__code__.co_filename)
-        frames = [
-            each
-            for each in traceback.extract_tb(error.__traceback__)
-            if each.filename not in mine and "importlib" not in each.filename
-        ]
-        theirs = [each for each in frames if module is not None and each.filename == getattr(module, "__file__", None)]
-        for each in (theirs or frames)[-1:]:
-            return f" ({each.filename}:{each.lineno} in {each.name})"
-        return ""
+        return place_of(error, self._options.target, __file__)
 
 
 def _can_pass(error: Exception) -> bool:

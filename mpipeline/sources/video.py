@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import logging
+from math import ceil
 from typing import TYPE_CHECKING, ClassVar
 
 from pydantic import BaseModel
@@ -11,14 +13,20 @@ from mpipeline.errors import Reason
 from mpipeline.frame import Pixels
 from mpipeline.sources.source import GrabbedFrame, StreamInfo
 from mpipeline.sources.video_decode import DecodedFrame
-from mpipeline.sources.video_open import VideoOptions
+from mpipeline.sources.video_hardware import find_device
+from mpipeline.sources.video_open import Deadline, VideoOptions
 from mpipeline.sources.video_planes import PlaneCopier
+from mpipeline.sources.video_resume import PacketScan
 from mpipeline.sources.video_round import Round, time_of
+from mpipeline.sources.video_savings import scaled
 
 if TYPE_CHECKING:
     import av
+    from av.codec.hwaccel import HWAccel
 
-_SEEK_FROM = 300  # frames: fewer are decoded again in less time than it takes to open the file anew
+logger = logging.getLogger("mpipeline.source")
+
+SEEK_FROM = 300  # frames: fewer are decoded again in less time than it takes to open the file anew
 _SEEK_S = 10.0  # how long a seek may read; a worker that shows no progress for much longer counts as hung
 
 
@@ -36,7 +44,7 @@ class VideoSource:
     libraries: ClassVar[tuple[str, ...]] = ("av", "av.video.reformatter")
 
     def __init__(
-        self, name: str, options: VideoOptions, clock: Clock | None = None, *, seek_from: int = _SEEK_FROM
+        self, name: str, options: VideoOptions, clock: Clock | None = None, *, seek_from: int = SEEK_FROM
     ) -> None:
         self.decode_errors = 0
         self.connects = not options.is_local
@@ -51,15 +59,19 @@ class VideoSource:
         self._frame: av.VideoFrame | None = None  # what `retrieve` copies
         self._delivered = 0
         self._pts_offset = 0.0  # seconds that the earlier rounds of a loop took
+        self._device: HWAccel | None = None  # what decodes in place of the processor
+        self._untold = ""  # of it
 
     def open(self) -> StreamInfo:
         """Connects, and decodes the first frame of a file, or of a stream that does not state its size.
 
         Raises SourceError.
         """
-        current = self._round = Round(self._name, self._options, self._clock, self.cores)
-        stream = current.stream
-        width, height = stream.codec_context.width, stream.codec_context.height
+        self._device, lacking = find_device(self._options.hardware)
+        current = self._round = self._new_round()
+        self._untold = self._hardware_used(current, lacking)
+        stream, decode = current.stream, self._options.decode
+        width, height = scaled(stream.codec_context.width, stream.codec_context.height, decode.scale)
         if not current.live or not (width and height):
             self._first = self._next()
             if self._first is not None:
@@ -69,8 +81,8 @@ class VideoSource:
             live=current.live,
             width=width,
             height=height,
-            rate=current.rate(),
-            frame_count=0 if current.live else stream.frames,
+            rate=0.0 if decode.keyframes_only else current.rate() / decode.every,
+            frame_count=0 if current.live or decode.keyframes_only else ceil(stream.frames / decode.every),
             codec=stream.codec_context.codec.canonical_name,
         )
 
@@ -78,16 +90,17 @@ class VideoSource:
         """Goes on behind frame `frame_id` if that spares the decoding of some hundred frames. Raises SourceError.
 
         Not for live streams; with `loop`, whose frame ids and times are of more than one round; with `start`, where
-        ids begin somewhere in the file; raw streams without times. See `PacketScan` for what else cannot be promised.
-        Damage behind the place is not seen: what the decoder puts there depends on what lay in its memory, and with
-        several threads on their timing, so that two readings from the start differ there as well.
+        ids begin somewhere in the file; with frames left out; raw streams without times. See `PacketScan` for what else
+        cannot be promised. Damage behind the place is not seen: what the decoder puts there depends on what lay in its
+        memory, and with several threads on their timing, so that two readings from the start differ there as well.
         """
         opened, options = self._round, self._options
-        if opened is None or opened.live or options.loop or options.start or frame_id <= self._seek_from:
+        is_plain = options.decode.is_all and not (options.loop or options.start)
+        if opened is None or opened.live or not is_plain or frame_id <= self._seek_from:
             return False
         self.close()
         errors = self.decode_errors
-        self._round = Round(self._name, options, self._clock)
+        self._round = self._new_round()
         if self._round.skip_behind(frame_id, pts, least=self._seek_from, seconds=_SEEK_S):
             self._delivered = frame_id
             return True
@@ -103,6 +116,10 @@ class VideoSource:
             return None
         frame = self._frame = decoded.frame
         self._delivered += 1
+        if self._untold:  # not before: a look at a source only opens it
+            fields = {"event": "hardware_decoding", "source": self._name}
+            logger.info("%s: %s", self._name, self._untold, extra=fields)
+            self._untold = ""
         return GrabbedFrame(
             format=self._copier.format_of(frame),
             pts=self._pts(frame),
@@ -125,6 +142,35 @@ class VideoSource:
             self._round.close()
             self._round = None
 
+    def extent(self) -> tuple[float, float] | None:
+        """From when to when what was read so far lasts, in seconds of the container; None if that is not known."""
+        return self._round.extent() if self._round is not None else None
+
+    def count_frames(self, patience: Deadline) -> int | None:
+        """Of a source that is not open: opens it and reads it to its end without decoding; how many frames it gives.
+
+        None if that cannot be relied on, or is not done in time. Raises SourceError. Only `extent` and `close` may
+        follow.
+        """
+        counted = self._round = self._new_round()
+        if counted.live or not self._options.decode.is_all:
+            return None
+        frames = PacketScan(counted.packets, 0).count(patience.passed)
+        return None if counted.packets.missing else frames
+
+    def _new_round(self) -> Round:
+        opened = Round(self._name, self._options, self._clock, self.cores, self._device)
+        self._copier.scale = self._options.decode.scale * 2**opened.halvings
+        return opened
+
+    def _hardware_used(self, opened: Round, lacking: str) -> str:
+        if self._options.hardware == "none":
+            return ""
+        codec = opened.stream.codec_context.codec.canonical_name
+        if self._device is not None and opened.is_in_hardware:
+            return f"decodes {codec} in hardware"
+        return f"decodes in software: {lacking or f'the device does not know {codec}'}"
+
     def _next(self) -> DecodedFrame | None:
         while True:
             if self._round is None:
@@ -144,7 +190,7 @@ class VideoSource:
             self.decode_errors += bool(missing)
             self._pts_offset += ended.length_s()
             ended.close()
-            self._round = Round(self._name, self._options, self._clock, self.cores)
+            self._round = self._new_round()
             return True
         if missing:
             raise ended.error(Reason.TRUNCATED, missing)

@@ -74,7 +74,8 @@ class FrameDecoder:
     `errors` counts the packets whose decoding raised or logged an error. Frames of files are decoded by several
     threads at once; frames of live streams are not, because each such thread delays the picture by one frame. Without
     `threads` there are no more of them than `cores` (0: those of the machine): more would only wait for each other.
-    `patience` as of the `KeyFrameGate`.
+    `patience` as of the `KeyFrameGate`. `halvings`: how often the decoder halves width and height. `at_once`: what is
+    fed are key frames only, and each comes out when it is fed, not when the next one is.
     """
 
     def __init__(
@@ -87,8 +88,11 @@ class FrameDecoder:
         threads: int = 0,
         cores: int = 0,
         patience: int | None = GATE_PATIENCE,
+        halvings: int = 0,
+        at_once: bool = False,
     ) -> None:
         self.errors = 0
+        self._at_once = at_once
         self._clock = clock
         self._log = log
         self._logged = log.errors
@@ -101,6 +105,8 @@ class FrameDecoder:
         self._codec.copy_opaque = True
         self._codec.thread_type = "SLICE" if live else "AUTO"
         self._codec.thread_count = threads or min(_STREAM_THREADS if live else _FILE_THREADS, cores or _cpus())
+        if halvings:
+            self._codec.options = {"lowres": str(halvings)}
 
     def feed(self, packet: Packet[Stream] | None, *, is_damaged: bool = False) -> None:
         """Decodes one packet that has just arrived; None says that it was the last."""
@@ -114,6 +120,9 @@ class FrameDecoder:
         failed = False
         try:
             frames = self._codec.decode(packet)
+            if self._at_once and packet is not None:
+                frames += self._codec.decode(None)
+                self._codec.flush_buffers()
         except av.EOFError:
             frames = []
         except av.FFmpegError:

@@ -13,8 +13,11 @@ from mpipeline.clock import NS_PER_S, Clock
 from mpipeline.errors import Reason
 from mpipeline.registry import suggestion
 from mpipeline.sources.video_errors import ffmpeg_error, source_error
+from mpipeline.sources.video_hardware import Hardware
+from mpipeline.sources.video_savings import DecodeOptions
 
 if TYPE_CHECKING:
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -25,10 +28,22 @@ _US_PER_S = 1_000_000
 _CLOSE_GRACE_S = 1.0  # the socket's own time-out stands behind the interrupt that ends a read
 
 
-class VideoOptions(BaseModel):
-    """Options of a `video` source. Times are seconds."""
+class DecodingOptions(BaseModel):
+    """How a video is decoded, be it alone or one of a playlist."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
+
+    threads: int = Field(
+        0,
+        ge=0,
+        description="decoder threads; 0: the source's share of the cores, at most 4, of a stream 2",
+    )
+    decode: DecodeOptions = Field(DecodeOptions(), description="what is left out to save work")
+    hardware: Hardware = Field("none", description="what decodes in place of the processor, where it is there")
+
+
+class VideoOptions(DecodingOptions):
+    """Options of a `video` source. Times are seconds."""
 
     uri: str = Field(min_length=1, description="a file, or an http, https, rtsp, rtsps, rtmp, udp or HLS address")
     transport: Literal["tcp", "udp"] = Field("tcp", description="what carries RTSP; tcp loses no packets")
@@ -41,11 +56,6 @@ class VideoOptions(BaseModel):
     )
     start: float = Field(0.0, ge=0, description="begin so many seconds into a file")
     loop: bool = Field(False, description="begin again at the end of a file")
-    threads: int = Field(
-        0,
-        ge=0,
-        description="decoder threads; 0: the source's share of the cores, at most 4, of a stream 2",
-    )
     options: dict[str, str] = Field(default_factory=dict, description="further FFmpeg options, by FFmpeg's names")
 
     @field_validator("uri")
@@ -114,8 +124,8 @@ class Deadline:
         return self._clock.monotonic_ns() >= self._end_ns - NS_PER_S // 50
 
 
-def open_container(name: str, options: VideoOptions, clock: Clock) -> InputContainer:
-    """Opens the container for reading.
+def open_container(name: str, options: VideoOptions, clock: Clock, device: HWAccel | None = None) -> InputContainer:
+    """Opens the container for reading; `device` decodes what it can.
 
     Raises SourceError within `connect_timeout` in all; only the resolution of a host name, which the system does,
     is beyond its reach.
@@ -128,7 +138,14 @@ def open_container(name: str, options: VideoOptions, clock: Clock) -> InputConta
     timeout = None if options.is_local else (cast(Any, deadline), options.read_timeout)
     address = f"file:{options.path}" if options.is_local else options.uri
     try:
-        return av.open(address, mode="r", options=_ffmpeg_options(options), metadata_errors="replace", timeout=timeout)
+        return av.open(
+            address,
+            mode="r",
+            options=_ffmpeg_options(options),
+            metadata_errors="replace",
+            timeout=timeout,
+            hwaccel=device,
+        )
     except av.FFmpegError as error:
         raise ffmpeg_error(
             name, options.uri, error, doing="open", local=options.is_local, timed_out=deadline.passed()

@@ -53,6 +53,13 @@ class PacketReader:
         self._packets: Iterator[Packet[Stream]] = container.demux()
         self._end_check = None if live else EndCheck(container, stream, from_start=not options.start)
         self._since_ns = clock.monotonic_ns()  # when the wait for a packet began
+        self._begin: int | None = None  # ticks
+        self._last: tuple[int, int] | None = None  # pts and duration of the last frame, in ticks
+
+    @property
+    def extent(self) -> tuple[int, int, int] | None:
+        """Of a file: ticks of the first and of the last frame read so far, and how long that lasts, 0 if unknown."""
+        return (self._begin, *self._last) if self._begin is not None and self._last is not None else None
 
     def restart(self) -> None:
         """After a seek: reads from the new place."""
@@ -105,6 +112,9 @@ class PacketReader:
             if self._end_check is not None:
                 self._end_check.saw(packet)
             if packet.stream_index == self._stream_index:
+                if self._end_check is not None and packet.pts is not None and not packet.is_discard:
+                    self._begin = packet.pts if self._begin is None else min(self._begin, packet.pts)
+                    self._last = max(self._last or (packet.pts, 0), (packet.pts, packet.duration or 0))
                 return packet
             self._check_silence(None)
         return None

@@ -7,6 +7,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from mpipeline.frame import ColorMatrix, FrameFormat, PixelFormat, Pixels
+from mpipeline.sources.video_savings import scaled
 
 if TYPE_CHECKING:
     import av
@@ -15,6 +16,7 @@ if TYPE_CHECKING:
 # FFmpeg's own conversion to RGB assumes. SMPTE 240M is the near relative of BT.709.
 _MATRICES = {1: ColorMatrix.BT709, 7: ColorMatrix.BT709, 9: ColorMatrix.BT2020, 10: ColorMatrix.BT2020}
 _RANGE_LIMITED, _RANGE_FULL = 1, 2  # AVColorRange
+_AREA = "AREA"  # each pixel is the mean of those that it stands for
 
 _DIRECT = {
     "yuv420p": PixelFormat.I420,
@@ -23,7 +25,12 @@ _DIRECT = {
     "gray": PixelFormat.GRAY8,
     "bgr24": PixelFormat.BGR24,
 }
-_TARGETS = {PixelFormat.I420: "yuv420p", PixelFormat.GRAY8: "gray", PixelFormat.BGR24: "bgr24"}
+_TARGETS = {
+    PixelFormat.I420: "yuv420p",
+    PixelFormat.NV12: "nv12",
+    PixelFormat.GRAY8: "gray",
+    PixelFormat.BGR24: "bgr24",
+}
 _PIXEL_BYTES = {  # bytes that stay together when a plane is turned, per plane
     PixelFormat.I420: (1, 1, 1),
     PixelFormat.NV12: (1, 2),
@@ -36,16 +43,18 @@ class PlaneCopier:
     """What a source needs of a frame's pixels: their format as shown, and a copy of them.
 
     Frames whose container says that they lie on their side come out upright, with width and height as shown. One
-    converter serves all frames: a converter made per frame costs megabytes each time.
+    converter serves all frames: a converter made per frame costs megabytes each time. `scale` is what their sides are
+    multiplied with.
     """
 
     def __init__(self) -> None:
+        self.scale = 1.0
         self._reformatter: Any = None
 
     def format_of(self, frame: av.VideoFrame) -> FrameFormat:
         """The format of what `copy` writes for `frame`."""
         pixel_format = _pixel_format(frame)
-        width, height = frame.width, frame.height
+        width, height = scaled(frame.width, frame.height, self.scale)
         if quarter_turns(frame) % 2:
             width, height = height, width
         if pixel_format in (PixelFormat.BGR24, PixelFormat.GRAY8):
@@ -56,7 +65,8 @@ class PlaneCopier:
     def copy(self, frame: av.VideoFrame, planes: tuple[Pixels, ...]) -> None:
         """Copies `frame` into `planes`, views of shape (rows, row_bytes) laid out by `format_of(frame)`."""
         pixel_format, turns = _pixel_format(frame), quarter_turns(frame)
-        shown = frame if frame.format.name in _DIRECT else self._converted(frame, _TARGETS[pixel_format])
+        is_direct = self.scale == 1 and frame.format.name in _DIRECT
+        shown = frame if is_direct else self._converted(frame, _TARGETS[pixel_format])
         for plane, target, pixel_bytes in zip(shown.planes, planes, _PIXEL_BYTES[pixel_format], strict=True):
             _copy_plane(plane, target, pixel_bytes, turns)
 
@@ -65,14 +75,14 @@ class PlaneCopier:
 
         if self._reformatter is None:
             self._reformatter = av.video.reformatter.VideoReformatter()
-        if target != "yuv420p":
-            converted: av.VideoFrame = self._reformatter.reformat(frame, format=target)
+        width, height = scaled(frame.width, frame.height, self.scale)
+        how = {"width": width, "height": height, "format": target, "interpolation": None if self.scale == 1 else _AREA}
+        if target not in ("yuv420p", "nv12"):
+            converted: av.VideoFrame = self._reformatter.reformat(frame, **how)
             return converted
         # The range stays as it is (named on both sides, or full would be squeezed into limited); so does the matrix.
         color_range = _color_range(frame)
-        converted = self._reformatter.reformat(
-            frame, format=target, src_color_range=color_range, dst_color_range=color_range
-        )
+        converted = self._reformatter.reformat(frame, **how, src_color_range=color_range, dst_color_range=color_range)
         return converted
 
 

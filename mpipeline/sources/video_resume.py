@@ -70,6 +70,19 @@ class PacketScan:
                 return self._landing(frame_id)
         return None
 
+    def count(self, gives_up: Callable[[], bool]) -> int | None:
+        """How many frames the whole file gives; None if its packets do not tell. Raises SourceError."""
+        while not gives_up():
+            packet = self._packets.read()
+            if self._packets.errors:
+                return None
+            if packet is None:
+                return self._shown
+            if packet.pts is None or not self._is_regular(packet.pts, packet.dts):
+                return None
+            self._shown += not packet.is_discard
+        return None
+
     def _is_regular(self, pts: int, dts: int | None) -> bool:
         if pts in self._times:
             return False

@@ -13,10 +13,12 @@ from mpipeline.sources.video_log import FFmpegLog
 from mpipeline.sources.video_open import Deadline, VideoOptions, is_live, open_container, pick_stream
 from mpipeline.sources.video_packets import PacketReader
 from mpipeline.sources.video_resume import PacketScan
+from mpipeline.sources.video_savings import Sieve, halvings
 from mpipeline.sources.video_watch import FrameWatch
 
 if TYPE_CHECKING:
     import av
+    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
@@ -35,11 +37,14 @@ def time_of(frame: av.VideoFrame) -> float | None:
 class Round:
     """An open container with the decoder of its video stream.
 
-    `live` as in `StreamInfo`, `cores` as of the decoder; `frames` counts those that were shown. Raises SourceError from
-    the constructor, and has given everything back then.
+    `live` as in `StreamInfo`, `cores` as of the decoder; `frames` counts those that were shown; `halvings`: how often
+    the decoder halves their sides; `device` decodes what it can. Raises SourceError from the constructor, and has given
+    everything back then.
     """
 
-    def __init__(self, name: str, options: VideoOptions, clock: Clock, cores: int = 0) -> None:
+    def __init__(
+        self, name: str, options: VideoOptions, clock: Clock, cores: int = 0, device: HWAccel | None = None
+    ) -> None:
         self.frames = 0
         self.log = FFmpegLog()
         self._name = name
@@ -56,14 +61,20 @@ class Round:
         self._end_s = 0.0
         self._watch: FrameWatch | None = None
         self._replay: deque[Packet[Stream] | None] = deque()  # read already, to be decoded before what is read next
-        container = open_container(name, options, clock)
+        container = open_container(name, options, clock, device)
         try:
             self.stream = pick_stream(name, options, container)
             self.live = is_live(options, container)
+            codec = self.stream.codec_context.codec
+            self.halvings = halvings(options.decode.scale, codec.canonical_name)
+            self._sieve = Sieve(options.decode, intra_only=codec.intra_only, from_start=not options.start)
             self._decoder = self._make_decoder(clock)
             self.packets = PacketReader(name, options, container, self.stream, clock, log=self.log, live=self.live)
             if not options.is_local:
-                self._watch = FrameWatch(clock, options.read_timeout, options.key_frame_timeout, live=self.live)
+                every_wait_may_be_long = not self.live or options.decode.keyframes_only
+                self._watch = FrameWatch(
+                    clock, options.read_timeout, options.key_frame_timeout, live=not every_wait_may_be_long
+                )
             if options.start:
                 self._go_to_start(container)
         except BaseException:
@@ -87,7 +98,10 @@ class Round:
                 if self._watch is not None:
                     self._watch.came()
                 if self._is_wanted(decoded.frame):
-                    return decoded
+                    if self._sieve.shows():
+                        return decoded
+                    if self._watch is not None:
+                        self._watch.begin()
             elif self.packets.ended and not self._replay:
                 if not self._steps_back():
                     return None
@@ -100,17 +114,42 @@ class Round:
             raise self.error(*verdict)
         errors = self.errors()
         packet = self._replay.popleft() if self._replay else self.packets.read()
+        if packet is not None and not self._sieve.takes(packet):
+            if watch is not None:
+                self._left_out(watch, packet)
+            return
         decoder.feed(packet, is_damaged=self.packets.is_damaged)
         if watch is not None and packet is not None:
             failed = self.errors() > errors
             watch.fed(is_key=packet.is_keyframe, failed=failed, damaged=self.packets.is_damaged)
 
+    def _left_out(self, watch: FrameWatch, packet: Packet[Stream]) -> None:
+        """After a key frame that is not wanted the wait begins anew; other packets only tell that none has come."""
+        if packet.is_keyframe:
+            watch.begin()
+        else:
+            watch.fed(is_key=False, failed=False)
+
     def _make_decoder(self, clock: Clock) -> FrameDecoder:
         options, patience = self._options, GATE_PATIENCE
         if self.live and not options.is_local:  # there a time says how long to wait for a key frame
             patience = None if options.key_frame_timeout else 0
-        threads = {"threads": options.threads, "cores": self._cores}
-        return FrameDecoder(self.stream, clock, self.log, live=self.live, patience=patience, **threads)
+        return FrameDecoder(
+            self.stream,
+            clock,
+            self.log,
+            live=self.live,
+            threads=options.threads or int(self.is_in_hardware),
+            cores=self._cores,
+            patience=patience,
+            halvings=self.halvings,
+            at_once=options.decode.keyframes_only and self.live,
+        )
+
+    @property
+    def is_in_hardware(self) -> bool:
+        """Whether a device decodes, as far as can be told before it does."""
+        return self.stream.codec_context.is_hwaccel
 
     def skip_behind(self, frame_id: int, pts: float, *, least: int, seconds: float) -> bool:
         """In a new round: makes `next` give the frame after `frame_id`, whose pts is given in seconds.
@@ -175,6 +214,15 @@ class Round:
     def length_s(self) -> float:
         """Seconds from the first frame shown to the end of the last."""
         return self._end_s - self._begin_s if self._begin_s is not None else 0.0
+
+    def extent(self) -> tuple[float, float] | None:
+        """Seconds from the first frame to the end of the last, of what was read so far; None if it has no times."""
+        found, tick = self.packets.extent, self.stream.time_base
+        if found is None or not tick:
+            return None
+        begin, last, duration = found
+        length = float(duration * tick) or 1.0 / (self.rate() or _FALLBACK_RATE)
+        return float(begin * tick), float(last * tick) + length
 
     def error(self, reason: Reason, detail: str, *, retryable: bool | None = None) -> SourceError:
         """A SourceError about this source."""

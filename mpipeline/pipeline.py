@@ -121,5 +121,8 @@ def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
 
 def _is_file(source: SourceSpec) -> bool:
     """Whether opening it costs nothing: no network, no camera with a single connection, no pipe to be emptied."""
+    is_on_disk: bool | None = getattr(source.options, "is_on_disk", None)
+    if is_on_disk is not None:
+        return is_on_disk
     uri = getattr(source.options, "uri", None)
     return isinstance(uri, str) and os.path.isfile(uri)

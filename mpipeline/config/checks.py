@@ -29,6 +29,9 @@ def missing_files(document: Document, directory: Path | None = None) -> Iterator
     for index, source in enumerate(sources if isinstance(sources, list) else []):
         if isinstance(source, dict) and isinstance(source.get("uri"), str) and _is_file(source):
             yield from _missing(document, ("sources", index, "uri"), source["uri"], directory, want_file=False)
+        for place, uri in enumerate(_list(source, "uris") if isinstance(source, dict) else []):
+            if isinstance(uri, str) and uri.strip() and not _SCHEME.match(uri):
+                yield from _missing(document, ("sources", index, "uris", place), uri, directory, want_file=True)
 
 
 def overwritten_files(document: Document) -> Iterator[Problem]:
@@ -37,7 +40,8 @@ def overwritten_files(document: Document) -> Iterator[Problem]:
     sources = [one for one in _list(data, "sources") if isinstance(one, dict)]
     found = data.get("model")
     model: dict[Any, Any] = found if isinstance(found, dict) else {}
-    read = {_identity(one["uri"]): "a source of this run" for one in sources if isinstance(one.get("uri"), str)}
+    uris = [uri for one in sources for uri in (one.get("uri"), *_list(one, "uris")) if isinstance(uri, str)]
+    read = {_identity(uri): "a source of this run" for uri in uris}
     if isinstance(model.get("path"), str):
         read[_identity(model["path"])] = "the model file"
         read[_identity(os.path.splitext(model["path"])[0] + ".yaml")] = "the model's sidecar file"

@@ -34,6 +34,7 @@ _OF_FAMILIES = (
 )
 _NOT_FOR_PYTHON = ("precision", *_OF_FAMILIES)
 _KIND_OF = "mpipeline.sources.selection:kind_of"  # looked up when needed: config and sources are neighbours
+_OF_SEVERAL = "playlist"  # the kind that reads several files
 _LIVE_SCHEMES = re.compile(r"(rtsps?|rtmps?|udp|rtp|srt|tcp)://", re.IGNORECASE)
 
 
@@ -58,6 +59,8 @@ class SourceSpec(KindSpec):
 
     @classmethod
     def infer_kind(cls, mapping: Mapping[Any, Any]) -> str | None:
+        if mapping.get("uri") is None and mapping.get("uris") is not None:
+            return _OF_SEVERAL
         address = names.address(mapping.get("uri"))
         return str(registry.resolve(_KIND_OF)(address)) if address is not None else None
 

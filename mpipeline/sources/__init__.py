@@ -2,7 +2,10 @@
 
 KINDS: dict[str, str] = {
     "video": "mpipeline.sources.video:VideoSource",
+    "playlist": "mpipeline.sources.playlist:PlaylistSource",
+    "images": "mpipeline.sources.images:ImagesSource",
     "device": "mpipeline.sources.device:DeviceSource",
     "synthetic": "mpipeline.sources.synthetic:SyntheticSource",
+    "python": "mpipeline.sources.python:PythonSource",
     "callable": "mpipeline.sources.callable:CallableSource",
 }

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import glob
+import os
 import re
 
 from mpipeline.errors import ConfigError
 
+PICTURES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff", ".ppm", ".pgm", ".jp2", ".avif")
+
 _NUMBER = re.compile(r"-?[0-9]+")  # that a negative one is no camera, its kind says
 _NO_DEVICES = ("/dev/shm/", "/dev/fd/", "/dev/std")
+_LISTS = (".m3u", ".m3u8")
+_HLS = "#EXT-X-"  # how the lines of HLS begin that a list of files does not have
+_HEAD = 64 * 1024  # characters
 
 
 def kind_of(uri: str) -> str:
@@ -15,7 +22,9 @@ def kind_of(uri: str) -> str:
 
     "synthetic" for `synthetic` or `synthetic:…`, "device" for the number of a camera of this machine (`0`) or a path in
     /dev (`/dev/video0`, or a name that the machine's own rules give), but for those places in it where files and pipes
-    are; "video" for any other path or URL. Raises ConfigError for an empty address.
+    are; "images" for a folder and for a pattern of names of pictures (`shots/*.png`); "playlist" for a list of files
+    that lies here (`.m3u`, or an `.m3u8` that is not HLS); "video" for any other path or URL. Raises ConfigError for an
+    empty address.
     """
     address = uri.strip()
     if not address:
@@ -24,4 +33,22 @@ def kind_of(uri: str) -> str:
         return "device"
     if address == "synthetic" or address.startswith("synthetic:"):
         return "synthetic"
-    return "video"
+    if "://" in address:
+        return "video"
+    path = os.path.expanduser(address)
+    try:
+        is_pattern = glob.has_magic(path) and path.lower().endswith(PICTURES) and not os.path.lexists(path)
+        if is_pattern or os.path.isdir(path):
+            return "images"
+    except ValueError:  # with a NUL
+        return "video"
+    return "playlist" if path.lower().endswith(_LISTS) and is_list(path) else "video"
+
+
+def is_list(path: str) -> bool:
+    """Whether this is a file that lists files, and not one of HLS, which FFmpeg reads as a whole."""
+    try:
+        with open(path, encoding="utf-8", errors="replace") as file:
+            return _HLS not in file.read(_HEAD)
+    except OSError:
+        return False

@@ -233,7 +233,7 @@ class Child:
         number = logging.getLevelName(str(level).upper())
         trace = record.pop("trace", "")
         self.tail.append(str(message))
-        fields = {k: v for k, v in record.items() if k in ("event", "source", "reason", "sink", "count")}
+        fields = {k: v for k, v in record.items() if k in ("event", "source", "reason", "sink", "count", "file")}
         text = f"{message}\n{trace}" if trace else message
         logger.log(
             number if isinstance(number, int) else logging.INFO, "%s", text, extra={"worker": self.name, **fields}

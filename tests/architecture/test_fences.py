@@ -14,6 +14,7 @@ FENCES = {
     "av": ["mpipeline/sources/video*.py", "mpipeline/sinks/video.py", "mpipeline/sinks/encoder.py"],
     "cv2": [
         "mpipeline/sources/device*.py",
+        "mpipeline/sources/images.py",
         "mpipeline/sinks/video.py",
         "mpipeline/sinks/encoder.py",
         "mpipeline/sinks/drawing*.py",

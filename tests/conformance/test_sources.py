@@ -31,6 +31,9 @@ FINITE: dict[str, Callable[[int], dict[str, Any]]] = {
     "video": lambda count: {"uri": str(media.video(VideoSpec(frames=count)))},
     "synthetic": lambda count: {"uri": "synthetic", "count": count, "width": 320, "height": 180, "rate": 15.0},
     "callable": lambda count: {"target": "support.producers:clip", "properties": {"count": count}},
+    "python": lambda count: {"target": "support.cameras:Clip", "options": {"count": count}},
+    "images": lambda count: {"uri": str(media.pictures(count)), "rate": 15.0},
+    "playlist": lambda count: {"uris": [str(path) for path in media.parts(count)]},
 }
 
 

@@ -73,6 +73,26 @@ def video(spec: VideoSpec = VideoSpec()) -> Path:
     return path
 
 
+def parts(count: int) -> list[Path]:
+    """Two files that together have so many frames, numbered through."""
+    first = count // 2
+    return [video(VideoSpec(frames=first)), video(VideoSpec(frames=count - first, first=first))]
+
+
+def pictures(count: int) -> Path:
+    """A folder with so many numbered pictures."""
+    path = folder() / f"pictures-{count}"
+    if not path.exists():
+        with tempfile.TemporaryDirectory(dir=folder()) as workplace:
+            unfinished = Path(workplace) / path.name
+            unfinished.mkdir()
+            for number in range(count):
+                frame = av.VideoFrame.from_ndarray(picture(number, 160, 96), format="gray")
+                frame.to_image().save(unfinished / f"{number}.png")
+            unfinished.replace(path)
+    return path
+
+
 def sound_only() -> Path:
     """An MP4 with sound and nothing else."""
     path = folder() / "sound_only.mp4"

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import pytest
 
 from mpipeline.errors import ConfigError
@@ -33,6 +35,28 @@ from mpipeline.sources.selection import kind_of
 )
 def test_the_kind_follows_from_the_address(uri: str, kind: str) -> None:
     assert kind_of(uri) == kind
+
+
+def test_folders_patterns_of_pictures_and_lists(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "shots").mkdir()
+    (tmp_path / "odd[1].png").write_bytes(b"")
+    (tmp_path / "list.m3u8").write_text("#EXTM3U\na.mp4\n")
+    (tmp_path / "hls.m3u8").write_text("#EXTM3U\n#EXT-X-TARGETDURATION:2\n#EXTINF:2,\na.ts\n")
+    for uri, kind in (
+        ("shots", "images"),
+        ("shots/", "images"),
+        ("shots/*.png", "images"),
+        ("**/?.JPG", "images"),
+        ("shots/*.mp4", "video"),
+        ("odd[1].png", "video"),
+        ("http://host/picture?.jpg", "video"),
+        ("list.m3u8", "playlist"),
+        ("hls.m3u8", "video"),
+        ("none.m3u", "video"),
+        ("a\0*.png", "images"),
+    ):
+        assert kind_of(uri) == kind, uri
 
 
 def test_an_empty_address_is_refused() -> None:

@@ -27,7 +27,7 @@ SETTINGS: Mapping[str, Mapping[str, Any]] = {
     "every: 5": {"every": 5},
     "keyframes_only: true": {"keyframes_only": True},
     "scale: 0.5": {"scale": 0.5},
-    "scale: 0.5, every: 5": {"scale": 0.5, "every": 5},
+    "scale: 0.25": {"scale": 0.25},
 }
 _CLIP = {"width": 1920, "height": 1080, "rate": 25, "frames": 100, "gop": 25}
 VIDEOS = {

@@ -13,11 +13,12 @@ from __future__ import annotations
 import inspect
 import logging
 import math
+import re
 from collections.abc import Callable
 from typing import Any, ClassVar
 
 import numpy as np
-from pydantic import BaseModel, ConfigDict, Field, ValidationError
+from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator
 
 from mpipeline.clock import Clock, SystemClock
 from mpipeline.errors import ConfigError, Reason, SourceError
@@ -27,6 +28,7 @@ from mpipeline.user_code import imported, place_of
 
 logger = logging.getLogger("mpipeline.source")
 
+_TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _VERBS = ("grab", "retrieve")
 _MOST_SPOILT = 100  # in a row: a frame may be spoilt, but a camera of nothing else is broken
 _REASONS: tuple[tuple[type[Exception], Reason], ...] = (
@@ -42,8 +44,15 @@ class PythonOptions(BaseModel):
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
-    target: str = Field(pattern=r"^[A-Za-z_][\w.]*:[A-Za-z_][\w.]*$")
+    target: str
     options: dict[str, Any] = Field(default_factory=dict)
+
+    @field_validator("target")
+    @classmethod
+    def _checked_target(cls, target: str) -> str:
+        if not _TARGET.fullmatch(target):
+            raise ValueError("expected 'module:Class'")
+        return target
 
     @property
     def realtime(self) -> bool:

@@ -8,6 +8,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from pydantic import ValidationError
 from support.cameras import Clip
 from support.reading import drain
 
@@ -60,7 +61,7 @@ def test_open_and_close_may_be_left_out(monkeypatch: pytest.MonkeyPatch) -> None
             return True
 
         def retrieve(self) -> Any:
-            return np.zeros((4, 6), np.uint8)
+            return np.zeros((96, 160), np.uint8)
 
     assert len(drain(source_around(monkeypatch, Least()), limit=3).frames) == 3
 
@@ -186,6 +187,12 @@ def test_a_module_in_the_current_folder_and_its_mistake_are_found(
     monkeypatch.setattr(sys, "path", [*sys.path])
     with pytest.raises(SourceError, match=r"AttributeError.*my_camera_with_a_mistake.py:3"):
         source_of("my_camera_with_a_mistake:Camera").open()
+
+
+@pytest.mark.parametrize("target", ["camera", "camera:", ":Camera", "my camera:Camera", ""])
+def test_what_is_no_target(target: str) -> None:
+    with pytest.raises(ValidationError, match="expected 'module:Class'"):
+        PythonOptions(target=target)
 
 
 def test_an_error_of_close_hurts_nobody(monkeypatch: pytest.MonkeyPatch) -> None:

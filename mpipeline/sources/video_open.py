@@ -97,7 +97,10 @@ class VideoOptions(DecodingOptions):
     @property
     def longest_wait(self) -> float:
         """Seconds that a stream which has flowed may keep its decoder waiting before that reconnects; 0 for a file."""
-        return 0.0 if self.is_local else 3 * self.read_timeout
+        if self.is_local:
+            return 0.0
+        for_key = self.key_frame_timeout if self.decode.keyframes_only else 0.0
+        return max(self.read_timeout, for_key) + 2 * self.read_timeout
 
     @property
     def path(self) -> str:

@@ -54,7 +54,9 @@ class PlaneCopier:
     def format_of(self, frame: av.VideoFrame) -> FrameFormat:
         """The format of what `copy` writes for `frame`."""
         pixel_format = _pixel_format(frame)
-        width, height = scaled(frame.width, frame.height, self.scale)
+        width, height = frame.width, frame.height
+        if self.scale != 1:
+            width, height = scaled(width, height, self.scale)
         if quarter_turns(frame) % 2:
             width, height = height, width
         if pixel_format in (PixelFormat.BGR24, PixelFormat.GRAY8):

@@ -60,6 +60,7 @@ class Round:
         self._begin_s: float | None = None
         self._end_s = 0.0
         self._watch: FrameWatch | None = None
+        self._sieve: Sieve | None = None  # None: every frame is shown
         self._replay: deque[Packet[Stream] | None] = deque()  # read already, to be decoded before what is read next
         container = open_container(name, options, clock, device)
         try:
@@ -67,7 +68,8 @@ class Round:
             self.live = is_live(options, container)
             codec = self.stream.codec_context.codec
             self.halvings = halvings(options.decode.scale, codec.canonical_name)
-            self._sieve = Sieve(options.decode, intra_only=codec.intra_only, from_start=not options.start)
+            if not options.decode.is_all:
+                self._sieve = Sieve(options.decode, intra_only=codec.intra_only, from_start=not options.start)
             self._decoder = self._make_decoder(clock)
             self.packets = PacketReader(name, options, container, self.stream, clock, log=self.log, live=self.live)
             if not options.is_local:
@@ -98,7 +100,7 @@ class Round:
                 if self._watch is not None:
                     self._watch.came()
                 if self._is_wanted(decoded.frame):
-                    if self._sieve.shows():
+                    if self._sieve is None or self._sieve.shows():
                         return decoded
                     if self._watch is not None:
                         self._watch.begin()
@@ -114,7 +116,7 @@ class Round:
             raise self.error(*verdict)
         errors = self.errors()
         packet = self._replay.popleft() if self._replay else self.packets.read()
-        if packet is not None and not self._sieve.takes(packet):
+        if self._sieve is not None and packet is not None and not self._sieve.takes(packet):
             if watch is not None:
                 self._left_out(watch, packet)
             return

@@ -55,7 +55,8 @@ class RingSwitch:
         if self.writer is not None:
             self._earlier.append(self.writer)
             fields = {"event": "resolution_changed", "source": self._name}
-            logger.info("%s: frames are %dx%d now", self._name, format.width, format.height, extra=fields)
+            level = logging.INFO if info.live else logging.DEBUG  # of a folder of photos it is no news
+            logger.log(level, "%s: frames are %dx%d now", self._name, format.width, format.height, extra=fields)
         granted = self._supply.request(format, info, last_frame_id)
         self.writer, self.waits = (granted.writer, granted.every_frame) if granted is not None else (None, True)
         self._format = format

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
 from support import media
@@ -55,7 +56,8 @@ def test_without_ranges_a_streamable_file_still_works(server: HttpServer) -> Non
     assert reading.numbers == list(range(30))
 
 
-def test_an_endless_picture_stream_is_live(server: HttpServer, tmp_path: Path) -> None:
+@pytest.mark.parametrize("decode", [{}, {"every": 3}, {"keyframes_only": True, "scale": 0.5}])
+def test_an_endless_picture_stream_is_live(server: HttpServer, tmp_path: Path, decode: dict[str, Any]) -> None:
     import av
 
     picture = tmp_path / "picture.jpg"
@@ -65,7 +67,7 @@ def test_an_endless_picture_stream_is_live(server: HttpServer, tmp_path: Path) -
     server.folder = tmp_path
     server.endless = True
 
-    with opened(server.url("picture.jpg")) as (source, info):
+    with opened(server.url("picture.jpg"), decode=decode) as (source, info):
         frames = [source.grab() for _ in range(20)]
 
     assert info.live

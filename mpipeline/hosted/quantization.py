@@ -17,12 +17,12 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import numpy.typing as npt
 
 from mpipeline.config.schema import ModelSpec, SourceSpec
 from mpipeline.errors import ConfigError, ModelError
 from mpipeline.hosted.footage import footage
 from mpipeline.models.family import Family
+from mpipeline.tensor import Tensor
 from mpipeline.workers.loading import load_model
 
 _PER_CHANNEL_OPSET = 13  # of the first ONNX version whose DequantizeLinear takes a scale for each channel
@@ -53,7 +53,7 @@ def quantize(
             chosen = eight_bit_convolutions(model)
             if not chosen:
                 raise ModelError(f"{weights}: has no convolution that could be 8 bit")
-            frames = _Frames(_inputs(family, sources, most, advance), family.input_name)
+            frames = _Frames(_inputs(family, sources, most, advance))
             made = Path(folder) / "made.onnx"
             with _quiet():
                 quantization.quantize_static(
@@ -109,22 +109,19 @@ def _nearest(names: Sequence[str], neighbours: Mapping[str, list[Any]], onwards:
 class _Frames:
     """What the library reads the frames from: one mapping of inputs after the other, then None."""
 
-    def __init__(self, inputs: Iterator[npt.NDArray[Any]], name: str) -> None:
+    def __init__(self, inputs: Iterator[dict[str, Tensor]]) -> None:
         self._inputs = inputs
-        self._name = name
         self._given = 0
 
-    def get_next(self) -> dict[str, npt.NDArray[Any]] | None:
+    def get_next(self) -> dict[str, Tensor] | None:
         """The next frame."""
-        batch = next(self._inputs, None)
-        if batch is None:
-            if not self._given:
-                raise ConfigError("there is no frame in any of the inputs, so there is nothing to take scales from")
-            return None
+        inputs = next(self._inputs, None)
+        if inputs is None and not self._given:
+            raise ConfigError("there is no frame in any of the inputs, so there is nothing to take scales from")
         self._given += 1
-        return {self._name: batch}
+        return inputs
 
-    def __iter__(self) -> Iterator[dict[str, npt.NDArray[Any]]]:
+    def __iter__(self) -> Iterator[dict[str, Tensor]]:
         """All that are left."""
         while (inputs := self.get_next()) is not None:
             yield inputs
@@ -132,14 +129,16 @@ class _Frames:
 
 def _inputs(
     family: Family, sources: Sequence[SourceSpec], most: int, advance: Callable[[], object]
-) -> Iterator[npt.NDArray[Any]]:
+) -> Iterator[dict[str, Tensor]]:
     """Of each frame what the model takes, in a batch of the model's own size or of one."""
+    constants: Mapping[str, Tensor] = getattr(family, "constants", {})
+    fixed = {name: np.repeat(row[None], family.batch or 1, axis=0) for name, row in constants.items()}
     batch = np.zeros((family.batch or 1, *family.input_shape), np.dtype(family.input_dtype))
     for source in sources:
         for frame in footage(source, most):
             for row in batch:
                 family.preprocess(frame, row)
-            yield batch
+            yield {family.input_name: batch, **fixed}
             advance()
 
 

@@ -24,7 +24,7 @@ FENCES = {
         "mpipeline/hosted/pictures.py",
     ],
     "supervision": ["mpipeline/inference_pipeline/sinks/conversion.py"],
-    "onnxruntime": ["mpipeline/backends/onnxruntime.py"],
+    "onnxruntime": ["mpipeline/backends/onnxruntime.py", "mpipeline/hosted/quantization.py"],
     "openvino": ["mpipeline/backends/openvino.py"],
     "tensorrt": ["mpipeline/backends/tensorrt*.py"],
     "pycuda": ["mpipeline/backends/tensorrt*.py"],
@@ -32,7 +32,7 @@ FENCES = {
     "filelock": ["mpipeline/store/*"],
     "rich": ["mpipeline/cli/*"],
     "torch": ["mpipeline/demo/*"],
-    "onnx": ["mpipeline/demo/*"],
+    "onnx": ["mpipeline/demo/*", "mpipeline/hosted/quantization.py"],
 }
 LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx", "supervision"}
 

@@ -4,15 +4,15 @@
 
 Each camera has a process that decodes it with PyAV and sends three numbers a frame; a process passes them on, as
 inference does; another one, this, notes when they come. Pixels stay where they are. All ask the scheduler for the same
-turns as mpipeline's workers do.
+turns as mpipeline's workers do. It is ended by a kill of its process group; its sockets lie beside the notes.
 """
 
 from __future__ import annotations
 
 import multiprocessing
 import sys
-import tempfile
 import time
+from pathlib import Path
 from typing import Any
 
 import msgpack
@@ -55,7 +55,8 @@ def pass_on(at: str, to: str) -> None:
 def main() -> None:
     """Starts all and notes what arrives, until it is killed."""
     notes, *cameras = sys.argv[1:]
-    with tempfile.TemporaryDirectory() as folder, open(notes, "w", buffering=1, encoding="ascii") as file:
+    folder = Path(notes).resolve().parent
+    with open(notes, "w", buffering=1, encoding="ascii") as file:
         relay, end = f"ipc://{folder}/relay", f"ipc://{folder}/end"
         arriving = socket(zmq.PULL, end, binds=True)
         multiprocessing.set_start_method("spawn")

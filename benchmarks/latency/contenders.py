@@ -9,7 +9,7 @@ import sys
 import tempfile
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import AbstractContextManager, contextmanager
+from contextlib import AbstractContextManager, contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -126,7 +126,8 @@ def bare(addresses: Mapping[str, str], seconds: float) -> Iterator[Working]:
             try:
                 yield Bare(process, notes)
             finally:
-                os.killpg(process.pid, signal.SIGKILL)
+                with suppress(ProcessLookupError):  # all of it has ended by itself
+                    os.killpg(process.pid, signal.SIGKILL)
 
 
 def command(**batching: Any) -> Start:

@@ -22,7 +22,6 @@ import statistics
 import time
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
-from pathlib import Path
 from typing import Any
 
 import psutil
@@ -89,8 +88,7 @@ def slow(arguments: argparse.Namespace) -> dict[str, Samples]:
             "InferencePipeline, file": lambda: program_slow(sides.ours(), str(video), _SLOW_S, arguments.seconds),
             "InferencePipeline, camera": lambda: program_slow(sides.ours(), address, _TWICE_S, arguments.seconds),
         }
-        if not arguments.without_rival:
-            rival = sides.theirs(arguments.rival_python)
+        if (rival := sides.rival(arguments)) is not None:
             runs["streamvision, file"] = lambda: program_slow(rival, str(video), _SLOW_S, arguments.rival_seconds)
             runs["streamvision, camera"] = lambda: program_slow(rival, address, _TWICE_S, arguments.rival_seconds)
         for name, run in runs.items():
@@ -199,13 +197,13 @@ def _at(samples: Sequence[tuple[float, float]], second: float) -> float | None:
 
 def main() -> None:
     """Measures, prints, saves."""
-    parser = report.parser(__doc__, repetitions=1)
+    parser = report.parser(__doc__, None, None)
     parser.add_argument("--seconds", type=float, default=60, help="with the slow sink (default: 60)")
     parser.add_argument("--rival-seconds", type=float, default=8, help="the same, of the rival (default: 8)")
-    parser.add_argument("--frames", type=int, default=432_000, help="of the many (default: 432000)")
+    parser.add_argument("--frames", type=report.count, default=432_000, help="of the many (default: 432000)")
     parser.add_argument("--most", type=float, default=240, help="seconds that they may take (default: 240)")
     parser.add_argument("--without-rival", action="store_true", help="only mpipeline")
-    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
+    parser.add_argument("--rival-python", type=report.executable, metavar="PATH", help="a Python with streamvision")
     arguments = parser.parse_args()
     made = Report("memory", "Memory", report.command("memory"), machine.about(video=cameras.video().name))
     found = slow(arguments) if arguments.seconds else {}

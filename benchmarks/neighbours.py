@@ -27,7 +27,7 @@ from support import media
 from support.rtsp_faults import DISTURBANCES, FAULTS, Fault
 from support.rtsp_program import RtspProgram
 
-from benchmarks import cameras
+from benchmarks import cameras, report
 from benchmarks.arrivals import Arrival
 from benchmarks.cameras import LiveRun
 
@@ -146,7 +146,7 @@ def compare(name: str, phase: Phase, before: Phase, after: Phase, calm: list[Pha
 def measure(arguments: argparse.Namespace) -> dict[str, Any]:
     """The whole run; returns its result."""
     known = faults()
-    names = arguments.faults.split(",") if arguments.faults else list(known)
+    names = arguments.faults or list(known)
     healthy = [f"cam{number}" for number in range(1, arguments.sources)]
     video = [cameras.video()]
     for spec in (_LARGE, _OTHER_CODEC):
@@ -225,14 +225,14 @@ def show(result: dict[str, Any]) -> None:
 def main() -> None:
     """Measures, prints, saves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--sources", type=int, default=8, help="cameras in all, one of them faulty (default: 8)")
+    parser.add_argument("--sources", type=report.count, default=8, help="cameras, one of them faulty (default: 8)")
     parser.add_argument("--phase", type=float, default=20, help="seconds of each fault (default: 20)")
     parser.add_argument("--calm", type=float, default=20, help="seconds of each calm phase (default: 20)")
     parser.add_argument("--settle", type=float, default=3, help="seconds between fault and calm (default: 3)")
     parser.add_argument(
         "--max-fps", type=float, default=7.5, help="frames a second and camera; 0: all 15 (default: 7.5)"
     )
-    parser.add_argument("--faults", help=f"some of {','.join(faults())} (default: all)")
+    parser.add_argument("--faults", type=report.words(*faults()), help=f"some of {','.join(faults())} (default: all)")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     parser.add_argument("--log", type=Path, metavar="FILE", help="keep the run's log there")
     arguments = parser.parse_args()

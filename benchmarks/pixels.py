@@ -133,7 +133,7 @@ def best_ratio(rounds: Rounds) -> str:
 
 def main() -> None:
     """Measures, prints, saves."""
-    arguments = parser(__doc__, repetitions=40).parse_args()
+    arguments = parser(__doc__, repetitions=40, minutes=None).parse_args()
     cv2.setNumThreads(1)
     kinds = [pixel_paths.pictures(form, *size) for size in _SIZES for form in _FORMATS]
     report = Report("pixels", "Preprocessing and postprocessing", "python -m benchmarks.pixels")

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import json
+import os
 import sys
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any, Literal
@@ -68,25 +69,50 @@ def markdown(heads: Sequence[str], rows: Sequence[Sequence[object]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def parser(description: str | None, repetitions: int = 5, minutes: float = 10) -> argparse.ArgumentParser:
-    """With the arguments that every program has."""
+def parser(description: str | None, repetitions: int | None = 5, minutes: float | None = 10) -> argparse.ArgumentParser:
+    """With the arguments that every program has, and those two whose default is not None."""
     made = argparse.ArgumentParser(description=description, formatter_class=argparse.RawDescriptionHelpFormatter)
-    made.add_argument("--repetitions", type=int, default=repetitions, help=f"of each figure (default: {repetitions})")
-    made.add_argument(
-        "--minutes",
-        type=float,
-        default=minutes,
-        help=f"fewer repetitions if they would take longer (default: {minutes:g})",
-    )
+    if repetitions is not None:
+        text = f"of each figure (default: {repetitions})"
+        made.add_argument("--repetitions", type=count, default=repetitions, help=text)
+    if minutes is not None:
+        text = f"fewer repetitions if they would take longer (default: {minutes:g})"
+        made.add_argument("--minutes", type=float, default=minutes, help=text)
     made.add_argument("--json", type=Path, metavar="FILE", help="write the result there")
     made.add_argument("--markdown", type=Path, metavar="FILE", help="write the tables there")
     made.add_argument("--charts", type=Path, metavar="FOLDER", help="write the charts there, as SVG")
     return made
 
 
+def count(text: str) -> int:
+    """The value of an argument that is a number of things."""
+    if not text.isdecimal() or not int(text):
+        raise argparse.ArgumentTypeError(f"{text!r} is no whole number of at least 1")
+    return int(text)
+
+
 def numbers(text: str) -> list[int]:
     """The value of an argument such as `1,2,4`."""
-    return [int(part) for part in text.split(",")]
+    return [count(part) for part in text.split(",")]
+
+
+def executable(text: str) -> Path:
+    """The value of an argument that is the path of a program."""
+    if not (Path(text).is_file() and os.access(text, os.X_OK)):
+        raise argparse.ArgumentTypeError(f"{text!r} is no program")
+    return Path(text)
+
+
+def words(*known: str) -> Callable[[str], list[str]]:
+    """Takes the value of an argument that names some of these, by commas."""
+
+    def some(text: str) -> list[str]:
+        found = text.split(",")
+        if strange := [word for word in found if word not in known]:
+            raise argparse.ArgumentTypeError(f"{strange[0]!r} is none of {', '.join(known)}")
+        return found
+
+    return some
 
 
 def progress(text: str) -> None:
@@ -96,11 +122,11 @@ def progress(text: str) -> None:
 
 def command(name: str) -> str:
     """The line that was typed, without where its results go."""
-    words = iter(sys.argv[1:])
+    typed = iter(sys.argv[1:])
     kept = []
-    for word in words:
+    for word in typed:
         if word in ("--json", "--markdown", "--charts"):
-            next(words, None)
+            next(typed, None)
         elif not word.startswith(("--json=", "--markdown=", "--charts=")):
             kept.append(word)
     return " ".join([f"python -m benchmarks.{name}", *kept])

@@ -35,6 +35,7 @@ _CAMERA = recordings.Camera(rate=_RATE, gop=_RATE, every=3, frames=100)
 _START_S = 180.0
 _SETTLE_S = 4.0
 _POLL_S = 0.05
+_CAMERAS = [1, 2, 4, 8, 16, 32, 64]
 _ROLES = ("decoder", "inference", "sink", "supervisor", "fork server")
 
 
@@ -233,13 +234,13 @@ def _of(rounds: Rounds, name: str, figure: str, form: str) -> str:
 def main() -> None:
     """Measures, prints, saves."""
     parser = report.parser(__doc__, repetitions=2)
-    parser.add_argument("--cameras", default="1,2,4,8,16,32,64", help="how many (default: 1,2,4,8,16,32,64)")
+    parser.add_argument("--cameras", type=report.numbers, default=_CAMERAS, help="how many (default: 1,2,4,8,16,32,64)")
     parser.add_argument("--seconds", type=float, default=10, help="of each stretch (default: 10)")
     arguments = parser.parse_args()
-    counts = arguments.cameras.split(",")
     made = Report("scale", "Cameras by the dozen", report.command("scale"), machine.about(video=video().name))
-    runs = {count: partial(measure, int(count), arguments.seconds) for count in counts}
-    fill(made, take_turns(runs, arguments.repetitions, "cameras"), bare_ms())
+    runs = {str(count): partial(measure, count, arguments.seconds) for count in arguments.cameras}
+    rounds = take_turns(runs, arguments.repetitions, "cameras", minutes=arguments.minutes)
+    fill(made, rounds, bare_ms())
     report.finish(made, arguments)
 
 

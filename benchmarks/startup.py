@@ -25,7 +25,7 @@ from pathlib import Path
 import psutil
 import yaml
 
-from benchmarks import ROOT, cameras, machine, processes, report
+from benchmarks import ROOT, cameras, machine, processes, report, rivals
 from benchmarks.report import Chart, Report, Table
 from benchmarks.samples import Rounds, spread, take_turns, values
 from benchmarks.side_by_side import sides
@@ -137,16 +137,19 @@ def measure(arguments: argparse.Namespace, folder: Path) -> tuple[Rounds, Rounds
     if detector is not None:
         contenders["ONNX Runtime, import and load the detector"] = told(_LOADED, str(detector))
         contenders["mpipeline run, detector, first prediction"] = first_of_command(cameras.model())
-    if not arguments.without_rival:
-        rival = sides.theirs(arguments.rival_python)
+    if (rival := sides.rival(arguments)) is not None:
         imported = "from streamvision.stream.pipeline import InferencePipeline"
         contenders["streamvision: import InferencePipeline"] = command("-c", imported, python=rival.python)
         contenders["streamvision, first prediction"] = first_of_program(rival, "nothing")
-    return take_turns(contenders, arguments.repetitions), attaching(arguments.repetitions)
+    rounds = take_turns(contenders, arguments.repetitions, minutes=arguments.minutes)
+    return rounds, attaching(len(rounds))
 
 
 def install(packages: list[str]) -> dict[str, object]:
-    """A new environment with these requirements: seconds, megabytes, and the largest parts of it."""
+    """A new environment with these requirements: seconds, megabytes, and the largest parts of it.
+
+    Raises NotToBeHad.
+    """
     with tempfile.TemporaryDirectory() as folder:
         begun = time.monotonic()
         subprocess.run([sys.executable, "-m", "venv", folder], check=True)
@@ -155,7 +158,7 @@ def install(packages: list[str]) -> dict[str, object]:
         pip = [f"{folder}/bin/python", "-m", "pip", "install", "--quiet", "--disable-pip-version-check", *packages]
         done = subprocess.run(pip, check=False, capture_output=True, text=True)
         if done.returncode:
-            raise SystemExit(f"{' '.join(pip)}:\n{done.stderr[-4000:]}")
+            raise rivals.NotToBeHad(f"{' '.join(pip)}:\n{done.stderr[-4000:]}")
         seconds = time.monotonic() - begun
         [site] = Path(folder).glob("lib/python*/site-packages")
         sizes = {each.name: _size(each) for each in site.iterdir()}
@@ -170,17 +173,22 @@ def _size(path: Path) -> float:
 
 
 def installations(arguments: argparse.Namespace) -> dict[str, dict[str, object]]:
-    """Ours and the rival's."""
-    report.progress("installing mpipeline")
+    """Ours and the rival's; what cannot be installed, as without a network, is left out."""
+    found = {}
     with tempfile.TemporaryDirectory() as folder:
         # A copy, so that nothing that was built before is found.
         source = Path(folder) / "source"
         ignored = shutil.ignore_patterns(".venv", "build", ".git", "dist", "out", "__pycache__")
         shutil.copytree(ROOT, source, ignore=ignored)
-        found = {"mpipeline, compiled here": install([str(source)])}
-    if not arguments.without_rival:
-        report.progress("installing streamvision")
-        found["streamvision"] = install(["streamvision==0.1.4"])
+        wanted = {"mpipeline, compiled here": str(source)}
+        if not arguments.without_rival:
+            wanted["streamvision"] = "streamvision==0.1.4"
+        for name, package in wanted.items():
+            report.progress(f"installing {name}")
+            try:
+                found[name] = install([package])
+            except rivals.NotToBeHad as error:
+                report.progress(f"left out: {error}")
     return found
 
 
@@ -211,7 +219,7 @@ def main() -> None:
     parser = report.parser(__doc__, repetitions=5)
     parser.add_argument("--without-installation", action="store_true", help="do not install anything")
     parser.add_argument("--without-rival", action="store_true", help="only mpipeline")
-    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
+    parser.add_argument("--rival-python", type=report.executable, metavar="PATH", help="a Python with streamvision")
     arguments = parser.parse_args()
     made = Report("startup", "Start-up", report.command("startup"), machine.about(video=cameras.video().name))
     with tempfile.TemporaryDirectory() as folder:

@@ -145,11 +145,11 @@ def main() -> None:
     """Measures and tells."""
     parser = report.parser(__doc__, 3, 9)
     parser.add_argument("--sources", type=report.numbers, default=[1, 4], help="how many, by commas (default: 1,4)")
-    parser.add_argument("--models", type=lambda text: text.split(","), default=NAMES, help=",".join(NAMES))
+    parser.add_argument("--models", type=report.words(*NAMES), default=NAMES, help=",".join(NAMES))
     parser.add_argument("--quick", action="store_true", help="one repetition of half the frames, no detections")
-    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
+    parser.add_argument("--rival-python", type=report.executable, metavar="PATH", help="a Python with streamvision")
     parser.add_argument(
-        "--ultralytics-python", type=Path, metavar="PATH", help="a Python that has ultralytics installed"
+        "--ultralytics-python", type=report.executable, metavar="PATH", help="a Python with ultralytics"
     )
     arguments = parser.parse_args()
     if arguments.quick:

@@ -23,7 +23,7 @@ from __future__ import annotations
 import argparse
 import tempfile
 import time
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -33,7 +33,7 @@ from benchmarks import cameras, machine, recordings, report
 from benchmarks.latency import tables
 from benchmarks.latency.contenders import Start, bare, command, let_flow, program, watch
 from benchmarks.latency.frames import LIMIT, Sent, ages, largest_share_error, stages
-from benchmarks.samples import take_turns
+from benchmarks.samples import Figures, Rounds, take_turns
 from benchmarks.side_by_side import sides
 
 RATE = 15
@@ -103,16 +103,17 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
         LIMIT: bare,
         "InferencePipeline": program(sides.ours()),
     }
-    if not arguments.without_rival:
-        contenders["streamvision"] = program(sides.theirs(arguments.rival_python))
+    if (rival := sides.rival(arguments)) is not None:
+        contenders["streamvision"] = program(rival)
     found: dict[str, Any] = {}
+    end_s = time.monotonic() + 60 * arguments.minutes
     for count in arguments.cameras:
         runs = {
             name: Measurement(start, count, arguments.seconds).calm
             for name, start in contenders.items()
             if count > 1 or "max_wait" not in name  # one camera's frame never waits for another
         }
-        found[f"{count} cameras"] = take_turns(runs, arguments.repetitions, f"{count} cameras")
+        found[f"{count} cameras"] = _turns(runs, arguments, f"{count} cameras", end_s)
     if arguments.overload:
         most = max(arguments.cameras)
         loaded = {
@@ -120,27 +121,27 @@ def measure(arguments: argparse.Namespace) -> dict[str, Any]:
             for name, start in contenders.items()
             if "max_wait" not in name and name != LIMIT
         }
-        found["overload"] = take_turns(loaded, arguments.repetitions, "overload")
+        found["overload"] = _turns(loaded, arguments, "overload", end_s)
     return found
+
+
+def _turns(runs: Mapping[str, Callable[[], Figures]], given: argparse.Namespace, what: str, end_s: float) -> Rounds:
+    return take_turns(runs, given.repetitions, what, minutes=(end_s - time.monotonic()) / 60)
 
 
 def main() -> None:
     """Measures, prints, saves."""
     parser = report.parser(__doc__, repetitions=2)
-    parser.add_argument("--cameras", type=_numbers, default=[1, 8], help="how many, for each part (default: 1,8)")
+    parser.add_argument("--cameras", type=report.numbers, default=[1, 8], help="how many, for each part (default: 1,8)")
     parser.add_argument("--seconds", type=float, default=6, help="of each stretch; overload: twice (default: 6)")
     parser.add_argument("--overload", type=float, default=30, help="frames/s of the slow model; 0: not (default: 30)")
     parser.add_argument("--without-rival", action="store_true", help="only mpipeline")
-    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
+    parser.add_argument("--rival-python", type=report.executable, metavar="PATH", help="a Python with streamvision")
     arguments = parser.parse_args()
     about = machine.about(video=f"{cameras.video().name}, encoded as {_CAMERA.rate} frames/s with their numbers")
     made = report.Report("latency", "Latency of live cameras", report.command("latency"), about)
     tables.fill(made, measure(arguments), arguments)
     report.finish(made, arguments)
-
-
-def _numbers(text: str) -> list[int]:
-    return [int(number) for number in text.split(",")]
 
 
 if __name__ == "__main__":

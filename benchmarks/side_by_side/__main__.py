@@ -21,7 +21,7 @@ from typing import Any
 
 import psutil
 
-from benchmarks import cameras, machine
+from benchmarks import cameras, machine, report, rivals
 from benchmarks.side_by_side import equality, figures, sides, tables
 from benchmarks.side_by_side.sides import Side
 from benchmarks.side_by_side.trials import TRIALS
@@ -33,7 +33,10 @@ _PARTS = ("equality", "figures", "trials")
 
 def compare(arguments: argparse.Namespace) -> dict[str, Any]:
     """The parts that are asked for."""
-    pair = (sides.ours(), sides.theirs(arguments.rival_python))
+    try:
+        pair = (sides.ours(), sides.theirs(arguments.rival_python))
+    except rivals.NotToBeHad as error:
+        raise SystemExit(f"without {sides.RIVAL} there is nothing to compare: {error}") from error
     video = cameras.video()
     result: dict[str, Any] = {"about": about(pair)}
     if "equality" in arguments.parts:
@@ -81,10 +84,10 @@ def about(pair: Sequence[Side]) -> dict[str, Any]:
 def main() -> None:
     """Compares, prints, saves."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
-    parser.add_argument("--parts", type=lambda text: text.split(","), default=list(_PARTS), help=",".join(_PARTS))
-    parser.add_argument("--repetitions", type=int, default=3, help="of each figure (default: 3)")
-    parser.add_argument("--repeat", type=int, default=3, help="how often a file's video is repeated (default: 3)")
+    parser.add_argument("--rival-python", type=report.executable, metavar="PATH", help="a Python with streamvision")
+    parser.add_argument("--parts", type=report.words(*_PARTS), default=list(_PARTS), help=",".join(_PARTS))
+    parser.add_argument("--repetitions", type=report.count, default=3, help="of each figure (default: 3)")
+    parser.add_argument("--repeat", type=report.count, default=3, help="of a file's video (default: 3)")
     parser.add_argument("--live", type=float, default=6, help="seconds of cameras; 0: none (default: 6)")
     parser.add_argument("--only", default="", metavar="TEXT", help="only the trials whose name contains this")
     parser.add_argument("--json", type=Path, metavar="FILE", help="write the result there")

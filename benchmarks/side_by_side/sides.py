@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import argparse
 import json
 import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
 
-from benchmarks import rivals
+from benchmarks import report, rivals
 
 RIVAL = "streamvision"
 _ASKED = ("numpy", "onnxruntime", "opencv-python", "opencv-python-headless", "av")
@@ -41,5 +42,19 @@ def ours() -> Side:
 
 
 def theirs(python: Path | None) -> Side:
-    """The rival with this Python; None: with one of its own in the user's cache directory, made if it is not there."""
+    """The rival with this Python; None: with one of its own in the user's cache directory, made if it is not there.
+
+    Raises NotToBeHad.
+    """
     return Side(RIVAL, rivals.streamvision(python))
+
+
+def rival(arguments: argparse.Namespace) -> Side | None:
+    """The same by `--rival-python`; None with `--without-rival`, and where it cannot be had, which is told."""
+    if arguments.without_rival:
+        return None
+    try:
+        return theirs(arguments.rival_python)
+    except rivals.NotToBeHad as error:
+        report.progress(f"left out: {RIVAL}: {error}")
+        return None

@@ -136,6 +136,8 @@ def measured(arguments: argparse.Namespace) -> report.Report:
     result = report.Report("transport", "Transport", report.command("transport"))
     video = machine.recorded("derived/retail_1080p30_h264.mp4") or media.video(_MADE)
     among = chosen(arguments)
+    if not among:
+        raise SystemExit(f"no contender has one of the words {arguments.only!r} in its name")
     result.tables.append(report.Table("Contenders", ["", ""], [[each.name, each.text] for each in among]))
     names, numbers, frames = [each.name for each in among], arguments.sources, arguments.frames
     turns = {
@@ -159,10 +161,10 @@ def main() -> None:
     """Measures and tells."""
     parser = report.parser(__doc__, 3, 8)
     parser.add_argument("--sources", type=report.numbers, help="by commas (default: 1,2,4,8; with --quick 1,4)")
-    parser.add_argument("--frames", type=int, default=900, help="more frames in the long run, in all (default: 900)")
+    parser.add_argument("--frames", type=report.count, default=900, help="more in the long run, in all (default: 900)")
     parser.add_argument("--only", default="", metavar="WORDS", help="contenders whose names have one of these words")
     parser.add_argument("--quick", action="store_true", help="one repetition, no memory")
-    parser.add_argument("--rival-python", type=Path, metavar="PATH", help="a Python that has streamvision installed")
+    parser.add_argument("--rival-python", type=report.executable, metavar="PATH", help="a Python with streamvision")
     arguments = parser.parse_args()
     arguments.sources = arguments.sources or ([1, 4] if arguments.quick else [1, 2, 4, 8])
     if arguments.quick:

@@ -1,4 +1,4 @@
-"""Every program of benchmarks/ starts and tells how it is used."""
+"""Every program of benchmarks/ starts, tells how it is used, and what is wrong with an argument that makes no sense."""
 
 from __future__ import annotations
 
@@ -23,3 +23,42 @@ def test_it_tells_its_options(name: str) -> None:
     told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert told.stdout.startswith("usage:")
+
+
+@pytest.mark.parametrize(
+    ("words", "complaint"),
+    [
+        ("latency --cameras 1,x", "'x' is no whole number of at least 1"),
+        ("scale --cameras ,", "'' is no whole number of at least 1"),
+        ("transport --sources 0", "'0' is no whole number of at least 1"),
+        ("pixels --repetitions 0", "'0' is no whole number of at least 1"),
+        ("pixels --minutes 5", "unrecognized arguments: --minutes 5"),
+        ("memory --repetitions 5", "unrecognized arguments: --repetitions 5"),
+        ("engines --models yolov8x", "'yolov8x' is none of light, nano, small-640, yolov8n"),
+        ("neighbours --faults flood", "'flood' is none of nothing, "),
+        ("side_by_side --parts figure", "'figure' is none of equality, figures, trials"),
+        ("startup --rival-python nowhere/python", "'nowhere/python' is no program"),
+    ],
+)
+def test_it_refuses_what_makes_no_sense(words: str, complaint: str) -> None:
+    command = [sys.executable, "-m", *f"benchmarks.{words}".split()]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 2
+    assert complaint in told.stderr
+
+
+def test_it_goes_on_without_a_rival_that_cannot_be_had() -> None:
+    program = """
+import argparse
+from benchmarks import rivals
+from benchmarks.side_by_side import sides
+
+def no_network(*_):
+    raise rivals.NotToBeHad("no network")
+
+rivals.environment = no_network
+assert sides.rival(argparse.Namespace(without_rival=False, rival_python=None)) is None
+"""
+    told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert told.returncode == 0, told.stderr
+    assert told.stderr == "left out: streamvision: no network\n"

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -15,6 +16,8 @@ PROGRAMS = [
     for path in FILES
     if '__name__ == "__main__"' in path.read_text(encoding="utf-8")
 ]
+PAGE = ROOT / "docs" / "performance.md"
+COMMANDS = re.findall(r"^```sh\npython -m benchmarks\.(.+)\n```$", PAGE.read_text(encoding="utf-8"), re.MULTILINE)
 
 
 @pytest.mark.parametrize("name", sorted(PROGRAMS))
@@ -62,3 +65,22 @@ assert sides.rival(argparse.Namespace(without_rival=False, rival_python=None)) i
     told = subprocess.run([sys.executable, "-c", program], cwd=ROOT, capture_output=True, text=True, check=False)
     assert told.returncode == 0, told.stderr
     assert told.stderr == "left out: streamvision: no network\n"
+
+
+@pytest.mark.parametrize("command", COMMANDS)
+def test_the_command_beside_a_table_has_options_that_there_are(command: str) -> None:
+    name, *words = command.split()
+    help_ = subprocess.run(
+        [sys.executable, "-m", f"benchmarks.{name}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
+    )
+    known = re.findall(r"^  (--[\w-]+)", help_.stdout, re.MULTILINE)
+    assert [word for word in words if word.startswith("--") and word not in known] == []
+
+
+def test_every_section_of_tables_has_its_command_and_its_charts() -> None:
+    page = PAGE.read_text(encoding="utf-8")
+    sections = re.findall(r"^<!-- (\w+) -->$", page, re.MULTILINE)
+    assert sorted(sections) == sorted(command.split()[0] for command in COMMANDS)
+    charts = re.findall(r"^!\[.+\]\((.+)\)$", page, re.MULTILINE)
+    assert charts
+    assert [chart for chart in charts if not (PAGE.parent / chart).is_file()] == []

@@ -16,7 +16,7 @@ _ATTRIBUTES = struct.Struct("=IIQiIQQQ")  # size, policy, flags, nice, priority,
 
 
 def shorten() -> None:
-    """A short time slice for the calling thread, and those that it starts from now on.
+    """A short time slice for the calling thread, and for the threads and processes that it starts from now on.
 
     Without effect on an older kernel, in a sandbox that forbids it, and for a thread that has been given a scheduling
     policy of its own.
@@ -25,7 +25,7 @@ def shorten() -> None:
 
 
 def restore() -> None:
-    """The system's time slice for the calling thread, and those that it starts from now on."""
+    """The system's time slice for the calling thread, and for the threads and processes that it starts from now on."""
     _set(0)
 
 

@@ -20,6 +20,15 @@ def physical_cores(cpus: set[int] | None = None, root: Path = Path("/sys")) -> i
     return max(1, min(len(cores), _quota(root)))
 
 
+def granted_cpus(root: Path = Path("/sys")) -> float | None:
+    """The time of how many CPUs the control group (version 2) of a container grants; None if it sets no limit."""
+    try:
+        quota, period = (root / "fs/cgroup/cpu.max").read_text().split()
+        return int(quota) / int(period)
+    except (OSError, ValueError):
+        return None
+
+
 def cpu_identity(cpuinfo: Path = Path("/proc/cpuinfo")) -> str:
     """A text that differs between CPUs for which programs are compiled, or run, differently: make and abilities."""
     try:
@@ -40,9 +49,6 @@ def _siblings(root: Path, cpu: int) -> str:
 
 
 def _quota(root: Path) -> int:
-    """The CPUs that the control group (version 2) of a container grants, rounded up; very many if it sets no limit."""
-    try:
-        quota, period = (root / "fs/cgroup/cpu.max").read_text().split()
-        return math.ceil(int(quota) / int(period))
-    except (OSError, ValueError):
-        return 1 << 16
+    """The CPUs that are granted, rounded up; very many if there is no limit."""
+    granted = granted_cpus(root)
+    return 1 << 16 if granted is None else math.ceil(granted)

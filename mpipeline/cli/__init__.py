@@ -13,6 +13,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "check": ("mpipeline.cli.check", "validate a config and print what would run, without starting it"),
     "models": ("mpipeline.cli.models", "fetch models by id, list, describe and compare those on this machine"),
     "chaos": ("mpipeline.cli.chaos", "kill workers of a run at random moments and account for every frame"),
+    "doctor": ("mpipeline.cli.doctor", "look over this machine: what is available, what is not, and how to get it"),
     "demo": ("mpipeline.cli.demo", "run four synthetic cameras through a small detector and measure its accuracy"),
 }
 

@@ -29,6 +29,12 @@ def shared_memory_full(needed: int) -> SharedMemoryFull:
     )
 
 
+def total_bytes() -> int:
+    """Bytes of /dev/shm, taken or not."""
+    volume = os.statvfs(SHARED_MEMORY_DIRECTORY)
+    return volume.f_blocks * volume.f_frsize
+
+
 def available_bytes() -> int:
     """Bytes of /dev/shm that nobody has taken yet."""
     volume = os.statvfs(SHARED_MEMORY_DIRECTORY)

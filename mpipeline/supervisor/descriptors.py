@@ -31,6 +31,11 @@ def reserve(workers: int) -> None:
     resource.setrlimit(resource.RLIMIT_NOFILE, (needed, hard))
 
 
+def most_workers(open_files: int) -> int | None:
+    """For how many workers so many open files are enough; None for any number."""
+    return None if open_files == resource.RLIM_INFINITY else max(0, (open_files - _ALWAYS) // _PER_WORKER)
+
+
 def pipe() -> tuple[int, int]:
     """A pipe, read end first; ConfigError if there are too many open files for it."""
     try:

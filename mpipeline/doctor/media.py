@@ -1,0 +1,77 @@
+"""What decodes and encodes video here, and the devices: cameras, GPUs."""
+
+from __future__ import annotations
+
+import ctypes
+import os
+from pathlib import Path
+
+from mpipeline.doctor.finding import Finding, Findings, Level
+from mpipeline.sources import video_abilities
+
+_DRIVER = Path("/proc/driver/nvidia/version")
+_MOST_CAMERAS = 64
+
+
+def video(subject: str) -> Findings:
+    """FFmpeg, its codecs, and what of the hardware it can use."""
+    found = video_abilities.abilities()
+    yield Finding(subject, "ffmpeg", Level.OK, found.version)
+    lacking = ", ".join(found.missing_decoders)
+    text = f"decodes {', '.join(found.decoders)}" + (f"; not {lacking}" if lacking else "")
+    remedy = "pip install --force-reinstall av" if lacking else ""
+    yield Finding(subject, "codecs", Level.WARNING if lacking else Level.OK, text, remedy)
+    encoder = found.encoder
+    text = f"video files are written by {encoder}" if encoder else "no H.264 encoder: sink `video` cannot work"
+    yield Finding(subject, "encoder", Level.OK if encoder else Level.WARNING, text)
+    if found.hardware:
+        yield Finding(subject, "hardware", Level.OK, f"can be used: {', '.join(found.hardware)}")
+    else:
+        text = f"none can be used; FFmpeg knows {', '.join(found.known_hardware) or 'none'}"
+        yield Finding(subject, "hardware", Level.MISSING, text, "docker run --gpus all, or --device /dev/dri")
+
+
+def devices(subject: str) -> Findings:
+    """Cameras and NVIDIA GPUs."""
+    yield _gpu(subject)
+    paths = sorted(Path("/dev").glob("video*"))[:_MOST_CAMERAS]
+    denied = [str(path) for path in paths if not os.access(path, os.R_OK | os.W_OK)]
+    if denied:
+        text = f"no permission for {', '.join(denied)}"
+        yield Finding(subject, "cameras", Level.WARNING, text, "sudo usermod -aG video $USER, and log in again")
+    elif paths:
+        yield Finding(subject, "cameras", Level.OK, ", ".join(f"{path}{_name_of(path)}" for path in paths))
+    else:
+        yield Finding(subject, "cameras", Level.MISSING, "no /dev/video*", "docker run --device /dev/video0")
+
+
+def _name_of(camera: Path) -> str:
+    try:
+        return f" ({Path('/sys/class/video4linux', camera.name, 'name').read_text(encoding='utf-8').strip()})"
+    except (OSError, ValueError):
+        return ""
+
+
+def _gpu(subject: str) -> Finding:
+    """Asks the driver's own library, as programs do; it is there without a GPU as well, or the other way round."""
+    try:
+        cuda = ctypes.CDLL("libcuda.so.1")
+    except OSError:
+        if _DRIVER.exists():
+            text = "the kernel has NVIDIA's driver, but there is no libcuda.so.1 here"
+            return Finding(subject, "gpu", Level.WARNING, text, "docker run --gpus all")
+        return Finding(subject, "gpu", Level.MISSING, "no NVIDIA driver", "docker run --gpus all, where there is one")
+    if (code := cuda.cuInit(0)) != 0:
+        text = f"libcuda.so.1 finds no GPU (error {code})"
+        return Finding(subject, "gpu", Level.WARNING, text, "docker run --gpus all")
+    count, version = ctypes.c_int(), ctypes.c_int()
+    cuda.cuDeviceGetCount(ctypes.byref(count))
+    cuda.cuDriverGetVersion(ctypes.byref(version))
+    names = []
+    for index in range(count.value):
+        device, name = ctypes.c_int(), ctypes.create_string_buffer(128)
+        cuda.cuDeviceGet(ctypes.byref(device), index)
+        cuda.cuDeviceGetName(name, len(name), device)
+        names.append(name.value.decode(errors="replace"))
+    text = f"{', '.join(names)}; the driver knows CUDA {version.value // 1000}.{version.value % 1000 // 10}"
+    return Finding(subject, "gpu", Level.OK if names else Level.MISSING, text)

@@ -12,7 +12,7 @@ from mpipeline.config.checks import missing_files, overwritten_files
 from mpipeline.config.document import Document, parse, show
 from mpipeline.config.locate import Place, Problem
 from mpipeline.config.overrides import apply_overrides
-from mpipeline.config.schema import RunConfig
+from mpipeline.config.schema import RunConfig, SourceSpec
 from mpipeline.config.spec import validated
 from mpipeline.errors import ConfigError
 
@@ -28,7 +28,12 @@ def load_config(path: Path, overrides: Sequence[str] = (), *, sinks_required: bo
     Programs that take the predictions themselves pass `sinks_required=False`. Raises ConfigError with one line for each
     thing that is wrong, beginning with file, line, column and key.
     """
-    document = parse(_text_of(path), Place(str(path), 1, 1))
+    return config_from_text(_text_of(path), path, overrides, sinks_required=sinks_required)
+
+
+def config_from_text(text: str, path: Path, overrides: Sequence[str] = (), *, sinks_required: bool = True) -> RunConfig:
+    """The config in a text that is, or will be, the file `path`; as `load_config`."""
+    document = parse(text, Place(str(path), 1, 1))
     document.file = str(path)
     if document.data is None and not overrides:
         raise ConfigError(f"{path}:1:1: empty; expected at least 'sources' and 'model'")
@@ -64,6 +69,23 @@ def config_from_arguments(
         ]
         document.places.set(("sinks",), Place("--save"))
     return _finished(document, overrides, "run", None, sinks_required)
+
+
+def source_from_arguments(uri: str, overrides: Sequence[str] = ()) -> SourceSpec:
+    """The source of that address, with keys such as "transport=udp".
+
+    Raises ConfigError as `load_config` does; that a file is missing is left to whoever opens it.
+    """
+    document = Document({"uri": uri}, Place("arguments"))
+    document.places.set(("uri",), Place("URI"))
+    document.hide_address(uri)
+    apply_overrides(document, overrides)
+    spec, problems = validated(SourceSpec, document.data, document.shown, document.scrub)
+    problems = document.problems + _without(document.problems, problems)
+    if problems or spec is None:
+        raise ConfigError(document.places.lines(problems))
+    name = spec.name or names.source_base(uri, spec.kind, 0)
+    return spec.model_copy(update={"name": name})
 
 
 def model_key(model: str) -> Literal["path", "target", "id"]:

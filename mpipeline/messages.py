@@ -91,10 +91,7 @@ class Heartbeat:
 
 @dataclass(frozen=True, slots=True)
 class RingRequest:
-    """A decoder knows its geometry and wants a ring for it.
-
-    `live` decides the delivery where the config leaves it open.
-    """
+    """A decoder knows its geometry and wants a ring for it; `live` decides the delivery unless the config does."""
 
     descriptor: RingDescriptor  # segment and slots still empty
     live: bool
@@ -125,6 +122,11 @@ class RingDamaged:
     source: str
     segment: str
     detail: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class StatusRequest:
+    """From anybody, without a HELLO: how does the run stand?"""
 
 
 # --- control channel: supervisor → worker ---------------------------------------------------------------------------
@@ -222,6 +224,13 @@ class Play:
     mode: PlayMode
 
 
+@dataclass(frozen=True, slots=True)
+class StatusAnswer:
+    """For whoever has asked: a `RunStatus` as plain data."""
+
+    status: Mapping[str, Any]
+
+
 # --- data channel: decoder → inference ------------------------------------------------------------------------------
 
 
@@ -279,13 +288,14 @@ class PredictionReady:
 Message = Union[  # noqa: UP007
     Hello, Ready, Heartbeat, RingRequest, Bye, RingDamaged, Start, Refused, RingGranted, RingAttached, RingRetired,
     SinkAdded, SinkRemoved, SourceEnded, Drain, Play, FrameReady, SessionOpened, SinkStatus, PredictionReady,
+    StatusRequest, StatusAnswer,
 ]  # fmt: skip
 
 # Tag → struct. A tag is never given to another struct.
 TAGS: dict[int, type[Message]] = {
-    1: Hello, 2: Ready, 3: Heartbeat, 4: RingRequest, 5: Bye, 6: RingDamaged,
+    1: Hello, 2: Ready, 3: Heartbeat, 4: RingRequest, 5: Bye, 6: RingDamaged, 7: StatusRequest,
     16: Start, 17: Refused, 18: RingGranted, 19: RingAttached, 20: RingRetired, 21: SinkAdded, 22: SinkRemoved,
-    23: SourceEnded, 24: Drain, 25: Play,
+    23: SourceEnded, 24: Drain, 25: Play, 26: StatusAnswer,
     32: FrameReady,
     40: SessionOpened, 41: SinkStatus, 42: PredictionReady,
 }  # fmt: skip

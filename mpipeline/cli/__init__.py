@@ -12,6 +12,8 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "run": ("mpipeline.cli.run", "run a config, or a model over videos"),
     "check": ("mpipeline.cli.check", "validate a config and print what would run, without starting it"),
     "sources": ("mpipeline.cli.sources", "open a source and tell what it is: codec, size, rate, live or finite"),
+    "status": ("mpipeline.cli.status", "tell which runs are alive, and how one of them does"),
+    "top": ("mpipeline.cli.top", "show what a run does, as a live table"),
     "models": ("mpipeline.cli.models", "fetch models by id, list, describe and compare those on this machine"),
     "chaos": ("mpipeline.cli.chaos", "kill workers of a run at random moments and account for every frame"),
     "doctor": ("mpipeline.cli.doctor", "look over this machine: what is available, what is not, and how to get it"),

@@ -35,6 +35,7 @@ _METRICS = (
     Metric(
         "frames_failed", "counter", "Frames that got an error instead of findings, by reason.", ("reason", "source")
     ),
+    Metric("latency_seconds", "counter", "Time from capture to prediction, summed over inferred frames.", _SOURCE),
     Metric("batches", "counter", "Batches given to the backend."),
     Metric("inference_seconds", "counter", "Time spent in the backend."),
     # between inference and sinks

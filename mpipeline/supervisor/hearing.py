@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mpipeline.clock import NS_PER_S, Clock
-from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready, RingDamaged
+from mpipeline.messages import Bye, Heartbeat, Hello, Message, Ready, RingDamaged, StatusRequest
 from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.membership import Membership
+from mpipeline.supervisor.status import RunStatus
+from mpipeline.supervisor.status_desk import StatusDesk
 from mpipeline.transport import channel
 
 _LAST_WORDS_NS = 2 * NS_PER_S  # only who has ended without any is waited for so long
@@ -15,15 +17,21 @@ _LISTEN_S = 0.02
 
 
 class Hearing:
-    """Notes with each child what it has said, and passes on what the membership has to answer."""
+    """Notes with each child what it has said, and passes on what the membership, or the desk for status, answers."""
 
     def __init__(
-        self, control: channel.Router, members: Membership, children: Mapping[str, Child], clock: Clock
+        self,
+        control: channel.Router,
+        members: Membership,
+        children: Mapping[str, Child],
+        clock: Clock,
+        status: Callable[[], RunStatus],
     ) -> None:
         self._control = control
         self._members = members
         self._children = children
         self._clock = clock
+        self._desk = StatusDesk(control.send_encoded, status, clock)
         self._poller = channel.Poller()
         self._poller.add(control)
 
@@ -31,6 +39,7 @@ class Hearing:
         """Takes of what is there; a flood must not keep the supervisor from its work."""
         for identity, message in self._control.arrived():
             self._receive(identity, message)
+        self._desk.serve()
 
     def last_words(self, child: Child, *, patient: bool) -> None:
         """Of a worker that has ended: they may still be in the socket, or on their way to it, since a thread needs no
@@ -44,6 +53,9 @@ class Hearing:
     def _receive(self, identity: str, message: Message) -> None:
         if isinstance(message, Hello):
             self._members.greet(identity, message)
+            return
+        if isinstance(message, StatusRequest):
+            self._desk.ask(identity)
             return
         attachment = self._members.attachments.by_identity(identity)
         if attachment is not None:

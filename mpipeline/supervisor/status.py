@@ -23,7 +23,11 @@ _STALLED_FRAMES = 4  # or the time of so many frames, if that is longer
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source. `frames` were published, `inferred` went through the model; `dropped` by reason, wherever it was."""
+    """One source. `frames` were published, `inferred` went through the model; `dropped` by reason, wherever it was.
+
+    `latency_seconds` is the time from capture to prediction, summed over the inferred frames. `restarts` are those of
+    its decoder's process, `reconnects` those of the stream.
+    """
 
     name: str
     state: str
@@ -38,6 +42,28 @@ class SourceStatus:
     inferred: int = 0
     decode_errors: int = 0
     reconnects: int = 0
+    dropped: Mapping[str, int] = field(default_factory=dict)
+    latency_seconds: float = 0.0
+    restarts: int = 0
+
+
+@dataclass(frozen=True, slots=True)
+class SinkState:
+    """One sink. `state` is that of its process or, while this runs and waits for something, RETRYING or FINISHING.
+
+    `written` predictions it has taken, `outstanding` are on their way, `dropped` were not sent to it, by reason.
+    """
+
+    name: str
+    kind: str
+    state: str
+    reason: str = ""
+    detail: str = ""
+    written: int = 0
+    outstanding: int = 0
+    errors: int = 0
+    retries: int = 0
+    restarts: int = 0
     dropped: Mapping[str, int] = field(default_factory=dict)
 
 
@@ -69,6 +95,7 @@ class RunStatus:
     workers: tuple[WorkerStatus, ...]
     metrics: Mapping[str, Mapping[str, float]]
     attached: tuple[str, ...] = ()
+    sinks: tuple[SinkState, ...] = ()
 
     @property
     def frames_inferred(self) -> int:
@@ -88,7 +115,8 @@ def describe(
     """The status of a run from what its supervisor knows. `usage`: worker → memory in MB and share of one core."""
     used = usage or {}
     metrics = {child.name: child.metrics() for child in children.values()}
-    counts = _counts(metrics.values())
+    counts = _counts(metrics.values(), "source", "frames_dropped")
+    of_sinks = _counts(metrics.values(), "sink", "predictions_dropped")
     sources = [
         _source(children[decoder_name(spec.name)], streams.get(spec.name), counts.get(spec.name, _Counts()), now_ns)
         for spec in plan.config.sources
@@ -106,8 +134,11 @@ def describe(
         )
         for child in children.values()
     ]
+    sinks = [
+        _sink(children[sink.worker], sink.spec.kind, of_sinks.get(sink.spec.name, _Counts())) for sink in plan.sinks
+    ]
     names = [attachment.name for attachment in attached]
-    return RunStatus(plan.config.name, phase, tuple(sources), tuple(workers), metrics, tuple(names))
+    return RunStatus(plan.config.name, phase, tuple(sources), tuple(workers), metrics, tuple(names), tuple(sinks))
 
 
 def _progress(child: Child) -> int:
@@ -138,6 +169,29 @@ def _source(child: Child, stream: RingRequest | None, counts: _Counts, now_ns: i
         decode_errors=counts.of("decode_errors"),
         reconnects=counts.of("reconnects"),
         dropped=counts.dropped,
+        latency_seconds=counts.totals.get("latency_seconds", 0.0),
+        restarts=child.restarts,
+    )
+
+
+def _sink(child: Child, kind: str, counts: _Counts) -> SinkState:
+    beat, state, reason, detail = child.heartbeat, child.state.value, "", child.failure
+    if child.state in (ProcessState.STARTING, ProcessState.RUNNING) and beat is not None and beat.state:
+        state, reason, detail = beat.state, beat.reason, beat.detail
+    elif child.state is ProcessState.RUNNING:
+        detail = ""
+    return SinkState(
+        name=str(child.plan.spec["sink"]["name"]),
+        kind=kind,
+        state=state,
+        reason=reason,
+        detail=detail,
+        written=counts.of("predictions_written"),
+        outstanding=counts.of("predictions_outstanding"),
+        errors=counts.of("sink_errors"),
+        retries=counts.of("sink_retries"),
+        restarts=child.restarts,
+        dropped=counts.dropped,
     )
 
 
@@ -148,7 +202,7 @@ def _stalled_ns(stream: RingRequest | None) -> int:
 
 @dataclass
 class _Counts:
-    """What all workers have counted of one source."""
+    """What all workers have counted of one source, or of one sink."""
 
     totals: dict[str, float] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
@@ -157,18 +211,18 @@ class _Counts:
         return int(self.totals.get(metric, 0))
 
 
-def _counts(metrics: Iterable[Metrics]) -> dict[str, _Counts]:
-    """Source → counts, in one pass over every worker's metrics."""
+def _counts(metrics: Iterable[Metrics], label: str, drops: str) -> dict[str, _Counts]:
+    """Source or sink, as `label` says → counts, in one pass over every worker's metrics; `drops` is told by reason."""
     counts: dict[str, _Counts] = defaultdict(_Counts)
     for each in metrics:
         for key, value in each.items():
             name, labels = _parsed(key)
-            if "source" not in labels:
+            if label not in labels:
                 continue
-            of_source = counts[labels["source"]]
-            of_source.totals[name] = of_source.totals.get(name, 0.0) + value
-            if name == "frames_dropped":
-                of_source.dropped[labels["reason"]] = of_source.dropped.get(labels["reason"], 0) + int(value)
+            of_one = counts[labels[label]]
+            of_one.totals[name] = of_one.totals.get(name, 0.0) + value
+            if name == drops:
+                of_one.dropped[labels["reason"]] = of_one.dropped.get(labels["reason"], 0) + int(value)
     return counts
 
 

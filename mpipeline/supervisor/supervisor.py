@@ -98,7 +98,7 @@ class Supervisor:
         self._members = Membership(
             self.plan, self._children, endpoints, run_id, self._control.send, resume=self._resume
         )
-        self._hearing = Hearing(self._control, self._members, self._children, self._clock)
+        self._hearing = Hearing(self._control, self._members, self._children, self._clock, self.status)
         limits = self.plan.config.limits
         self._shutdown = Shutdown(limits.stop_timeout, self._children, self._drain, self._members.farewell)
         self._guard = Guard(self.plan.config.supervision, self._members.owes)

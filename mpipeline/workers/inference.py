@@ -169,7 +169,10 @@ class InferenceLoop:
             if self.rings.get(lease.ref.ring) is not ring:
                 continue  # found damaged while a frame before was published: nobody could ever be done with this one
             if prediction.failure is None:
-                self._recorder.add("frames_inferred", source=prediction.frame.source)
+                frame = prediction.frame
+                self._recorder.add("frames_inferred", source=frame.source)
+                latency_ns = self._clock.monotonic_ns() - frame.captured_ns
+                self._recorder.add("latency_seconds", latency_ns / NS_PER_S, source=frame.source)
             self.dispatch.publish(prediction, lease, ring.every_frame)
             if not ring.every_frame:
                 lease.release()

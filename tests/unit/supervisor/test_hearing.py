@@ -12,7 +12,12 @@ from support.children import child
 from mpipeline.clock import ManualClock, SystemClock
 from mpipeline.messages import Bye, Heartbeat, RingDamaged, Role
 from mpipeline.supervisor.hearing import Hearing
+from mpipeline.supervisor.status import RunStatus
 from mpipeline.transport import channel
+
+
+def status_of_nothing() -> RunStatus:
+    return RunStatus("run", "running", (), (), {})
 
 
 class Members:
@@ -41,7 +46,7 @@ class Bench:
         router = channel.Router(self.context, endpoint)
         self.child: Any = child(Role.DECODER, "a")
         self.members: Any = Members()
-        self.hearing = Hearing(router, self.members, {self.child.name: self.child}, clock)
+        self.hearing = Hearing(router, self.members, {self.child.name: self.child}, clock, status_of_nothing)
         self.worker = channel.connect_control(self.context, endpoint, self.child.identity)
 
     def say_goodbye(self) -> None:

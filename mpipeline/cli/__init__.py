@@ -14,6 +14,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "sources": ("mpipeline.cli.sources", "open a source and tell what it is: codec, size, rate, live or finite"),
     "status": ("mpipeline.cli.status", "tell which runs are alive, and how one of them does"),
     "top": ("mpipeline.cli.top", "show what a run does, as a live table"),
+    "init": ("mpipeline.cli.init", "write a commented config, from flags or by asking"),
     "models": ("mpipeline.cli.models", "fetch models by id, list, describe and compare those on this machine"),
     "chaos": ("mpipeline.cli.chaos", "kill workers of a run at random moments and account for every frame"),
     "schema": ("mpipeline.cli.schema", "print the JSON Schema of the config, for editors"),

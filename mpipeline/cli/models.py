@@ -5,6 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import sys
+from collections.abc import Iterator
+from dataclasses import asdict
 from typing import Any
 
 from rich.console import Console
@@ -15,8 +17,8 @@ from mpipeline import log
 from mpipeline.cli import models_compare, models_quantize
 from mpipeline.cli.download_bar import download_bar
 from mpipeline.config.environment import log_settings, store_settings
-from mpipeline.errors import EXIT_DONE, MpipelineError
-from mpipeline.hosted.model import Model, get_model
+from mpipeline.errors import EXIT_DONE, ModelError, MpipelineError
+from mpipeline.hosted.inspection import Inspection, inspect
 from mpipeline.models.package import ModelPackage, open_package
 from mpipeline.store.aliases import aliases
 from mpipeline.store.cache import CachedModel, everything
@@ -41,7 +43,10 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     shown.description = "Shows the models in the cache, also those that other programs have left there."
     shown.add_argument("--aliases", action="store_true", help="show the known aliases and their ids instead")
     inspect = verbs.add_parser("inspect", help="load a model and tell how it is used")
-    inspect.description = "Loads a model that is here, and tells what it is and how pictures are fed to it."
+    inspect.description = (
+        "Loads a model that is here, and tells its family and why, inputs, outputs and names, how pictures are fed to "
+        "it, and for what it does not say the line of a config that does."
+    )
     inspect.add_argument("id", metavar="ID | PATH", help="an id or alias, an ONNX file, or a model package's folder")
     compare = verbs.add_parser("compare", help="measure what another precision or backend changes on your videos")
     models_compare.add_arguments(compare)
@@ -133,33 +138,49 @@ def _list_aliases(as_json: bool) -> int:
 
 
 def _inspect(name: str, as_json: bool) -> int:
-    with get_model(name, fetch=False) as model:
-        facts = _facts(model)
-        if as_json:
-            print(json.dumps(facts, indent=1))
-            return EXIT_DONE
-        for key, value in facts.items():
-            if key != "notes":
-                shown = ", ".join(value[:10]) + (" …" if len(value) > 10 else "") if key == "class_names" else value
-                print(f"{key.replace('_', ' '):<14} {shown}")
-        for sentence in facts["notes"]:
-            print(f"  {sentence}")
+    found = inspect(name)
+    facts = _facts(found)
+    if as_json:
+        print(json.dumps(facts, indent=1))
+    else:
+        print("\n".join(_told(facts)))
+    if found.error:
+        raise ModelError(found.error)
     return EXIT_DONE
 
 
-def _facts(model: Model) -> dict[str, Any]:
-    package, names = model.resolved.package, model.class_names
+def _told(facts: dict[str, Any]) -> Iterator[str]:
+    """The facts that there are, lists cut short; then what is missing and the line that supplies it."""
+    for key, value in facts.items():
+        if key in ("notes", "missing") or value in ("", [], None):
+            continue
+        shown = ", ".join(value[:10]) + (" …" if len(value) > 10 else "") if isinstance(value, list) else value
+        yield f"{key.replace('_', ' '):<14} {shown}"
+    for gap in facts["missing"]:
+        yield f"missing        {gap['text']}; in a config, below `model:`"
+        yield f"                 {gap['line']}"
+    for sentence in facts["notes"]:
+        yield f"  {sentence}"
+
+
+def _facts(found: Inspection) -> dict[str, Any]:
+    package = found.package
     normalisation = package.said.normalisation
     fed = {} if normalisation is None else normalisation.model_dump(exclude_none=True)
+    usual = "" if found.error else "as the family does"
     return {
-        "model": model.resolved.model_id or str(model.resolved.path),
+        "model": found.name,
         "weights": str(package.weights),
         "bytes": package.weights.stat().st_size,
-        "task": model.task_type,
+        "family": found.family,
+        "task": found.task,
         "architecture": package.architecture or "not told",
-        "input": "{} x {}".format(*model.input_size),
-        "preprocessing": ", ".join(f"{key} {value}" for key, value in fed.items()) or "as the family does",
-        "classes": len(names),
-        "class_names": names,
-        "notes": list(model.notes),
+        "inputs": list(found.inputs),
+        "outputs": list(found.outputs),
+        "input": "{} x {}".format(*found.size) if found.size is not None else "",
+        "preprocessing": ", ".join(f"{key} {value}" for key, value in fed.items()) or usual,
+        "classes": None if found.error else len(found.class_names),
+        "class_names": list(found.class_names),
+        "missing": [asdict(gap) for gap in found.gaps],
+        "notes": list(found.notes),
     }

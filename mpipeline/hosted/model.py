@@ -9,12 +9,14 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any
 
+from mpipeline import registry
 from mpipeline.config.schema import ModelSpec
 from mpipeline.errors import BackendError, ConfigError
 from mpipeline.hosted.pictures import Picture, as_list, frame_of
 from mpipeline.prediction import Findings, Prediction
 from mpipeline.store.progress import Progress
 from mpipeline.store.resolve import ResolvedModel, resolve
+from mpipeline.tensor import ModelInfo
 from mpipeline.workers.loading import load_model
 
 _MAX_BATCH = 8  # pictures that are inferred at once where the model takes any number
@@ -71,6 +73,17 @@ class Model:
     def input_size(self) -> tuple[int, int]:
         """(width, height) that pictures are resized to."""
         return self._family.input_shape[2], self._family.input_shape[1]
+
+    @property
+    def info(self) -> ModelInfo:
+        """What stands in the model file: inputs, outputs, metadata."""
+        return self._loaded.info
+
+    @property
+    def family_name(self) -> str:
+        """By which its family is called in a config; empty for one that is not in the table."""
+        kinds = registry.kinds("models")
+        return next((kind for kind in kinds if registry.load("models", kind) is self._loaded.family), "")
 
     @property
     def notes(self) -> tuple[str, ...]:

@@ -8,6 +8,13 @@ from mpipeline.errors import ModelError
 from mpipeline.models.coco import COCO_NAMES
 from mpipeline.registry import suggestion
 
+_UNKNOWN = "No class names are known"  # how sentences on that begin
+
+
+def are_known(sentence: str) -> bool:
+    """False for a sentence of `choose_names` which says that a model came without names."""
+    return not sentence.startswith(_UNKNOWN)
+
 
 def in_order(names: Sequence[str] | Mapping[int, str]) -> tuple[str, ...]:
     """Class id → name; a gap in the numbers of a mapping is filled with the number."""
@@ -32,13 +39,13 @@ def choose_names(given: Sequence[str], in_file: Sequence[str], count: int | None
             raise ModelError(f"{len(names)} class names are {origin}, but the model's output has {count} classes")
         return names, f"The {len(names)} class names are {origin}."
     if count is None:
-        return (), "No class names are known: classes are called by their number; set names to change that."
+        return (), f"{_UNKNOWN}: classes are called by their number; set names to change that."
     if count == len(COCO_NAMES):
-        return COCO_NAMES, "No class names are known: the 80 names of COCO are assumed; set names to change that."
+        return COCO_NAMES, f"{_UNKNOWN}: the 80 names of COCO are assumed; set names to change that."
     numbers = tuple(str(i) for i in range(count))
     return (
         numbers,
-        f"No class names are known: the {count} classes are called by their number; set names to change that.",
+        f"{_UNKNOWN}: the {count} classes are called by their number; set names to change that.",
     )
 
 

@@ -6,7 +6,9 @@ import io
 import json
 from pathlib import Path
 
+import numpy as np
 import pytest
+from support import onnx_models
 from support.model_hub import write_legacy_package
 
 from mpipeline.cli import main
@@ -52,6 +54,25 @@ def test_a_model_is_described(cache: Path, capsys: pytest.CaptureFixture[str]) -
     assert "ball, box, cone" in shown
     assert main(["models", "inspect", str(cache / "coco" / "3" / "weights.onnx"), "--json"]) == 0
     assert json.loads(capsys.readouterr().out)["preprocessing"] == "as the family does"
+
+
+def test_a_plain_file_is_described_with_what_it_lacks(cache: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    nameless = onnx_models.detector(cache / "nameless.onnx", np.zeros((84, 8), np.float32))
+    assert main(["models", "inspect", str(nameless)]) == 0
+    shown = capsys.readouterr().out
+    assert "family         yolox" in shown
+    assert "names: [" in shown
+
+
+def test_a_file_of_no_family_shows_its_tensors_and_the_line_that_is_missing(
+    cache: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    strange = onnx_models.detector(cache / "strange.onnx", np.zeros((3, 7), np.float32))
+    assert main(["models", "inspect", str(strange)]) == 78
+    told = capsys.readouterr()
+    assert "inputs         images [1, 3, 64, 64] float32" in told.out
+    assert "family: …   # rfdetr|" in told.out
+    assert "does not show of which family" in told.err
 
 
 def test_what_is_not_here_is_not_fetched_by_inspect(capsys: pytest.CaptureFixture[str]) -> None:

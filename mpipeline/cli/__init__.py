@@ -19,6 +19,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "chaos": ("mpipeline.cli.chaos", "kill workers of a run at random moments and account for every frame"),
     "schema": ("mpipeline.cli.schema", "print the JSON Schema of the config, for editors"),
     "doctor": ("mpipeline.cli.doctor", "look over this machine: what is available, what is not, and how to get it"),
+    "completion": ("mpipeline.cli.completion", "print a script for a shell that completes commands and options"),
     "demo": ("mpipeline.cli.demo", "run four synthetic cameras through a small detector and measure its accuracy"),
 }
 

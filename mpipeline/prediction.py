@@ -24,6 +24,8 @@ class Detections:
     Models that find more than boxes add columns. `masks`: N masks of the size of the frame. `keypoints` (N, K, 3)
     float32: x, y in pixels of the source frame, and how sure it is, in 0..1; 0 where a point was not found.
     `keypoint_name`: the K names. `row`: where each stood before others were left out; None if none were.
+
+    A tracker adds `tracker_id` (N,) int64: which object of the source it is, from 1 up, -1 if that is not clear.
     """
 
     xyxy: npt.NDArray[np.float32]
@@ -34,6 +36,7 @@ class Detections:
     keypoints: npt.NDArray[np.float32] | None = None
     keypoint_name: tuple[str, ...] = ()
     row: tuple[int, ...] | None = None
+    tracker_id: npt.NDArray[np.int64] | None = None
 
     def __len__(self) -> int:
         return len(self.score)
@@ -50,6 +53,7 @@ class Detections:
             class_name=tuple([self.class_name[i] for i in rows]),
             masks=None if self.masks is None else self.masks.select(rows),
             keypoints=None if self.keypoints is None else self.keypoints[indices],
+            tracker_id=None if self.tracker_id is None else self.tracker_id[indices],
             row=tuple([whole[i] for i in rows]),
         )
 

@@ -53,6 +53,9 @@ def rows(
     if found.keypoints is not None:
         for record, points in zip(records, found.keypoints, strict=True):
             record["keypoints"] = _points(points, found.keypoint_name, whole_pixels)
+    if found.tracker_id is not None:
+        for record, track in zip(records, found.tracker_id.tolist(), strict=True):
+            record["tracker_id"] = track if track >= 0 else None
     return records
 
 

@@ -27,7 +27,7 @@ class WireDetections:
     """Detections: xyxy 4 x float32, score float32, class id int32 a row.
 
     `names` has the names of the class ids that occur. `keypoint_names` has number → name for each key point of a
-    detection, `keypoints` 3 x float32 for each of them.
+    detection, `keypoints` 3 x float32 for each of them. `tracker_id`: int64 a row.
     """
 
     xyxy: bytes
@@ -37,6 +37,7 @@ class WireDetections:
     masks: Union[WireMasks, None] = None  # noqa: UP007 - evaluated at run time by the codec, on 3.10 too
     keypoints: Union[bytes, None] = None  # noqa: UP007
     keypoint_names: Mapping[int, str] = field(default_factory=dict)
+    tracker_id: Union[bytes, None] = None  # noqa: UP007
 
 
 @dataclass(frozen=True, slots=True)

@@ -1,6 +1,6 @@
 """Reads what a user's Python returns for a frame, in any of four forms, and refuses what is none of them.
 
-* `Detections`, with masks and key points if there are any, a `Classification`, or an `Embedding`, as they are.
+* `Detections`, with masks, key points and tracks if there are any, a `Classification`, or an `Embedding`, as they are.
 * An array (N, 6), or (0,) for nothing: x1, y1, x2, y2, score, class_id, in pixels of the source frame.
 * A list of mappings with the keys x, y (the centre), width, height, confidence, and class and/or class_id. A class
   without class_id gets a number of its own, in the order of appearance.
@@ -74,8 +74,8 @@ class ResultReader:
         return self._with_more(found, result, order, index) if isinstance(result, Detections) else found
 
     def _with_more(self, found: Detections, given: Detections, order: npt.NDArray[Any], index: int) -> Detections:
-        """The masks and key points that were given, in their new order."""
-        masks, points, names = given.masks, given.keypoints, given.keypoint_name
+        """The masks, key points and tracks that were given, in their new order."""
+        masks, points, names, tracks = given.masks, given.keypoints, given.keypoint_name, given.tracker_id
         if masks is not None:
             if len(masks) != len(found):
                 raise self._error(f"returned {len(masks)} masks for the {len(found)} detections of frame {index}")
@@ -93,7 +93,13 @@ class ResultReader:
             if not np.isfinite(points).all() or ((points[:, :, 2] < 0) | (points[:, :, 2] > 1)).any():
                 raise self._error(f"returned a key point that is not finite, or not of 0..1, for frame {index}")
             points = points[order]
-        return replace(found, masks=masks, keypoints=points, keypoint_name=names)
+        if tracks is not None:
+            tracks = np.asarray(tracks)
+            if tracks.shape != (len(found),) or tracks.dtype.kind not in "iu":
+                what = f"{tracks.dtype} of shape {tracks.shape}"
+                raise self._error(f"returned tracker ids {what} for the {len(found)} detections of frame {index}")
+            tracks = tracks[order].astype(np.int64)
+        return replace(found, masks=masks, keypoints=points, keypoint_name=names, tracker_id=tracks)
 
     def _classification(self, found: Classification, index: int) -> Classification:
         score, class_id = np.asarray(found.score, np.float32), np.asarray(found.class_id, np.int32)

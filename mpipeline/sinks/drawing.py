@@ -21,7 +21,8 @@ _MOST_CLASSES = 5  # of a frame that are written into it
 def annotate(image: Pixels, prediction: Prediction, labels: bool = True) -> Pixels:
     """A copy of a (H, W, 3) uint8 BGR picture with what was found in it, or a note if there was a failure.
 
-    Boxes, tinted masks and key points; with `labels` class names and scores too, those of the frame at its top.
+    Boxes, tinted masks and key points; with `labels` names of classes, numbers of tracks and scores too, those of the
+    frame at its top.
     """
     canvas: Pixels = image.copy()
     if prediction.failure is not None:
@@ -72,8 +73,10 @@ def _draw_detections(canvas: Pixels, detections: Detections, labels: bool) -> No
         cv2.rectangle(canvas, (left, top), (right, bottom), colors[i], thickness)
         if detections.keypoints is not None:
             skeleton(canvas, detections.keypoints[i], detections.keypoint_name, colors[i], thickness)
+    tracks = detections.tracker_id
     for i in order if labels else ():
-        text = f"{detections.class_name[i]} {detections.score[i]:.2f}"
+        number = f"#{tracks[i]} " if tracks is not None and tracks[i] >= 0 else ""
+        text = f"{number}{detections.class_name[i]} {detections.score[i]:.2f}"
         draw_label(canvas, text, boxes[i][0], boxes[i][1], colors[i])
 
 

@@ -20,7 +20,7 @@ MAX_CLASSES = 50_000
 MAX_COLUMN_BYTES = 2 << 20  # of one column, and of all of them together: the rest of a message is names
 MAX_BYTES = 3_800_000
 
-_F4, _I4, _U2 = np.dtype("<f4"), np.dtype("<i4"), np.dtype("<u2")
+_F4, _I4, _I8, _U2 = np.dtype("<f4"), np.dtype("<i4"), np.dtype("<i8"), np.dtype("<u2")
 
 
 def to_wire(prediction: Prediction, ref: FrameRef | None) -> PredictionReady:
@@ -60,14 +60,16 @@ def _detections(found: Detections) -> WireDetections:
     masks, points = found.masks, found.keypoints
     columns = (_bytes(found.xyxy, _F4), _bytes(found.score, _F4), _bytes(found.class_id, _I4))
     names = dict(zip(found.class_id.tolist(), found.class_name, strict=True))
+    tracks = None if found.tracker_id is None else _bytes(found.tracker_id, _I8)
     if masks is None and points is None:
-        return WireDetections(*columns, names)
+        return WireDetections(*columns, names, tracker_id=tracks)
     return WireDetections(
         *columns,
         names,
         None if masks is None else _masks(masks),
         None if points is None else _bytes(points, _F4),
         dict(enumerate(found.keypoint_name)),
+        tracks,
     )
 
 
@@ -89,7 +91,7 @@ def _oversize(wire: WireDetections, count: int) -> str:
         columns += [wire.masks.runs, wire.masks.window, wire.masks.counts]
     sizes = [len(column) for column in columns]
     together = sum(sizes)
-    if max(sizes) <= MAX_COLUMN_BYTES and together + 24 * count <= MAX_BYTES:  # a box itself takes 24 bytes
+    if max(sizes) <= MAX_COLUMN_BYTES and together + 32 * count <= MAX_BYTES:  # a box takes 24 bytes, its track 8
         return ""
     return (
         f"the masks and key points of {count} detections take {together} bytes, which is more than can be passed on: "
@@ -130,6 +132,7 @@ def _to_detections(wire: WireDetections) -> Detections:
         None if wire.masks is None else _to_masks(wire.masks, rows),
         None if wire.keypoints is None else _to_keypoints(wire.keypoints, rows, len(wire.keypoint_names)),
         _names_of(range(len(wire.keypoint_names)), wire.keypoint_names),
+        None if wire.tracker_id is None else _to_tracks(wire.tracker_id, rows),
     )
 
 
@@ -151,6 +154,12 @@ def _to_keypoints(column: bytes, rows: int, points: int) -> npt.NDArray[np.float
     if len(column) != 12 * rows * points:
         raise ProtocolError("PredictionReady: the column of key points is not as long as there are key points")
     return np.frombuffer(column, _F4).reshape(rows, points, 3).astype(np.float32)
+
+
+def _to_tracks(column: bytes, rows: int) -> npt.NDArray[np.int64]:
+    if len(column) != 8 * rows:
+        raise ProtocolError("PredictionReady: the column of track ids is not as long as the others")
+    return np.frombuffer(column, _I8).astype(np.int64)
 
 
 def _to_classification(wire: WireClassification) -> Classification:

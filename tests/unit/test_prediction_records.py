@@ -51,6 +51,19 @@ def test_corners_in_whole_pixels() -> None:
     assert all(type(record[key]) is float for key in ("x", "y", "width", "height", "confidence"))
 
 
+def test_tracks() -> None:
+    """The library gives no tracks as soon as one is null, and takes the dictionary all the same."""
+    given = prediction(FRAME, (10, 20, 30, 60), (0, 0, 1, 1))
+    assert given.detections is not None
+    assert "tracker_id" not in given.to_dict()["predictions"][0]
+    tracked = Prediction.of(FRAME, replace(given.detections, tracker_id=np.array([4, -1])))
+    assert [row["tracker_id"] for row in tracked.to_dict()["predictions"]] == [4, None]
+    assert [row["tracker_id"] for row in json.loads(json.dumps(tracked.records()))] == [4, None]
+    assert sv.Detections.from_inference(tracked.to_dict()).tracker_id is None
+    clear = Prediction.of(FRAME, replace(given.detections, tracker_id=np.array([4, 5])))
+    assert sv.Detections.from_inference(clear.to_dict()).tracker_id.tolist() == [4, 5]
+
+
 def test_a_failure_has_no_dictionary() -> None:
     with pytest.raises(ValueError, match="frame 3 of gate has no findings: the engine fell over"):
         failure(FRAME).to_dict()

@@ -27,9 +27,16 @@ def supervision() -> Any:
 
 
 def boxes(prediction: Mapping[str, Any]) -> Any:
-    """`supervision.Detections` of all detections, without masks."""
+    """`supervision.Detections` of all detections, without masks.
+
+    The library itself gives no tracks at all as soon as one detection has none; here that one has -1.
+    """
     rows = [{key: value for key, value in row.items() if key not in _MASK_KEYS} for row in prediction["predictions"]]
-    return supervision().Detections.from_inference({**prediction, "predictions": rows})
+    found = supervision().Detections.from_inference({**prediction, "predictions": rows})
+    tracks = [row.get("tracker_id") for row in rows]
+    if any(track is not None for track in tracks):
+        found.tracker_id = np.array([-1 if track is None else track for track in tracks], np.int64)
+    return found
 
 
 def masks(prediction: Mapping[str, Any]) -> Any | None:

@@ -143,7 +143,7 @@ def test_highest_score_first_and_numbers_for_names() -> None:
     assert found.score.tolist() == pytest.approx([0.9, 0.4, 0.1])
 
 
-def test_masks_and_key_points_follow_their_boxes() -> None:
+def test_masks_key_points_and_tracks_follow_their_boxes() -> None:
     masked = with_masks(128, 96)
     assert masked.masks is not None
     turned = replace(masked, score=np.array([0.1, 0.9, 0.5], np.float32))
@@ -158,6 +158,10 @@ def test_masks_and_key_points_follow_their_boxes() -> None:
     (found,) = read([replace(with_keypoints(), keypoint_name=())])
     assert isinstance(found, Detections)
     assert found.keypoint_name[:2] == ("0", "1")
+    (found,) = read([replace(turned, tracker_id=[5, 6, -1])])
+    assert isinstance(found, Detections)
+    assert found.tracker_id is not None
+    assert (found.tracker_id.dtype, found.tracker_id.tolist()) == (np.int64, [6, -1, 5])
 
 
 def test_embeddings_are_taken_as_they_are() -> None:
@@ -188,6 +192,11 @@ def test_classifications_are_taken_highest_score_first() -> None:
         (replace(with_keypoints(), keypoints=np.full((1, 17, 3), 2.0)), "a key point that is not finite"),
         (Embedding(np.zeros((1, 2), np.float32)), "an Embedding for frame 0 that is no vector of finite numbers"),
         (Embedding(np.array([np.nan], np.float32)), "an Embedding for frame 0 that is no vector of finite numbers"),
+        (
+            replace(with_keypoints(), tracker_id=np.zeros(2, int)),
+            r"tracker ids int64 of shape \(2,\) for the 1 detections",
+        ),
+        (replace(with_keypoints(), tracker_id=np.array([0.5])), "tracker ids float64"),
         (replace(single_label(), score=np.zeros(3)), r"columns of shapes \(3,\) and \(2,\) and 2 names"),
         (replace(single_label(), score=np.array([0.5, np.nan])), "a score outside 0..1"),
         (replace(single_label(), score=np.array([0.5, 1.5])), "a score outside 0..1"),

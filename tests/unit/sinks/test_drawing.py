@@ -53,6 +53,16 @@ def test_label_is_fully_visible_in_every_corner(corner: tuple[float, float]) -> 
     assert amounts[0] == pytest.approx(amounts[1], abs=40)  # less the box itself
 
 
+def test_the_number_of_a_track_stands_before_the_class() -> None:
+    def width_of_label(track: int | None) -> int:
+        boxes = found((5.0, 100.0, 6.0, 101.0))
+        tracked = boxes if track is None else replace(boxes, tracker_id=np.array([track]))
+        drawn = annotate(grey(400, 200), Prediction.of(meta(), tracked))
+        return int(np.nonzero((drawn[:99] != 90).any(axis=(0, 2)))[0].max())
+
+    assert width_of_label(None) == width_of_label(-1) < width_of_label(7) < width_of_label(1234)
+
+
 def test_label_grows_with_the_picture() -> None:
     small, big = (annotate(grey(w, h), prediction(meta(), (50, 200, 52, 202))) for w, h in ((640, 360), (3840, 2160)))
     assert (big != 90).any(axis=2).sum() > 6 * (small != 90).any(axis=2).sum()

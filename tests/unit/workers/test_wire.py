@@ -65,7 +65,14 @@ def test_a_failure_is_never_an_empty_prediction() -> None:
 
 @pytest.mark.parametrize(
     "change",
-    [{"xyxy": b"1234"}, {"score": b"12345"}, {"class_id": b""}, {"score": b"", "class_id": b""}, {"names": {7: "x"}}],
+    [
+        {"xyxy": b"1234"},
+        {"score": b"12345"},
+        {"class_id": b""},
+        {"score": b"", "class_id": b""},
+        {"names": {7: "x"}},
+        {"tracker_id": b"1234"},
+    ],
 )
 def test_columns_that_do_not_fit_together_are_refused(change: dict[str, object]) -> None:
     message = to_wire(Prediction(meta(), found((1, 2, 3, 4))), None)
@@ -83,6 +90,18 @@ def test_more_detections_than_a_message_holds_are_a_failure_not_a_lost_message()
     assert back.detections is None
     assert back.failure is not None
     assert back.failure.reason == "too_many_detections"
+
+
+def test_tracks_come_back_equal() -> None:
+    ids = np.array([7, -1, 2**53 - 1], np.int64)
+    for given in (with_masks(128, 96), found((1, 2, 3, 4), (5, 6, 7, 8), (1, 1, 2, 2))):
+        back = through_the_wire(Prediction.of(meta(), replace(given, tracker_id=ids))).detections
+        assert back is not None
+        assert back.tracker_id is not None
+        assert (back.tracker_id.dtype, back.tracker_id.tolist()) == (np.int64, ids.tolist())
+    untracked = through_the_wire(Prediction.of(meta(), found((1, 2, 3, 4)))).detections
+    assert untracked is not None
+    assert untracked.tracker_id is None
 
 
 def test_masks_come_back_equal() -> None:

@@ -78,6 +78,17 @@ def test_6_conversion_gives_what_the_library_reads_from_the_same_dictionary() ->
     assert np.array_equal(ours.class_id, theirs.class_id)
 
 
+def test_6_tracks_are_converted_with_those_that_are_not_clear() -> None:
+    def tracks(*ids: int | None) -> list[int] | None:
+        found = conversion.boxes(detections(*[box(100, 80, 40, 20, tracker_id=number) for number in ids]))
+        return found.tracker_id if found.tracker_id is None else found.tracker_id.tolist()
+
+    assert tracks(7, None, 9) == [7, -1, 9]
+    assert tracks(7) == [7]
+    assert tracks(None, None) is None
+    assert touched(draw(detections(box(160, 120, 100, 80, tracker_id=7), box(60, 50, 20, 20, tracker_id=None))))
+
+
 def test_6_keypoint_detection_draws_the_skeleton_even_if_joints_are_omitted() -> None:
     shoulders = person((5, "left_shoulder", 200.0, 100.0), (6, "right_shoulder", 120.0, 100.0))
     drawn = touched(draw(detections(shoulders)))

@@ -68,10 +68,14 @@ class InvalidArgument(ConfigError, ValueError):
 
 
 class MissingDependency(ConfigError):
-    """An optional library is not installed; the message names the extra that brings it."""
+    """An optional library is not installed; the message names the extra that brings it.
 
-    def __init__(self, library: str, extra: str, needed_for: str) -> None:
-        super().__init__(f"{needed_for} needs {library}, which is not installed: pip install 'mpipeline[{extra}]'")
+    `also` is a second command, for what no extra can bring.
+    """
+
+    def __init__(self, library: str, extra: str, needed_for: str, *, also: str = "") -> None:
+        commands = " && ".join(command for command in (f"pip install 'mpipeline[{extra}]'", also) if command)
+        super().__init__(f"{needed_for} needs {library}, which is not installed: {commands}")
 
 
 class SourceError(MpipelineError):

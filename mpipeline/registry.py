@@ -2,7 +2,7 @@
 
 A kind is a name in a table, `"video": "mpipeline.sources.video:VideoSource"`, loaded when asked for; nothing is
 imported to list the names. Other packages add theirs under the entry-point groups `mpipeline.sources`,
-`mpipeline.models`, `mpipeline.backends` and `mpipeline.sinks`; the same look-up serves both.
+`mpipeline.models`, `mpipeline.backends`, `mpipeline.trackers` and `mpipeline.sinks`; the same look-up serves both.
 """
 
 from __future__ import annotations
@@ -18,8 +18,14 @@ from mpipeline.errors import ConfigError, MpipelineError, UnknownKind
 if TYPE_CHECKING:
     from importlib import metadata
 
-Group = Literal["sources", "models", "backends", "sinks"]
-_SINGULAR = {"sources": "source kind", "models": "model family", "backends": "backend", "sinks": "sink kind"}
+Group = Literal["sources", "models", "backends", "trackers", "sinks"]
+_SINGULAR = {
+    "sources": "source kind",
+    "models": "model family",
+    "backends": "backend",
+    "trackers": "tracker kind",
+    "sinks": "sink kind",
+}
 
 
 def kinds(group: Group) -> dict[str, str]:

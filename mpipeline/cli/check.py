@@ -8,6 +8,7 @@ from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
+from mpipeline import registry
 from mpipeline.cli.run import add_config_arguments, config_of
 from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED, ModelUnavailable
 from mpipeline.pipeline import look_and_plan
@@ -34,6 +35,9 @@ def command(arguments: argparse.Namespace) -> int:
     model = config.model
     threshold = f"  confidence {model.confidence:g}" if model.target is None else ""
     console.print(f"model {escape(str(model.path or model.target or model.id))}  backend {model.backend}{threshold}")
+    if config.tracker is not None:  # what is wrong with it is told here
+        registry.load("trackers", config.tracker.kind)(config.tracker.options, 30.0)
+        console.print(f"tracker {config.tracker.kind}")
     try:
         located(model, fetch=False)
     except ModelUnavailable as missing:

@@ -17,6 +17,7 @@ from mpipeline.config.explain import PLAIN
 from mpipeline.config.locate import Problem
 from mpipeline.config.spec import KindSpec, Spec, problem_error
 from mpipeline.config.supervision import LimitsSpec, RestartSpec
+from mpipeline.config.tracker import OptionalTracker
 from mpipeline.errors import MpipelineError
 from mpipeline.registry import Group
 from mpipeline.tensor import Precision
@@ -208,6 +209,7 @@ class RunConfig(Spec):
     name: RunName = "run"
     sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
     model: ModelSpec
+    tracker: OptionalTracker = None
     sinks: tuple[SinkSpec, ...] = ()
     batching: BatchingSpec = BatchingSpec()
     supervision: RestartSpec = RestartSpec()

@@ -60,7 +60,6 @@ class KindSpec(Spec):
     GROUP: ClassVar[Group]
     KIND_HINT: ClassVar[str] = ""
 
-    name: str = ""
     kind: str
     options: Any = None
 

@@ -97,7 +97,7 @@ class Membership:
             spec["resume"] = self._resumption.enabled or child.name in self._sinks
         elif child.plan.role is Role.INFERENCE:
             spec["journal"] = self._endpoints.journal
-            spec["blamed"] = child.blamed
+            spec["blamed"], spec["resume"] = child.blamed, self._resumption.enabled
         else:
             spec["resume_after"], spec["resume_pts"] = self._rings.last_published(_source(child))
             limits = self._plan.config.limits

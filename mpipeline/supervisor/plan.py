@@ -107,6 +107,7 @@ def make_plan(config: RunConfig, known: Mapping[str, StreamInfo] | None = None) 
                 "batching": config.batching.model_dump(mode="json"),
                 "bit": INFERENCE_BIT,
                 "at_once": _at_once(config, known or {}),
+                **({"tracker": config.tracker.to_mapping()} if config.tracker is not None else {}),
             },
         )
     )

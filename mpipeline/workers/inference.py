@@ -18,6 +18,7 @@ from mpipeline.workers.dispatch import Dispatch
 from mpipeline.workers.journal import Journal
 from mpipeline.workers.predictor import Predictor
 from mpipeline.workers.read_rings import AttachedRing, ReadRings
+from mpipeline.workers.tracking import Tracking
 from mpipeline.workers.trials import Trials
 
 _WALK_NS = NS_PER_S  # how often the rings are walked although no message asked for it
@@ -26,7 +27,8 @@ _WALK_NS = NS_PER_S  # how often the rings are walked although no message asked 
 class InferenceLoop:
     """Steps the predictor over whatever waits. `progress` counts frames that were inferred or have failed.
 
-    `rings` are those that it reads; `report` hears of one that is damaged.
+    `rings` are those that it reads; `report` hears of one that is damaged. `tracking`, if any, sees each prediction
+    before the sinks do.
     """
 
     def __init__(
@@ -38,6 +40,7 @@ class InferenceLoop:
         recorder: Recorder,
         journal: Journal | None = None,
         report: Callable[[RingDamaged], object] = lambda _: None,
+        tracking: Tracking | None = None,
     ) -> None:
         self.progress = 0
         self.rings = ReadRings(report, self._forget, self._begin, clock)
@@ -46,6 +49,7 @@ class InferenceLoop:
         self._batcher = batcher
         self._clock = clock
         self._recorder = recorder
+        self._tracking = tracking
         self._offered: dict[str, int] = {}  # source → highest frame id that was offered to the batcher
         self._unclear: set[str] = set()  # sources whose rings must be asked: a message was missed, or is not true
         self._ended: dict[str, SourceEnded] = {}
@@ -127,6 +131,8 @@ class InferenceLoop:
         self.dispatch.close()
         self.rings.close()
         self._trials.close()
+        if self._tracking is not None:
+            self._tracking.close()
 
     # --- inside -------------------------------------------------------------------------------------------------
 
@@ -165,15 +171,16 @@ class InferenceLoop:
         if not taken:
             return
         predictions = self._trials.predict([lease for _, lease in taken])
-        for (ring, lease), prediction in zip(taken, predictions, strict=True):
+        for (ring, lease), found in zip(taken, predictions, strict=True):
             if self.rings.get(lease.ref.ring) is not ring:
                 continue  # found damaged while a frame before was published: nobody could ever be done with this one
-            if prediction.failure is None:
-                frame = prediction.frame
+            if found.failure is None:
+                frame = found.frame
                 self._recorder.add("frames_inferred", source=frame.source)
                 latency_ns = self._clock.monotonic_ns() - frame.captured_ns
                 self._recorder.add("latency_seconds", latency_ns / NS_PER_S, source=frame.source)
-            self.dispatch.publish(prediction, lease, ring.every_frame)
+            tracked = found if self._tracking is None else self._tracking.tracked(found, every_frame=ring.every_frame)
+            self.dispatch.publish(tracked, lease, ring.every_frame)
             if not ring.every_frame:
                 lease.release()
             self.progress += 1
@@ -206,5 +213,7 @@ class InferenceLoop:
             rings = self.rings.of(source)
             if not self._batcher.waiting(source) and not self.rings.pending(source):
                 self.dispatch.end(message, not rings or any(ring.every_frame for ring in rings))
+                if self._tracking is not None:
+                    self._tracking.end(source)
                 self._batcher.forget(source)
                 del self._ended[source]

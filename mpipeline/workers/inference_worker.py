@@ -8,6 +8,7 @@ from typing import Any
 from mpipeline.batching import Batcher
 from mpipeline.clock import NS_PER_MS, NS_PER_S
 from mpipeline.config.schema import BatchingSpec, ModelSpec
+from mpipeline.config.tracker import TrackerSpec
 from mpipeline.errors import EXIT_DONE
 from mpipeline.messages import (
     Bye,
@@ -24,6 +25,7 @@ from mpipeline.workers.inference import InferenceLoop
 from mpipeline.workers.journal import Journal
 from mpipeline.workers.loading import open_predictor
 from mpipeline.workers.runtime import WorkerContext
+from mpipeline.workers.tracking import Tracking
 
 _LONGEST_WAIT_S = 0.1
 _LOOK_NS = NS_PER_S  # how often it looks whether its sockets are still to be found
@@ -39,6 +41,8 @@ class InferenceWorker:
         self._batching = BatchingSpec.model_validate(spec["batching"])
         self._at_once: int = spec.get("at_once", 1)
         self._bit: int = spec["bit"]
+        self._tracker = TrackerSpec.from_mapping(spec["tracker"]) if spec.get("tracker") else None
+        self._continues = bool(spec.get("resume")) or context.incarnation > 1
         # Before the model is loaded: a crash of the load itself must not be laid at the door of a frame.
         blamed = bool(spec.get("blamed"))
         self._journal = Journal(spec.get("journal"), blamed=blamed, incarnation=context.incarnation)
@@ -59,13 +63,16 @@ class InferenceWorker:
 
     def open(self) -> Mapping[str, Any]:
         """Loads the model; may take long."""
+        context = self._context
+        tracking = None
+        if self._tracker is not None:  # first: what is wrong with it is told sooner than the model is loaded
+            tracking = Tracking(self._tracker, context.clock, continues=self._continues)
         predictor, facts = open_predictor(self._model, self._batching.max_size, self._at_once)
         batcher = Batcher(
             min(self._batching.max_size, predictor.max_batch),
             int(self._batching.max_wait_ms * NS_PER_MS),
             int(self._batching.staleness_ms * NS_PER_MS),
         )
-        context = self._context
         self._loop = InferenceLoop(
             predictor,
             batcher,
@@ -74,6 +81,7 @@ class InferenceWorker:
             context.recorder,
             self._journal,
             context.control.send,
+            tracking,
         )
         return facts
 

@@ -132,7 +132,7 @@ def _to_detections(wire: WireDetections) -> Detections:
         None if wire.masks is None else _to_masks(wire.masks, rows),
         None if wire.keypoints is None else _to_keypoints(wire.keypoints, rows, len(wire.keypoint_names)),
         _names_of(range(len(wire.keypoint_names)), wire.keypoint_names),
-        None if wire.tracker_id is None else _to_tracks(wire.tracker_id, rows),
+        tracker_id=None if wire.tracker_id is None else _to_tracks(wire.tracker_id, rows),
     )
 
 

@@ -23,7 +23,8 @@ FENCES = {
         "mpipeline/inference_pipeline/sinks/*",
         "mpipeline/hosted/pictures.py",
     ],
-    "supervision": ["mpipeline/inference_pipeline/sinks/conversion.py"],
+    "supervision": ["mpipeline/inference_pipeline/sinks/conversion.py", "mpipeline/trackers/library.py"],
+    "trackers": ["mpipeline/trackers/library.py"],
     "onnxruntime": ["mpipeline/backends/onnxruntime.py", "mpipeline/hosted/quantization.py"],
     "openvino": ["mpipeline/backends/openvino.py"],
     "tensorrt": ["mpipeline/backends/tensorrt*.py"],
@@ -34,7 +35,7 @@ FENCES = {
     "torch": ["mpipeline/demo/*"],
     "onnx": ["mpipeline/demo/*", "mpipeline/hosted/quantization.py"],
 }
-LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx", "supervision"}
+LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx", "supervision", "trackers"}
 
 
 def is_of(module: str, library: str) -> bool:

@@ -49,6 +49,15 @@ def test_a_changed_line_shows_where_it_differs() -> None:
     assert account.difference == "predictions[0].x was 1.0, is 1.25"
 
 
+def test_another_number_of_an_object_is_no_change() -> None:
+    """A killed inference process gives new ones."""
+    one, other = line(1), line(1)
+    one["predictions"][0]["tracker_id"], other["predictions"][0]["tracker_id"] = 7, None
+    assert compare([one], [other]).troubles(exact=True) == []
+    other["predictions"][0]["x"] = 2.0
+    assert compare([one], [other]).changed == [1]
+
+
 @pytest.mark.parametrize(
     "found",
     [

@@ -10,7 +10,7 @@ import pytest
 from pydantic import BaseModel
 
 from mpipeline import registry
-from mpipeline.config import schema, supervision
+from mpipeline.config import schema, supervision, tracker
 from mpipeline.config.environment import LOG_JSON, LOG_LEVEL, RUN_ROOT
 from mpipeline.config.load import load_config
 from mpipeline.config.spec import KindSpec, Spec
@@ -24,6 +24,7 @@ SECTIONS = {
     schema.ModelSpec: "model",
     schema.SinkSpec: "sinks",
     schema.FilterSpec: "sinks",
+    tracker.TrackerSpec: "tracker",
     schema.BatchingSpec: "batching",
     supervision.RestartSpec: "supervision",
     supervision.PerRoleSpec: "supervision",
@@ -78,16 +79,16 @@ def test_every_key_is_documented_with_its_default(spec: type[Spec]) -> None:
 
 
 def test_every_spec_has_a_section() -> None:
-    known = [*vars(schema).values(), *vars(supervision).values()]
+    known = [one for module in (schema, supervision, tracker) for one in vars(module).values()]
     specs = {kind for kind in known if isinstance(kind, type) and issubclass(kind, Spec)}
     assert specs - {Spec, KindSpec} == set(SECTIONS)
 
 
-@pytest.mark.parametrize("group", ["sources", "sinks"])
-def test_every_key_of_every_kind_is_documented_and_none_shadows_a_common_one(group: registry.Group) -> None:
-    spec: type[KindSpec] = {"sources": schema.SourceSpec, "sinks": schema.SinkSpec}[group]
+@pytest.mark.parametrize("spec", [schema.SourceSpec, schema.SinkSpec, tracker.TrackerSpec])
+def test_every_key_of_every_kind_is_documented_and_none_shadows_a_common_one(spec: type[KindSpec]) -> None:
+    group = spec.GROUP
     for kind, options in options_of(group).items():
-        assert not undocumented(options, group), kind
+        assert not undocumented(options, SECTIONS[spec]), kind
         assert not set(options.model_fields) & set(spec.model_fields) - {"options"}, kind
 
 
@@ -102,7 +103,7 @@ def test_no_key_is_documented_that_does_not_exist() -> None:
 
 
 def test_every_kind_family_backend_and_variable_is_named() -> None:
-    for group in ("sources", "sinks", "models", "backends"):
+    for group in ("sources", "sinks", "models", "backends", "trackers"):
         for name in builtin(group):
             assert f"`{name}`" in PAGE
     for name in (RUN_ROOT, LOG_LEVEL, LOG_JSON):

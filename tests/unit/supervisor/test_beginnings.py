@@ -83,10 +83,12 @@ def test_inference_is_told_of_its_journal_and_of_blame(bench: Bench) -> None:
     assert (spec["journal"], spec["blamed"]) == ("/run/inference.journal", False)
     bench.children["inference"].blamed = True
     assert start(bench, "inference", Role.INFERENCE)["blamed"] is True
+    assert spec["resume"] is False
 
 
 def test_resumed_sinks_resume_from_their_first_incarnation(resumed: Bench) -> None:
     assert start(resumed, "sink:x", Role.SINK)["resume"] is True
+    assert start(resumed, "inference", Role.INFERENCE)["resume"] is True
 
 
 def test_a_resumed_file_begins_behind_what_the_sinks_have(resumed: Bench) -> None:

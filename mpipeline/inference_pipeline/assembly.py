@@ -50,9 +50,14 @@ class Feed:
 
 
 def assemble(
-    feed: Feed, model: Mapping[str, Any] | None, receiver: Receiver, enter: Callable[[], object] = lambda: None
+    feed: Feed,
+    model: Mapping[str, Any] | None,
+    receiver: Receiver,
+    enter: Callable[[], object] = lambda: None,
+    tracker: Mapping[str, Any] | None = None,
 ) -> Pipeline:
-    """The run. `model` is that part of the config; None: frames pass as they are. Nothing is started.
+    """The run. `model` and `tracker` are those parts of the config; no model: frames pass as they are. Nothing is
+    started.
 
     `enter` is called first in each thread of this program in which a worker of the run is hosted. Raises ConfigError.
     """
@@ -61,6 +66,7 @@ def assemble(
             "name": f"pipeline-{os.getpid()}-{uuid.uuid4().hex[:8]}",
             "sources": [_source(feed, one, model is not None) for one in feed.references],
             "model": dict(model if model is not None else _PASSING),
+            "tracker": tracker,
             "sinks": [{"name": _CALLER, "kind": "python", "target": f"{Intake.__module__}:{Intake.__name__}"}],
             "batching": {"max_size": min(256, max(8, len(feed.references)))},
         }

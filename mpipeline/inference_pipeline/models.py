@@ -1,4 +1,4 @@
-"""From `model_id` to a model: on this machine, fetched, or an object of the caller's own."""
+"""From `model_id` to a model: on this machine, fetched, or an object of the caller's own; and what tracks its boxes."""
 
 from __future__ import annotations
 
@@ -6,7 +6,9 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
+from mpipeline import registry
 from mpipeline.config.schema import ModelSpec
+from mpipeline.config.tracker import TrackerSpec
 from mpipeline.errors import InvalidArgument
 from mpipeline.inference_pipeline.entities import VideoFrame
 from mpipeline.store.resolve import resolve
@@ -48,6 +50,22 @@ def model_entry(path: Path, options: Mapping[str, Any]) -> dict[str, Any]:
     predictor, _ = open_predictor(ModelSpec.from_mapping(entry), 1)
     predictor.close()
     return entry
+
+
+def tracker_entry(tracker: Any, *, is_file: bool) -> dict[str, Any] | None:
+    """The tracker's part of the config, after one was made once; None if none is asked for.
+
+    Raises ConfigError, or InvalidArgument where the model is an object of the caller's own.
+    """
+    if tracker is None:
+        return None
+    if not isinstance(tracker, (str, Mapping)):
+        raise InvalidArgument(f"tracker={tracker!r}: expected a kind such as 'bytetrack', or a mapping with 'kind'")
+    if not is_file:
+        raise InvalidArgument("tracker: only for models that are files; a model of your own may track by itself")
+    spec = TrackerSpec.from_mapping({"kind": tracker} if isinstance(tracker, str) else tracker)
+    registry.load("trackers", spec.kind)(spec.options, 30.0)
+    return spec.to_mapping()
 
 
 def logic_of(model: Any, options: Mapping[str, Any]) -> Callable[[list[VideoFrame]], Sequence[Any]]:

@@ -21,7 +21,7 @@ from mpipeline.inference_pipeline.choices import (
     as_enum,
 )
 from mpipeline.inference_pipeline.entities import SinkHandler, StatusUpdateHandler, VideoFrame
-from mpipeline.inference_pipeline.models import logic_of, model_entry, resolve_model
+from mpipeline.inference_pipeline.models import logic_of, model_entry, resolve_model, tracker_entry
 from mpipeline.inference_pipeline.session import Session
 from mpipeline.inference_pipeline.sources import VERBS
 from mpipeline.inference_pipeline.watchdog import NullPipelineWatchdog, PipelineWatchDog
@@ -75,8 +75,12 @@ class InferencePipeline:
         predictions_queue_size: int = 512,
         decoding_buffer_size: int = 64,
         exec_session_id: str | None = None,
+        tracker: str | Mapping[str, Any] | None = None,
     ) -> InferencePipeline:
-        """A pipeline with a model: a path, an id of the model hub, or an object with `infer(images, **options)`."""
+        """A pipeline with a model: a path, an id of the model hub, or an object with `infer(images, **options)`.
+
+        With a `tracker`, such as "bytetrack", each detection has a `tracker_id`, None as long as it is not clear.
+        """
         _refuse_active_learning(active_learning_enabled, active_learning_target_dataset)
         feed = feed_of(
             video_reference,
@@ -98,6 +102,7 @@ class InferencePipeline:
             (watchdog, status_update_handlers, sink_mode, predictions_queue_size, exec_session_id),
             model=model_entry(model, options) if is_file else None,
             on_video_frame=None if is_file else logic_of(model, options),
+            tracker=tracker_entry(tracker, is_file=is_file),
             on_prediction=on_prediction,
         )
 

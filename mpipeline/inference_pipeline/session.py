@@ -57,7 +57,13 @@ class Session:
         self._work = work
         self._process = os.getpid()
         self._collector = Collector(multiplexer, SystemClock())
-        self._pipeline = assemble(feed, work.model, self, lambda: self._engine_threads.add(threading.current_thread()))
+        self._pipeline = assemble(
+            feed,
+            work.model,
+            self,
+            lambda: self._engine_threads.add(threading.current_thread()),
+            tracker=work.tracker,
+        )
         self._failures = Failures()
         self._reporter = Reporter(work.handlers, self._failures)
         self._watch = Watch(work.watchdog, self._failures)

@@ -16,11 +16,12 @@ Hook = Callable[[], Any]
 
 @dataclass(frozen=True)
 class Work:
-    """`model` is that part of the config; `on_video_frame` stands in place of a model."""
+    """`model` and `tracker` are those parts of the config; `on_video_frame` stands in place of a model."""
 
     feed: Feed
     watchdog: PipelineWatchDog
     model: Mapping[str, Any] | None = None
+    tracker: Mapping[str, Any] | None = None
     on_video_frame: Callable[[list[VideoFrame]], Any] | None = None
     on_prediction: SinkHandler | None = None
     on_pipeline_start: Hook | None = None

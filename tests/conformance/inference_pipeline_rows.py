@@ -192,6 +192,12 @@ PARAMETERS = (
         (ARGUMENTS + "test_a_session_has_the_id_that_is_given_or_one_of_its_own",),
     ),
     Row(
+        "tracker",
+        "is of this package: detections have a `tracker_id` if it is given, and only then",
+        (MODELS + "test_predictions_have_the_numbers_of_objects_if_asked_for", REFUSED_OF_MODELS),
+        differs="`tracker` is an argument more",
+    ),
+    Row(
         "on_video_frame", "gets a list, also of one source", (FILES + "test_one_source_is_still_a_list_for_the_logic",)
     ),
     Row(

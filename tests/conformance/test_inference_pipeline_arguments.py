@@ -59,6 +59,7 @@ INIT = {
     "video_source_properties": None,
     "active_learning_target_dataset": None,
     **OF_EVERY_BATCH,
+    "tracker": None,
 }
 CUSTOM_LOGIC = {
     "video_reference": REQUIRED,
@@ -163,6 +164,7 @@ def test_buffers_of_the_environment_have_no_effect(monkeypatch: pytest.MonkeyPat
         ({"tradeoff_factor": 0.5}, "tradeoff_factor"),
         ({"max_candidates": 100}, "max_candidates"),
         ({"model_id": ""}, "model_id"),
+        ({"tracker": 7}, "tracker=7: expected a kind"),
     ],
 )
 def test_what_a_model_cannot_honour_is_refused(tmp_path: Path, wrong: dict[str, Any], said: str) -> None:

@@ -68,6 +68,23 @@ def test_a_sink_that_looks_at_no_picture_and_keeps_all(model: str) -> None:
     assert [number(frame) for frame in kept] == list(range(30))
 
 
+def test_predictions_have_the_numbers_of_objects_if_asked_for(model: str) -> None:
+    pytest.importorskip("trackers", reason="needs the library: pip install --no-deps 'trackers>=2.6,<3'")
+    found, tracked = list[Any](), list[Any]()
+    InferencePipeline.init(film(5), model, lambda one, _: found.append(one)).start()
+    InferencePipeline.init(film(5), model, lambda one, _: tracked.append(one), tracker="bytetrack").start()
+    assert not any("tracker_id" in row for one in found for row in one["predictions"])
+    ids = [[row["tracker_id"] for row in one["predictions"]] for one in tracked]
+    assert ids == [[None, None]] + [[1, None]] * 4  # the dog, of confidence 0.6, begins no track
+    options = {"kind": "bytetrack", "track_activation_threshold": 0.5}
+    InferencePipeline.init(film(5), model, lambda one, _: tracked.append(one), tracker=options).start()
+    assert [row["tracker_id"] for row in tracked[-1]["predictions"]] == [1, 2]
+    with pytest.raises(ConfigError, match="did you mean 'bytetrack'"):
+        InferencePipeline.init(film(5), model, tracker="bytetrak")
+    with pytest.raises(InvalidArgument, match="only for models that are files"):
+        InferencePipeline.init(film(5), Model(), tracker="bytetrack")
+
+
 def test_options_that_are_left_out_come_from_the_environment(model: str, monkeypatch: pytest.MonkeyPatch) -> None:
     counts: list[int] = []
     monkeypatch.setenv("CONFIDENCE", "0.7")

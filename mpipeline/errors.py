@@ -128,14 +128,22 @@ class SinkError(MpipelineError):
     """A sink cannot be opened or written to.
 
     `retryable`, of an error of `write` or `end`: the same call may succeed later (a full disk, a peer that is away),
-    and nothing of it has been done yet. It is then repeated, with back-off, for as long as it takes. `reason` is the
-    code.
+    and nothing of it has been done yet. It is then repeated, with back-off, for as long as it takes, and not before
+    `retry_after` seconds if the peer has said so. `reason` is the code.
     """
 
-    def __init__(self, message: str, *, reason: Reason = Reason.WRITE_FAILED, retryable: bool = False) -> None:
+    def __init__(
+        self,
+        message: str,
+        *,
+        reason: Reason = Reason.WRITE_FAILED,
+        retryable: bool = False,
+        retry_after: float | None = None,
+    ) -> None:
         super().__init__(message)
         self.reason = reason
         self.retryable = retryable
+        self.retry_after = retry_after
 
 
 class PredictionRejected(SinkError):

@@ -121,7 +121,7 @@ class PythonSink:
         """What the user's object raised as a SinkError that knows whether it can pass."""
         text = self._describe(verb, error)
         if isinstance(error, SinkError):
-            return SinkError(text, reason=error.reason, retryable=error.retryable)
+            return SinkError(text, reason=error.reason, retryable=error.retryable, retry_after=error.retry_after)
         number = error.errno if isinstance(error, OSError) else None
         return SinkError(text, reason=reason_of(number or 0), retryable=_can_pass(error))
 

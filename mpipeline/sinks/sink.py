@@ -24,6 +24,14 @@ class Sink(Protocol):
 
     A sink whose calls may take minutes may have an attribute `pulse`, a function without arguments that does nothing:
     it is replaced by one to be called again and again meanwhile, or the process is taken for one that hangs.
+
+    A sink that sends many predictions at once has `flush()`, and `gathers`, how many that may be. Its `write` may just
+    keep the record; a frame is acknowledged when the next `flush` has returned. That is called when none
+    waits to be written, after `gathers` of them, and before `end`. After a `retryable` error it is called again. A
+    PredictionRejected means that one was refused for good and left out; it is called again at once for the others. What
+    was not flushed at `close` is left: nobody was told that it was written.
+
+    A sink that shares its place with those of other runs has an attribute `pipeline`: it is set to the name of the run.
     """
 
     Options: ClassVar[type[BaseModel]]

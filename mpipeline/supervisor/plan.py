@@ -97,7 +97,14 @@ def make_plan(config: RunConfig, known: Mapping[str, StreamInfo] | None = None) 
     if len(config.sinks) >= MAX_READERS:
         raise ConfigError(f"{len(config.sinks)} sinks are too many: a ring has {MAX_READERS} readers, inference is one")
     sinks = tuple(SinkPlan(spec, sink_name(spec.name), bit) for bit, spec in enumerate(config.sinks, start=1))
-    workers = [WorkerPlan(Role.SINK, sink.worker, {"sink": sink.spec.to_mapping(), "bit": sink.bit}) for sink in sinks]
+    workers = [
+        WorkerPlan(
+            Role.SINK,
+            sink.worker,
+            {"sink": sink.spec.to_mapping(), "bit": sink.bit, "pipeline": config.name},
+        )
+        for sink in sinks
+    ]
     workers.append(
         WorkerPlan(
             Role.INFERENCE,

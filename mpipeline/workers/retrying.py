@@ -15,10 +15,13 @@ logger = logging.getLogger("mpipeline.sink")
 _SUMMARY_S = 60.0
 _STEADY_NS = 60 * NS_PER_S  # an outage so soon after another one is the same trouble: it is summed up
 _STEADY_CALLS = 10  # or so many calls without a failure: then the pauses begin small again
+_LONGEST_ASKED_S = 300.0  # a peer may ask for a longer pause; it is tried again all the same
 
 
 class Retrying:
     """Between the first failure of a call and its success: back-off from 0.5 to 30 s with full jitter, without end.
+
+    A peer that asks for more time gets it, up to five minutes.
 
     A sink that fails again and again has growing pauses too, and few words in the log.
     """
@@ -58,7 +61,8 @@ class Retrying:
         else:
             self._summary.add("failed attempts", str(error), sink=self._name, reason=reason)
         self.error = error
-        self._due_ns = now + int(self._backoff.next() * NS_PER_S)
+        asked_s = min(error.retry_after or 0.0, _LONGEST_ASKED_S)
+        self._due_ns = now + int(max(self._backoff.next(), asked_s) * NS_PER_S)
 
     def succeeded(self) -> None:
         """The call has succeeded."""

@@ -7,7 +7,7 @@ from collections.abc import Callable
 
 from mpipeline.clock import Clock
 from mpipeline.errors import PredictionRejected, ProtocolError, Reason, SinkError
-from mpipeline.frame import Frame
+from mpipeline.frame import Frame, FrameMeta
 from mpipeline.log import Summariser
 from mpipeline.messages import PredictionReady, RingDamaged, SourceEnded
 from mpipeline.metrics.recorder import Recorder
@@ -15,6 +15,7 @@ from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import Lease
 from mpipeline.sinks.sink import Sink
 from mpipeline.workers.filtering import Filter
+from mpipeline.workers.gathering import Gathering
 from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.retrying import Retrying
 from mpipeline.workers.subscription import Subscription
@@ -51,6 +52,7 @@ class SinkLoop:
         self._filter = filter
         self._summary = Summariser(logger, clock)
         self._rejected_in_row = 0
+        self._gathering = Gathering(sink)
         self._unfinished: tuple[Prediction | SourceEnded, Lease | None] | None = None
         self._held_up: PredictionReady | None = None  # by a ring to which this process cannot attach
 
@@ -77,7 +79,11 @@ class SinkLoop:
             self._unfinished = message, None
             self.attempt()
         elif self._subscription.is_duplicate(message):
-            self._decline(message, "predictions_duplicate")
+            self._pass_over(message, "predictions_duplicate")
+            self._subscription.done(message.frame.source, message.frame.frame_id)
+        elif self._gathering.is_used and self._gathering.has(message.frame):
+            self._pass_over(message, "predictions_duplicate")
+            self._subscription.taken()
         elif self._is_held_up(message):
             self._held_up = message
             self._fail(self._lacking(message))
@@ -90,11 +96,13 @@ class SinkLoop:
             left = from_wire(message)
         except ProtocolError as error:
             self._reject(error)
-            self._decline(message)
+            self._pass_over(message)
+            self._done(message.frame)
             return
         if self._filter is not None and not self.is_lost(message) and (left := self._filter.thinned(left)) is None:
             self.progress += 1
-            self._decline(message, "predictions_filtered")
+            self._pass_over(message, "predictions_filtered")
+            self._done(message.frame)
             return
         lease = self._borrow(message)
         if self.is_lost(message):
@@ -105,19 +113,20 @@ class SinkLoop:
         self.attempt()
 
     def attempt(self, last: bool = False) -> None:
-        """Tries the present delivery. A failure that can pass leaves it for another attempt, unless this is the `last`.
+        """Tries the present delivery, or `flush`. What can pass leaves it for another attempt, unless it is the `last`.
 
         After a SinkError the pixels stay held: for the next attempt, or for the successor of this process to recover.
         """
         if self._held_up is not None:
             self._attempt_held_up(self._held_up, last)
             return
-        assert self._unfinished is not None
-        work, lease = self._unfinished
+        work, lease = self._unfinished or (None, None)
         try:
+            if work is None or isinstance(work, SourceEnded):
+                self._flush()
             if isinstance(work, SourceEnded):
                 self._sink.end(work.source)
-            else:
+            elif work is not None:
                 self._write(work, lease.frame if lease is not None else None)
         except SinkError as error:
             if not error.retryable or last:
@@ -130,8 +139,13 @@ class SinkLoop:
             lease.release()
         if isinstance(work, SourceEnded):
             self._subscription.done(work.source, 0)
-        else:
-            self._subscription.done(work.frame.source, work.frame.frame_id)
+        elif work is not None:
+            self._done(work.frame)
+
+    def flush(self) -> None:
+        """Has a sink that gathers predictions send them now; those that it has sent are acknowledged."""
+        if not (self._gathering.is_empty or self.retrying.is_active):
+            self.attempt()
 
     def close(self, finished: bool = True) -> None:
         """Closes the sink, then the rings. Unless it has `finished`, a successor will go on with what is written."""
@@ -187,9 +201,37 @@ class SinkLoop:
             return
         if self._filter is not None:
             self._filter.passed(prediction)
+        if self._gathering.is_used:
+            self._gathering.waiting += 1
+            return
         self.progress += 1
         self._rejected_in_row = 0
         self._count("predictions_written")
+
+    def _done(self, frame: FrameMeta) -> None:
+        """Worked off; acknowledged at once, or as soon as the sink has sent what it gathers."""
+        if not self._gathering.is_used:
+            self._subscription.done(frame.source, frame.frame_id)
+            return
+        self._gathering.add(frame)
+        self._subscription.taken()
+        if self._gathering.is_full:
+            self.flush()
+
+    def _flush(self) -> None:
+        while self._gathering.waiting:
+            try:
+                self._sink.flush()  # type: ignore[attr-defined]  # it has one, or nothing would wait
+            except PredictionRejected as error:
+                self._gathering.waiting -= 1
+                self._reject(error)
+                continue
+            self.progress += self._gathering.waiting
+            self._rejected_in_row = 0
+            self._recorder.add("predictions_written", self._gathering.waiting, sink=self._name)
+            break
+        for source, frame_id in self._gathering.empty().items():
+            self._subscription.acknowledge(source, frame_id)
 
     def _reject(self, error: Exception) -> None:
         """A prediction that can never be written costs only itself, unless it is one of many in a row."""
@@ -210,10 +252,9 @@ class SinkLoop:
     def _count(self, metric: str) -> None:
         self._recorder.add(metric, sink=self._name)
 
-    def _decline(self, message: PredictionReady, metric: str = "") -> None:
-        """Done without a look at its pixels."""
+    def _pass_over(self, message: PredictionReady, metric: str = "") -> None:
+        """Without a look at its pixels."""
         if metric:
             self._count(metric)
         if message.ref is not None:
             self.rings.skip(message.ref)
-        self._subscription.done(message.frame.source, message.frame.frame_id)

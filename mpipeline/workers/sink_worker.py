@@ -53,6 +53,8 @@ class SinkWorker:
         self._control_poller.add(context.control)
         if hasattr(self._sink, "pulse"):
             self._sink.pulse = self._pulse
+        if hasattr(self._sink, "pipeline"):
+            self._sink.pipeline = spec["pipeline"]
         self._next_pulse_ns = 0
         self._found: object = None  # what the sink has said that it has
         credit = _CREDIT_WITH_PIXELS if self._sink.wants_frames else _CREDIT
@@ -111,11 +113,12 @@ class SinkWorker:
             return True
         readable = self._poller.wait(_LONGEST_WAIT_S)
         now = self._context.clock.monotonic_ns()
-        if self._peer.socket in readable:
+        if is_readable := self._peer.socket in readable:
             self._work_off(until_ns=now + _TURN_NS)
-            self._subscription.report(now, idle=True)
-            return True
+        self._loop.flush()
         self._subscription.report(now, idle=True)
+        if is_readable or self._loop.retrying.is_active:
+            return True
         self._finished = self._draining
         return not self._finished
 

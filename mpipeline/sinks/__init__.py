@@ -8,4 +8,9 @@ KINDS: dict[str, str] = {
     "images": "mpipeline.sinks.images:ImagesSink",
     "udp": "mpipeline.sinks.udp:UdpSink",
     "python": "mpipeline.sinks.python:PythonSink",
+    "mqtt": "mpipeline.sinks.mqtt:MqttSink",
+    "redis": "mpipeline.sinks.redis:RedisSink",
+    "database": "mpipeline.sinks.database:DatabaseSink",
+    "webhook": "mpipeline.sinks.webhook:WebhookSink",
+    "zmq": "mpipeline.sinks.zmq:ZmqSink",
 }

@@ -33,12 +33,18 @@ TRANSIENT = NO_SPACE | {
 
 
 def checked_template(template: str) -> str:
-    """`template` if it is one, else a ValueError that says what is wrong: a validator for options."""
-    unknown = [each for each in re.findall(r"\{[^{}]*\}", template) if each != PLACEHOLDER]
-    if unknown:
-        raise ValueError(f"unknown placeholder {unknown[0]!r} in path {template!r}; valid: {PLACEHOLDER}")
+    """`template` if it is one of a path, else a ValueError that says what is wrong: a validator for options."""
+    checked_placeholders(template)
     if not template.strip() or template.endswith("/"):
         raise ValueError(f"path {template!r} names no file")
+    return template
+
+
+def checked_placeholders(template: str, what: str = "path") -> str:
+    """`template` if it has no other placeholder than that of the source, else a ValueError."""
+    unknown = [each for each in re.findall(r"\{[^{}]*\}", template) if each != PLACEHOLDER]
+    if unknown:
+        raise ValueError(f"unknown placeholder {unknown[0]!r} in {what} {template!r}; valid: {PLACEHOLDER}")
     return template
 
 

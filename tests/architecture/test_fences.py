@@ -9,7 +9,7 @@ from architecture.source_tree import imports_of, names_used, python_files, relat
 
 # Library → the files that may import it. Those in LAZY are imported when their kind is opened, never on load.
 FENCES = {
-    "zmq": ["mpipeline/transport/*"],
+    "zmq": ["mpipeline/transport/*", "mpipeline/sinks/zmq.py"],
     "mpipeline._native": ["mpipeline/ring/*", "mpipeline/models/*"],
     "av": ["mpipeline/sources/video*.py", "mpipeline/sinks/video.py", "mpipeline/sinks/encoder.py"],
     "cv2": [
@@ -19,6 +19,7 @@ FENCES = {
         "mpipeline/sinks/encoder.py",
         "mpipeline/sinks/drawing*.py",
         "mpipeline/sinks/images.py",
+        "mpipeline/sinks/zmq.py",  # pictures as JPEG
         "mpipeline/masks.py",  # outlines
         "mpipeline/inference_pipeline/sinks/*",
         "mpipeline/hosted/pictures.py",
@@ -29,13 +30,17 @@ FENCES = {
     "openvino": ["mpipeline/backends/openvino.py"],
     "tensorrt": ["mpipeline/backends/tensorrt*.py"],
     "pycuda": ["mpipeline/backends/tensorrt*.py"],
-    "urllib3": ["mpipeline/store/*"],
+    "urllib3": ["mpipeline/store/*", "mpipeline/sinks/webhook.py"],
     "filelock": ["mpipeline/store/*"],
+    "paho": ["mpipeline/sinks/mqtt.py"],
+    "redis": ["mpipeline/sinks/redis.py"],
+    "sqlalchemy": ["mpipeline/sinks/database*.py"],
     "rich": ["mpipeline/cli/*"],
     "torch": ["mpipeline/demo/*"],
     "onnx": ["mpipeline/demo/*", "mpipeline/hosted/quantization.py"],
 }
 LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx", "supervision", "trackers"}
+LAZY |= {"paho", "redis", "sqlalchemy"}
 
 
 def is_of(module: str, library: str) -> bool:

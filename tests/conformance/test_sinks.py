@@ -5,13 +5,16 @@ from __future__ import annotations
 import errno
 import json
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
 import pytest
 from support.findings import embedding, multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, meta, picture, prediction
+from support.servers import Mosquitto, RedisServer
+from support.sinking import flush
+from support.webhook_server import WebhookServer
 
 from mpipeline import registry
 from mpipeline.errors import SinkError
@@ -27,10 +30,30 @@ OPTIONS: dict[str, Callable[[str], dict[str, Any]]] = {
     "images": lambda place: {"path": place, "max_fps": 25},
     "udp": lambda _: {"host": "127.0.0.1", "port": 9},  # the port for what nobody wants
     "python": lambda place: {"target": "support.sinks:Appending", "options": {"path": f"{place}/lines.txt"}},
+    "database": lambda place: {"url": f"sqlite:///{place}/predictions.db"},
+    "mqtt": lambda place: {"url": started(Mosquitto).url},
+    "redis": lambda place: {"url": started(RedisServer).url, "job": place},
+    "webhook": lambda place: {"url": started(WebhookServer).url},
+    "zmq": lambda place: {"bind": "tcp://127.0.0.1:*"},
 }
 ALL = sorted(registry.kinds("sinks"))
 BUILTIN = sorted(KINDS)
-ON_DISK = sorted(set(KINDS) - {"console", "udp"})
+ON_DISK = sorted(set(KINDS) - {"console", "udp", "mqtt", "redis", "webhook", "zmq"})
+_RUNNING: dict[type[Any], Any] = {}
+
+
+def started(kind: type[Any]) -> Any:
+    """The server of this kind, started for the first test that needs it; skips where it is not installed."""
+    if kind not in _RUNNING:
+        _RUNNING[kind] = kind().__enter__()
+    return _RUNNING[kind]
+
+
+@pytest.fixture(scope="module", autouse=True)
+def servers() -> Iterator[None]:
+    yield
+    while _RUNNING:
+        _RUNNING.popitem()[1].__exit__(None, None, None)
 
 
 def make(kind: str, place: Path) -> Sink:
@@ -44,6 +67,7 @@ def write(sink: Sink, source: str, *ids: int) -> None:
     for frame_id in ids:
         frame = meta(source, frame_id)
         sink.write(prediction(frame, (4, 4, 20, 20)), picture(frame) if sink.wants_frames else None)
+    flush(sink)
 
 
 @pytest.mark.parametrize("kind", ALL)
@@ -87,6 +111,7 @@ def test_every_sort_of_prediction_is_taken(kind: str, tmp_path: Path) -> None:
     sink.write(prediction(meta("a", 9)), None)  # the pixels had to be given up
     without_pts = type(meta())("a", 10, None, 0, 0, 64, 48)
     sink.write(failure(without_pts), picture(without_pts) if sink.wants_frames else None)
+    flush(sink)
     sink.close()
 
 
@@ -129,7 +154,7 @@ def test_builtin_kinds_have_a_file_per_source_or_say_why_not(kind: str, tmp_path
     sink.open(resume=False)
     write(sink, "yard/east", 1)
     sink.close()
-    assert len(list(tmp_path.iterdir())) == 1
+    assert len(list(tmp_path.iterdir())) == (1 if kind in ON_DISK else 0)
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "video"])

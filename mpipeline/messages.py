@@ -271,10 +271,7 @@ class SinkStatus:
 
 @dataclass(frozen=True, slots=True)
 class PredictionReady:
-    """One prediction for one sink, with the name of its pixels.
-
-    Exactly one of detections, classification, embedding and failure is set.
-    """
+    """One prediction for one sink, with the name of its pixels; it has one sort of findings, or a failure."""
 
     frame: FrameMeta
     ref: Union[FrameRef, None]  # noqa: UP007 - evaluated at run time by the codec, on 3.10 too

@@ -10,6 +10,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "name": "By which other programs find the run: up to 40 of a-z 0-9 - _ . (default: the file's name)",
         "sources": "Where frames come from, at least one",
         "model": "What is inferred",
+        "tracker": "What follows the objects from frame to frame: a kind, or a mapping with its options",
         "sinks": "Where predictions go",
         "batching": "How frames are put together",
         "supervision": "When a worker is ended, and when a dead one is started again",
@@ -46,6 +47,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "SinkSpec": {
         "name": "Identifies the sink (default: its kind)",
         "kind": "Which implementation it is",
+        "filter": "What of the predictions it gets (default: everything)",
         "overflow": "When the sink is slower than the predictions; auto: files wait for it, live streams drop",
         "queue": "Predictions of live streams that are kept for a sink that lags",
     },

@@ -71,7 +71,7 @@ def test_a_file_of_no_family_shows_its_tensors_and_the_line_that_is_missing(
     assert main(["models", "inspect", str(strange)]) == 78
     told = capsys.readouterr()
     assert "inputs         images [1, 3, 64, 64] float32" in told.out
-    assert "family: …   # rfdetr|" in told.out
+    assert "family: …   # detr|" in told.out
     assert "does not show of which family" in told.err
 
 

@@ -65,8 +65,8 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 def test_every_kind_has_a_section_and_an_example() -> None:
     for kind in KINDS:
-        assert f"\n## {kind}\n" in PAGE or f"[{kind}](brokers.md" in PAGE, kind
-        assert f"<!-- example: {kind} -->" in PAGE or f"[{kind}](brokers.md" in PAGE, kind
+        assert f"\n## {kind}\n" in PAGE or f"[`{kind}`](brokers.md" in PAGE, kind
+        assert f"<!-- example: {kind} -->" in PAGE or f"[`{kind}`](brokers.md" in PAGE, kind
 
 
 def test_the_examples_of_all_kinds(place: Workplace) -> None:

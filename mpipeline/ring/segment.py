@@ -131,6 +131,10 @@ class OwnedRing:
         """
         return self._ring.reap(bit)
 
+    def recover(self, bit: int) -> int:
+        """Makes pending again what a reader held that has died, as its successor will; returns the number of frames."""
+        return self._ring.recover(bit)
+
     def reap_writer(self) -> int:
         """Frees what a dead writer had reserved; only if no new writer is there, which does this itself."""
         return self._ring.reap_writer()

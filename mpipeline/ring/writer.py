@@ -15,12 +15,14 @@ class RingWriter:
 
     With `reuse` a full ring gives up its oldest frame that nobody holds and no pinned reader waits for; without it the
     writer waits. Making a RingWriter frees what a dead predecessor had reserved, so a predecessor must be dead.
+    `counted` are the readers, as a mask of bits, whose losses count as expired.
     Raises RingError if the segment is damaged, of another layout version, or not what the descriptor says.
     """
 
-    def __init__(self, descriptor: RingDescriptor, reuse: bool) -> None:
+    def __init__(self, descriptor: RingDescriptor, reuse: bool, counted: int = 1) -> None:
         self.descriptor = descriptor
         self.reuse = reuse
+        self._counted = counted
         self._attachment = Attachment(descriptor)
         self._ring.reap_writer()
         self._ring.populate()
@@ -37,12 +39,12 @@ class RingWriter:
 
     @property
     def expired(self) -> int:
-        """How many frames were given up before the first reader (bit 0, inference) had read them."""
+        """How many frames were given up before all of the `counted` readers had read them."""
         return self._ring.expired
 
     def reserve(self, timeout_s: float) -> int | None:
         """Takes a slot to write into; None if there was none within `timeout_s` seconds."""
-        return self._ring.reserve(self.reuse, timeout_s)
+        return self._ring.reserve(self.reuse, timeout_s, self._counted)
 
     def planes(self, slot: int) -> tuple[Pixels, ...]:
         """Writable views of shape (rows, row_bytes) on the planes of a reserved slot."""

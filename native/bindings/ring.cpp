@@ -77,12 +77,12 @@ auto wait_in_pieces(double timeout_s, Attempt attempt) -> decltype(attempt(nanos
     }
 }
 
-std::optional<std::uint32_t> reserve(BoundRing& self, bool reuse, double timeout_s) {
+std::optional<std::uint32_t> reserve(BoundRing& self, bool reuse, double timeout_s, ReaderMask counted) {
     const Overflow overflow = reuse ? Overflow::reuse : Overflow::wait;
-    if (const auto slot = self.ring.reserve(overflow, nanoseconds::zero())) {
+    if (const auto slot = self.ring.reserve(overflow, nanoseconds::zero(), counted)) {
         return slot;
     }
-    return wait_in_pieces(timeout_s, [&](nanoseconds time) { return self.ring.reserve(overflow, time); });
+    return wait_in_pieces(timeout_s, [&](nanoseconds time) { return self.ring.reserve(overflow, time, counted); });
 }
 
 std::uint32_t wait_published(BoundRing& self, std::uint32_t seen, double timeout_s) {
@@ -205,7 +205,7 @@ void bind_ring_class(nb::module_& m) {
         .def("payload_offset", [](const BoundRing& self, std::uint32_t slot) { return self.ring.payload_offset(slot); },
              "slot"_a)
         .def("populate", [](const BoundRing& self) { self.ring.populate(); })
-        .def("reserve", &reserve, "reuse"_a, "timeout_s"_a)
+        .def("reserve", &reserve, "reuse"_a, "timeout_s"_a, "counted"_a = kFirstReader)
         .def("publish",
              [](BoundRing& self, std::uint32_t slot, const SlotHeader& header) {
                  return self.ring.publish(slot, header);

@@ -8,7 +8,7 @@ namespace mpipeline {
 
 using std::chrono::nanoseconds;
 
-std::optional<std::uint32_t> Ring::try_reserve(Overflow overflow) {
+std::optional<std::uint32_t> Ring::try_reserve(Overflow overflow, ReaderMask counted) {
     for (;;) {
         const ReaderMask pinned_readers = pinned();
         std::optional<std::uint32_t> best;
@@ -34,7 +34,7 @@ std::optional<std::uint32_t> Ring::try_reserve(Overflow overflow) {
         std::uint64_t expected = seen.pack();
         const Control taken{seen.sequence, 0, kWriterBit};
         if (std::atomic_ref<std::uint64_t>(control_word(*best)).compare_exchange_strong(expected, taken.pack())) {
-            if ((seen.pending & kFirstReader) != 0) {
+            if ((seen.pending & counted) != 0) {
                 std::atomic_ref<std::uint64_t>(ring_header().expired).fetch_add(1);
             }
             return best;
@@ -42,11 +42,11 @@ std::optional<std::uint32_t> Ring::try_reserve(Overflow overflow) {
     }
 }
 
-std::optional<std::uint32_t> Ring::reserve(Overflow overflow, nanoseconds timeout) {
+std::optional<std::uint32_t> Ring::reserve(Overflow overflow, nanoseconds timeout, ReaderMask counted) {
     const auto start = std::chrono::steady_clock::now();
     for (;;) {
         const std::uint32_t seen = released().count();  // before the look, so that no release is missed
-        if (const auto slot = try_reserve(overflow)) {
+        if (const auto slot = try_reserve(overflow, counted)) {
             return slot;
         }
         const nanoseconds left = timeout - (std::chrono::steady_clock::now() - start);

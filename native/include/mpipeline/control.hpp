@@ -17,7 +17,7 @@ using ReaderMask = std::uint16_t;
 inline constexpr unsigned kMaxReaders = 15;
 inline constexpr ReaderMask kWriterBit = 1U << kMaxReaders;
 inline constexpr ReaderMask kAllReaders = kWriterBit - 1;
-inline constexpr ReaderMask kFirstReader = 1;  // whom the ring is for: only its losses count as expired
+inline constexpr ReaderMask kFirstReader = 1;  // whom a ring is for, unless its writer says otherwise
 
 // A lock inside an atomic would be private to one process, and would stay locked when its holder is killed.
 static_assert(std::atomic_ref<std::uint32_t>::is_always_lock_free);

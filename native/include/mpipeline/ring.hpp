@@ -65,8 +65,10 @@ public:
 
     // --- the writer ---
     // Takes a slot: a free one (that was published longest ago), or with `reuse` the oldest that nobody holds and no
-    // pinned reader waits for, or none when the time is up. The slot stays reserved until publish or cancel.
-    std::optional<std::uint32_t> reserve(Overflow overflow, std::chrono::nanoseconds timeout);
+    // pinned reader waits for, or none when the time is up. The slot stays reserved until publish or cancel. A frame
+    // that is given up so before all of the `counted` readers had it counts as expired.
+    std::optional<std::uint32_t> reserve(Overflow overflow, std::chrono::nanoseconds timeout,
+                                         ReaderMask counted = kFirstReader);
     // Offers a reserved slot to all readers of this moment; returns its sequence. Frame ids must grow.
     std::uint32_t publish(std::uint32_t slot, SlotHeader header);
     // Gives a reserved slot back. What was in it before is gone.
@@ -110,7 +112,7 @@ public:
     [[nodiscard]] LastFrame last_published() const;
     // Frames published since the ring was made.
     [[nodiscard]] std::uint64_t published_count() const;
-    // Slots that were reused before the first reader had read them. What other readers miss they count themselves.
+    // Slots that were reused before the `counted` readers had read them. What other readers miss they count themselves.
     [[nodiscard]] std::uint64_t expired() const noexcept;
     // Waits until the count of publish events is no longer `seen`; returns the count.
     std::uint32_t wait_published(std::uint32_t seen, std::chrono::nanoseconds timeout);
@@ -124,7 +126,7 @@ private:
     void offer(std::uint32_t slot, std::uint32_t sequence, ReaderMask named);
     void settle(const LastFrame& last) noexcept;
 
-    std::optional<std::uint32_t> try_reserve(Overflow overflow);
+    std::optional<std::uint32_t> try_reserve(Overflow overflow, ReaderMask counted);
     void withdraw(std::uint32_t slot, std::uint32_t sequence, ReaderMask mask) noexcept;
     void wake_writer(const Control& after) noexcept;
     void check_geometry(const SlotHeader& header) const;

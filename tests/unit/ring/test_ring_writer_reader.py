@@ -241,3 +241,24 @@ def test_two_rings_of_one_name_are_refused(make_ring: MakeRing, run_id: str) -> 
     with pytest.raises(RingError, match="exists"):
         create_ring(run_id, "gate", 0, owned.descriptor.format, 3)
     RingReader(owned.descriptor, 0).close()  # the first one is unharmed
+
+
+@pytest.mark.parametrize(("counted", "expired"), [(0b01, 0), (0b10, 1), (0b11, 1)])
+def test_what_is_given_up_before_one_of_the_counted_readers_had_it_has_expired(
+    make_ring: MakeRing, counted: int, expired: int
+) -> None:
+    owned = make_ring(PixelFormat.GRAY8, 34, 18)
+    for bit in (0, 1):
+        owned.add_reader(bit, False)
+    writer = RingWriter(owned.descriptor, reuse=True, counted=counted)
+    slots = owned.descriptor.slots
+    for frame_id in range(1, slots + 1):
+        slot = writer.reserve(0)
+        assert slot is not None
+        sequence = writer.publish(slot, meta(frame_id))
+        reader = RingReader(owned.descriptor, 0)
+        reader.skip(slot, sequence)
+        reader.close()
+    assert writer.reserve(0) is not None
+    assert writer.expired == expired
+    writer.close()

@@ -7,7 +7,7 @@ import os
 import sys
 import uuid
 from collections import deque
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from types import TracebackType
 
@@ -20,6 +20,7 @@ from mpipeline.messages import (
     Hello,
     PredictionReady,
     Refused,
+    RingAttached,
     RingDamaged,
     Role,
     Start,
@@ -27,6 +28,7 @@ from mpipeline.messages import (
 from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import Lease
 from mpipeline.transport import channel, run_directory
+from mpipeline.workers.feeds import Feed
 from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
@@ -40,22 +42,43 @@ _RING_WAIT_NS = NS_PER_S
 _REMEMBERED = 64  # rings that were read
 
 
-def attach(run: str = "run", *, frames: bool = True, name: str | None = None, root: Path | None = None) -> Attachment:
+def attach(
+    run: str = "run",
+    *,
+    frames: bool = True,
+    models: Sequence[str] = (),
+    name: str | None = None,
+    root: Path | None = None,
+) -> Attachment:
     """Joins the run named `run` on this machine; iterate over the result for `(prediction, frame)`.
 
     The program may come, go, or be killed at any time: the pipeline does not wait for it. What it is too slow for is
     dropped, oldest first, and counted; the gap shows in the frame ids. `frame` is None with `frames=False`, and when
     its pixels had to be given up; it is valid until the next turn of the loop, `frame.bgr()` gives a copy to keep.
 
+    Of a run with several models, `models` names those whose predictions are wanted, all by default;
+    `prediction.model` tells which one a prediction is of.
+
     Raises RunNotFound if no such run is alive.
     """
-    return Attachment(run, frames, name or f"{Path(sys.argv[0]).stem or 'program'}-{os.getpid()}", root or run_root())
+    name = name or f"{Path(sys.argv[0]).stem or 'program'}-{os.getpid()}"
+    return Attachment(run, frames, name, root or run_root(), tuple(models))
+
+
+class _Lane:
+    """What comes from one model: its socket, its sessions and acknowledgements, its rings."""
+
+    def __init__(self, feed: Feed, peer: channel.Peer, name: str, rings: ReadRings) -> None:
+        self.feed = feed
+        self.peer = peer
+        self.subscription = Subscription(name, 1, _CREDIT, peer.send)
+        self.rings = rings
 
 
 class Attachment:
     """Made by `attach`: an iterator and a context manager. Ends when the run does."""
 
-    def __init__(self, run: str, frames: bool, name: str, root: Path) -> None:
+    def __init__(self, run: str, frames: bool, name: str, root: Path, models: tuple[str, ...] = ()) -> None:
         self._root = root
         self._run = run
         endpoints = run_directory.find(root, run)
@@ -66,28 +89,29 @@ class Attachment:
         self._control = channel.connect_control(self._context, endpoints.control, identity)
         self._poller = channel.Poller()
         self._poller.add(self._control)
-        self._rings = ReadRings(self._tell, begin=self._note)
         self._read: deque[str] = deque(maxlen=_REMEMBERED)  # segments
         self._lease: Lease | None = None
         self._over = False
-        self._predictions: channel.Peer | None = None
-        self._control.send(Hello(Role.ATTACHED, name, 1, os.getpid(), wants_frames=frames))
+        self._lanes: deque[_Lane] = deque()  # in the order in which they are asked next
+        self._control.send(Hello(Role.ATTACHED, name, 1, os.getpid(), wants_frames=frames, models=models))
         try:
             start = self._await_start()
         except BaseException:
             self.close()
             raise
-        self._bit: int = start.spec["bit"]
-        self._predictions = channel.connect_predictions(self._context, start.spec["predictions"], identity)
-        self._poller.add(self._predictions)
-        self._subscription = Subscription(name, 1, _CREDIT, self._predictions.send)
+        for feed in Feed.from_spec(start.spec):
+            peer = channel.connect_predictions(self._context, feed.predictions, identity)
+            self._poller.add(peer)
+            self._lanes.append(_Lane(feed, peer, name, ReadRings(self._tell, begin=self._note)))
 
     def __iter__(self) -> Iterator[tuple[Prediction, Frame | None]]:
         try:
-            while (message := self._next()) is not None:
-                self._lease = self._borrow(message)
-                yield from_wire(message), self._lease.frame if self._lease is not None else None
-                self._return(message)
+            while (found := self._next()) is not None:
+                lane, message = found
+                self._lease = self._borrow(lane, message)
+                prediction = from_wire(message, lane.feed.model)
+                yield prediction, self._lease.frame if self._lease is not None else None
+                self._return(lane, message)
         finally:
             self.close()
 
@@ -105,26 +129,29 @@ class Attachment:
             return
         if self._lease is not None:
             self._lease.release()
-        self._rings.close()
+        for lane in self._lanes:
+            lane.rings.close()
         self._control.send(Bye())
         self._control.close()
-        if self._predictions is not None:
-            self._predictions.close(linger_ms=0)
+        for lane in self._lanes:
+            lane.peer.close(linger_ms=0)
         self._context.term()
 
-    def _next(self) -> PredictionReady | None:
-        """The next prediction; None when the run is over."""
-        assert self._predictions is not None
+    def _next(self) -> tuple[_Lane, PredictionReady] | None:
+        """The next prediction, of each model in turn; None when the run is over."""
         while not self._over:
             now = self._clock.monotonic_ns()
-            if (message := self._predictions.receive()) is not None:
-                delivery = self._subscription.receive(message)
-                if isinstance(delivery, PredictionReady):
-                    return delivery
-                if delivery is not None:
-                    self._subscription.done(delivery.source, 0)
-                continue
-            self._subscription.report(now, idle=True)
+            for _ in range(len(self._lanes)):
+                lane = self._lanes[0]
+                self._lanes.rotate(-1)
+                while (message := lane.peer.receive()) is not None:
+                    delivery = lane.subscription.receive(message)
+                    if isinstance(delivery, PredictionReady):
+                        return lane, delivery
+                    if delivery is not None:
+                        lane.subscription.done(delivery.source, 0)
+            for lane in self._lanes:
+                lane.subscription.report(now, idle=True)
             self._listen()
             if not self._over and not self._poller.wait(_WAIT_S) and self._is_gone():
                 return None
@@ -134,31 +161,36 @@ class Attachment:
         """Whether the run was killed; another one may bear its name already."""
         return run_directory.incarnation(self._root, self._run) != self._incarnation
 
-    def _return(self, message: PredictionReady) -> None:
+    def _return(self, lane: _Lane, message: PredictionReady) -> None:
         if self._lease is not None:
             self._lease.release()
             self._lease = None
-        self._subscription.done(message.frame.source, message.frame.frame_id)
-        self._subscription.report(self._clock.monotonic_ns())
+        lane.subscription.done(message.frame.source, message.frame.frame_id)
+        now = self._clock.monotonic_ns()
+        for each in self._lanes:
+            each.subscription.report(now)
         self._listen()
 
-    def _borrow(self, message: PredictionReady) -> Lease | None:
+    def _borrow(self, lane: _Lane, message: PredictionReady) -> Lease | None:
         if message.ref is None:
             return None
         ring, source = message.ref.ring, message.frame.source
         deadline = self._clock.monotonic_ns() + _RING_WAIT_NS
-        while self._rings.may_come(source, ring) and not self._over:
+        while lane.rings.may_come(source, ring) and not self._over:
             if self._clock.monotonic_ns() >= deadline:
                 break
             self._poller.wait(_WAIT_S)
             self._listen()
-        return self._rings.acquire(message.ref)
+        return lane.rings.acquire(message.ref)
 
     def _listen(self) -> None:
         for message in self._control.arrived():
-            self._rings.obey(message, self._bit)
+            for lane in self._lanes:
+                if not isinstance(message, RingAttached) or message.descriptor.source in lane.feed.sources:
+                    lane.rings.obey(message, lane.feed.bit)
             self._over = self._over or isinstance(message, Bye)
-        self._rings.try_again()
+        for lane in self._lanes:
+            lane.rings.try_again()
 
     def _note(self, ring: AttachedRing) -> None:
         self._read.append(ring.reader.descriptor.segment)

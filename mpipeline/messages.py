@@ -15,7 +15,7 @@ from mpipeline.frame import FrameMeta, FrameRef
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.wire_columns import WireClassification, WireDetections, WireEmbedding
 
-PROTOCOL_VERSION = 1
+PROTOCOL_VERSION = 2
 
 
 class Role(str, Enum):
@@ -58,7 +58,10 @@ FINISHING = "FINISHING"
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First words of a worker. `incarnation` counts the starts of this name within the run, from 1."""
+    """First words of a worker. `incarnation` counts the starts of this name within the run, from 1.
+
+    `models`: those of which an attached program takes predictions; empty for all.
+    """
 
     role: Role
     name: str
@@ -66,6 +69,7 @@ class Hello:
     pid: int
     protocol: int = PROTOCOL_VERSION
     wants_frames: bool = False
+    models: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -165,14 +169,10 @@ class RingGranted:
 
 @dataclass(frozen=True, slots=True)
 class RingAttached:
-    """A ring to read from, for the inference worker and the sinks that want pixels.
-
-    `skip_mask` has the bits of the readers on whose behalf inference declines a frame that it drops.
-    """
+    """A ring to read from, for inference workers and the sinks that want pixels."""
 
     descriptor: RingDescriptor
     every_frame: bool
-    skip_mask: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -184,10 +184,11 @@ class RingRetired:
 
 @dataclass(frozen=True, slots=True)
 class SinkAdded:
-    """For the inference worker: predictions go to this sink too. `bit` is its reader bit, -1 if it wants no pixels.
+    """For an inference worker: predictions go to this sink too. `bit` is its reader bit, -1 if it wants no pixels.
 
     `overflow` is block, drop_oldest or drop_newest, for `every_frame` and for `latest` sources each; `queue` bounds the
-    predictions of live sources that are kept for it.
+    predictions of live sources that are kept for it. `repeats_ends`: if it comes back, it is told again which sources
+    have ended, because it waits for the word of other models on them.
     """
 
     name: str
@@ -195,6 +196,7 @@ class SinkAdded:
     overflow_every_frame: str
     overflow_latest: str
     queue: int
+    repeats_ends: bool = False
 
 
 @dataclass(frozen=True, slots=True)

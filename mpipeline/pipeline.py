@@ -39,7 +39,7 @@ class Pipeline:
     With `resume` it goes on where an earlier run of the same config broke off, killed or not: each sink keeps what it
     has, and each file begins behind what every sink has that must have all of it. Without, older output is replaced.
 
-    A model that the config names by an id is looked up here, and fetched if it is not on this machine.
+    Models that the config names by an id are looked up here, and fetched if they are not on this machine.
 
     `hosted`: the name of a worker in the plan → what makes its loop. Such a worker runs in a thread of this program
     instead of a process. It is never ended for taking long or for using much, and not started again when it fails.
@@ -53,7 +53,7 @@ class Pipeline:
         resume: bool = False,
         hosted: Mapping[str, MakeWorker] | None = None,
     ) -> None:
-        config = config.model_copy(update={"model": located(config.model)})
+        config = config.with_models(located)
         self.plan, self.unreadable = look_and_plan(config)
         launches = {name: partial(_host, make) for name, make in (hosted or {}).items()}
         if unknown := set(launches) - {worker.name for worker in self.plan.workers}:
@@ -100,11 +100,11 @@ def _host(make: MakeWorker, order: Order) -> HostedWorker:
 def look_and_plan(config: RunConfig) -> tuple[Plan, dict[str, SourceError]]:
     """The plan with the true sizes of local files, and the sources that cannot be opened.
 
-    Raises ModelError if the model file is not whole: then no worker has replaced what an earlier run has written.
+    Raises ModelError if a model file is not whole: then no worker has replaced what an earlier run has written.
     """
-    if config.model.target is None and config.model.path is not None:
-        path = config.model.path
-        check_if_onnx(path / WEIGHTS if path.is_dir() else path)
+    for model in config.every_model().values():
+        if model.target is None and model.path is not None:
+            check_if_onnx(model.path / WEIGHTS if model.path.is_dir() else model.path)
     known: dict[str, StreamInfo] = {}
     unreadable: dict[str, SourceError] = {}
     for source in config.sources:

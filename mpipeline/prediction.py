@@ -128,11 +128,17 @@ class Failure:
     message: str
 
 
+def origin(source: str, model: str) -> str:
+    """Where a prediction comes from, in one word; see `Prediction.origin`."""
+    return f"{source}:{model}" if model else source
+
+
 @dataclass(frozen=True, slots=True, eq=False)
 class Prediction:
     """What the model says about one frame. Exactly one of detections, classification, embedding and failure is set.
 
-    An empty `detections` means that nothing was found; a frame that could not be inferred has a `failure`.
+    An empty `detections` means that nothing was found; a frame that could not be inferred has a `failure`. `model` is
+    the name of the model where a run has several, else empty.
     """
 
     frame: FrameMeta
@@ -140,6 +146,13 @@ class Prediction:
     failure: Failure | None = None
     classification: Classification | None = None
     embedding: Embedding | None = None
+    model: str = ""
+
+    @property
+    def origin(self) -> str:
+        """The source, and behind it the model if that has a name: `gate`, `gate:people`. Of each origin predictions
+        come in the order of their frames."""
+        return origin(self.frame.source, self.model)
 
     @staticmethod
     def of(frame: FrameMeta, findings: Findings) -> Prediction:
@@ -170,7 +183,7 @@ class Prediction:
             return prediction_records.classes(self.classification)
         if self.detections is None:
             return []
-        identities = prediction_records.identities(self.frame, _places(self.detections))
+        identities = prediction_records.identities(self.frame, self.model, _places(self.detections))
         return prediction_records.rounded(prediction_records.rows(self.detections, identities))
 
     def fields(self) -> dict[str, Any]:
@@ -199,7 +212,7 @@ class Prediction:
         if self.detections is None:
             reason = self.failure.message if self.failure is not None else "it has neither findings nor a failure"
             raise ValueError(f"frame {self.frame.frame_id} of {self.frame.source} has no findings: {reason}")
-        identities = prediction_records.identities(self.frame, _places(self.detections))
+        identities = prediction_records.identities(self.frame, self.model, _places(self.detections))
         found = prediction_records.rows(self.detections, identities, whole_pixels=whole_pixels, masks=masks)
         return {"image": image, "predictions": found}
 

@@ -22,9 +22,9 @@ _DETECTION_NAMESPACE = uuid.UUID("7a6f1d0e-5f0e-4c55-9c55-6d70697065ff")
 _CLASS_DIGITS = 4  # of the confidences of a single-label classification
 
 
-def identities(frame: FrameMeta, places: Iterable[int]) -> list[str]:
-    """UUIDs made from source, frame id and row, so that the same work done twice gives the same ones."""
-    start = f"{frame.source}/{frame.frame_id}"
+def identities(frame: FrameMeta, model: str, places: Iterable[int]) -> list[str]:
+    """UUIDs made from source, model, frame id and row, so that the same work done twice gives the same ones."""
+    start = f"{frame.source}:{model}/{frame.frame_id}" if model else f"{frame.source}/{frame.frame_id}"
     return [str(uuid.uuid5(_DETECTION_NAMESPACE, f"{start}/{row}")) for row in places]
 
 

@@ -9,6 +9,8 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from mpipeline.prediction import origin
+
 Record = dict[str, Any]
 _EXAMPLES = 5
 _TIME_OF_CAPTURE = "captured_at"  # the one key that two runs of the same file never share
@@ -17,7 +19,7 @@ _NUMBER_OF_OBJECT = "tracker_id"  # begins anew when inference is killed
 
 @dataclass(slots=True)
 class Written:
-    """The lines of one output by source, in the order of the file, without the time of capture."""
+    """The lines of one output by source (and model), in the order of the file, without the time of capture."""
 
     sources: dict[str, list[Record]] = field(default_factory=dict)
     unreadable: int = 0
@@ -82,18 +84,23 @@ class Flow:
             self.last = frame_id
 
 
+def origin_of(record: Mapping[str, Any]) -> str:
+    """Whose line it is: the source's, and the model's if it has a name. Raises KeyError if it is nobody's."""
+    return origin(str(record["source"]), str(record.get("model", "")))
+
+
 def read_lines(lines: Iterable[bytes]) -> Written:
     """JSON lines with `source` and `frame_id`; what is none of these is counted as unreadable."""
     written = Written()
     for line in lines:
         try:
             record = json.loads(line)
-            source, _ = record["source"], int(record["frame_id"])
+            found, _ = origin_of(record), int(record["frame_id"])
         except (ValueError, KeyError, TypeError):
             written.unreadable += 1
             continue
         record.pop(_TIME_OF_CAPTURE, None)
-        written.sources.setdefault(str(source), []).append(record)
+        written.sources.setdefault(found, []).append(record)
     return written
 
 

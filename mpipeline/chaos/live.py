@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from typing import Any
 
-from mpipeline.chaos.accounts import Flow
+from mpipeline.chaos.accounts import Flow, origin_of
 from mpipeline.chaos.jobs import Notify
 from mpipeline.chaos.processes import WorkerProcess
 from mpipeline.chaos.report import Fault, Report
@@ -15,7 +15,8 @@ from mpipeline.chaos.tail import RESOLUTION_S, Tail, captured_ns
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config import RunConfig
 from mpipeline.errors import EXIT_DONE
-from mpipeline.supervisor.plan import decoder_name, sink_name
+from mpipeline.prediction import origin
+from mpipeline.supervisor.plan import decoder_name, inference_name, sink_name
 from mpipeline.supervisor.status import RunStatus
 
 _FLOWS_NS = 5 * NS_PER_S  # a source whose last line is older did not flow when the strike came
@@ -35,7 +36,9 @@ class LiveRun:
         self._stage = staged(config, options.folder / "live", keep_sinks=options.keep_sinks)
         self._round = Round(self._stage, options, every_frame=False)
         self._tail = Tail(self._stage.ledger, self._take)
-        self._flows: dict[str, Flow] = {source.name: Flow() for source in config.sources}
+        self._flows: dict[str, Flow] = {  # by origin
+            origin(source.name, model): Flow() for source in config.sources for model in config.models_of(source)
+        }
         self._seen_ns: dict[str, int] = {}
         self._started_ns = self._clock.monotonic_ns()
         self._peace_ns = 0  # since when all strikes are delivered and everybody is back
@@ -73,7 +76,7 @@ class LiveRun:
     # --- while it runs ------------------------------------------------------------------------------------------
 
     def _take(self, record: dict[str, Any], seen_ns: int) -> None:
-        source = str(record["source"])
+        source = origin_of(record)
         self._flows.setdefault(source, Flow()).note(int(record["frame_id"]), failure="error" in record)
         self._seen_ns[source] = seen_ns
         self._round.absences.note_line(source, captured_ns(record), seen_ns)
@@ -93,8 +96,10 @@ class LiveRun:
         """By which sources' lines it shows that this worker is back."""
         flowing = self._flowing()
         if worker.role == "decoder":
-            return {source for source in flowing if decoder_name(source) == worker.name}
-        return flowing if worker.role == "inference" or worker.name == sink_name(LEDGER) else set()
+            return {source for source in flowing if decoder_name(_parts(source)[0]) == worker.name}
+        if worker.role == "inference":
+            return {source for source in flowing if inference_name(_parts(source)[1]) == worker.name}
+        return flowing if worker.name == sink_name(LEDGER) else set()
 
     def _watch(self, status: RunStatus) -> None:
         now = self._clock.monotonic_ns()
@@ -102,8 +107,9 @@ class LiveRun:
             text = f"{worker} was not back {self._options.patience:g} s after strike {strike}"
             self.report.faults.append(Fault("not_back", 1, _JOB, text, (strike, strike)))
         for source in status.sources:
-            if source.name in self._flows:
-                self._flows[source.name].counted = sum(source.dropped.values())
+            for model in source.by_model or ("",):
+                own = [n for reason, n in source.dropped.items() if " " not in reason or reason.startswith(f"{model} ")]
+                self._flows[origin(source.name, model)].counted = sum(own)
         quiet = self._striker.done and not self._round.absences.anyone()
         self._peace_ns = (self._peace_ns or now) if quiet else 0
         duration = self._options.duration
@@ -132,9 +138,15 @@ class LiveRun:
             for kind in ("duplicated", "out_of_order"):
                 if count := getattr(flow, kind):
                     faults.append(Fault(kind, count, _JOB, f"{count} lines of source {source}", strikes))
-            if source in self._every_frame and flow.missing:
+            if _parts(source)[0] in self._every_frame and flow.missing:
                 text = f"{flow.missing} frames of source {source}, of which every one was promised"
                 faults.append(Fault("lost", flow.missing, _JOB, text, strikes))
         if self._tail.unreadable:
             faults.append(Fault("unreadable", self._tail.unreadable, _JOB, "lines of the ledger", strikes))
         self.report.note_left_behind(self._round.left_behind(), _JOB, strikes)
+
+
+def _parts(found: str) -> tuple[str, str]:
+    """Source and model of an origin."""
+    source, _, model = found.partition(":")
+    return source, model

@@ -14,6 +14,7 @@ from mpipeline.chaos.striker import Striker
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config.environment import run_root
 from mpipeline.pipeline import Pipeline
+from mpipeline.prediction import origin
 from mpipeline.supervisor.shutdown import Phase
 from mpipeline.supervisor.status import RunStatus
 from mpipeline.transport.run_directory import Endpoints
@@ -84,7 +85,8 @@ class Round:
         self.absences.note_workers(status.workers, now)
         for source in status.sources:
             if source.state in ("ENDED", "FAILED"):
-                self.absences.source_over(source.name)
+                for model in source.by_model or ("",):
+                    self.absences.source_over(origin(source.name, model))
         if status.phase == Phase.OVER.value:
             self._leaks.look_at_slots(self._every_frame)
         self._mind_standstill(status, now)

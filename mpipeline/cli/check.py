@@ -10,6 +10,7 @@ from rich.table import Table
 
 from mpipeline import registry
 from mpipeline.cli.run import add_config_arguments, config_of
+from mpipeline.config import ModelSpec
 from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED, ModelUnavailable
 from mpipeline.pipeline import look_and_plan
 from mpipeline.ring.capacity import available_bytes
@@ -32,16 +33,11 @@ def command(arguments: argparse.Namespace) -> int:
     console.print(f"[bold]{plan.config.name}[/]: {len(plan.workers)} processes")
     console.print(_sources(plan, set(unreadable)))
     console.print(_sinks(plan))
-    model = config.model
-    threshold = f"  confidence {model.confidence:g}" if model.target is None else ""
-    console.print(f"model {escape(str(model.path or model.target or model.id))}  backend {model.backend}{threshold}")
+    for name, model in config.every_model().items():
+        _tell_model(console, name, model)
     if config.tracker is not None:  # what is wrong with it is told here
         registry.load("trackers", config.tracker.kind)(config.tracker.options, 30.0)
         console.print(f"tracker {config.tracker.kind}")
-    try:
-        located(model, fetch=False)
-    except ModelUnavailable as missing:
-        console.print(f"[yellow]{escape(str(missing))}, or let the run fetch it[/]")
     for source in plan.config.sources:
         if outlook := getattr(source.options, "outlook", ""):
             console.print(escape(f"{source.name}: {outlook}"))
@@ -56,23 +52,37 @@ def command(arguments: argparse.Namespace) -> int:
     return EXIT_SOURCE_FAILED if unreadable else EXIT_DONE
 
 
+def _tell_model(console: Console, name: str, model: ModelSpec) -> None:
+    threshold = f"  confidence {model.confidence:g}" if model.target is None else ""
+    which = escape(str(model.path or model.target or model.id))
+    console.print(f"model {name}{': ' if name else ''}{which}  backend {model.backend}{threshold}")
+    try:
+        located(model, fetch=False)
+    except ModelUnavailable as missing:
+        console.print(f"[yellow]{escape(str(missing))}, or let the run fetch it[/]")
+
+
 def _sources(plan: Plan, unreadable: set[str]) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("source", "kind", "size", "delivery", "slots", "ring MiB"):
+    several = len(plan.models) > 1
+    for heading in ("source", "kind", "size", "delivery", "slots", "ring MiB", *(["models"] if several else [])):
         table.add_column(heading, justify="right" if heading in ("slots", "ring MiB") else "left")
     for source, ring in zip(plan.config.sources, plan.rings, strict=True):
         size = f"{ring.width}x{ring.height}" + (" (assumed)" if ring.assumed else "")
         delivery = "every_frame" if ring.every_frame else "latest"
         shown = "[red]cannot be read[/]" if source.name in unreadable else size
-        table.add_row(source.name, source.kind, shown, delivery, str(ring.slots), f"{ring.bytes / _MIB:.1f}")
+        models = [" ".join(plan.config.models_of(source))] if several else []
+        table.add_row(source.name, source.kind, shown, delivery, str(ring.slots), f"{ring.bytes / _MIB:.1f}", *models)
     return table
 
 
 def _sinks(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
-    for heading in ("sink", "kind", "overflow (files / live)"):
+    several = len(plan.models) > 1
+    for heading in ("sink", "kind", "overflow (files / live)", *(["models"] if several else [])):
         table.add_column(heading)
     for sink in plan.sinks:
         policies = f"{sink.overflow(every_frame=True)} / {sink.overflow(every_frame=False)}"
-        table.add_row(sink.spec.name, sink.spec.kind, policies)
+        models = [" ".join(plan.config.models_of(sink.spec))] if several else []
+        table.add_row(sink.spec.name, sink.spec.kind, policies, *models)
     return table

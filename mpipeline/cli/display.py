@@ -98,15 +98,19 @@ class Lines:
 def table(status: RunStatus, rates: Rates) -> Table:
     """The live table."""
     shown = Table(title=f"{status.name}: {status.frames_inferred} frames, {rates.of():.1f}/s", title_justify="left")
-    for heading in ("source", "state", "size", "frames", "fps", "dropped", "errors", "progress"):
-        shown.add_column(heading, justify="left" if heading in ("source", "state", "size", "progress") else "right")
+    several = any(source.by_model for source in status.sources)
+    headings = ["source", "state", "size", "frames", "fps", "dropped", "errors", "progress"]
+    for heading in [*headings, "inferred"] if several else headings:
+        is_text = heading in ("source", "state", "size", "progress", "inferred")
+        shown.add_column(heading, justify="left" if is_text else "right")
     for source in status.sources:
         state = source.state if not source.reason else f"{source.state} {source.reason}"
         color = {"STREAMING": "green", "ENDED": "blue", "FAILED": "red"}.get(source.state, "yellow")
         size = f"{source.width}x{source.height}" if source.width else "-"
         dropped = " ".join(f"{n} {reason}" for reason, n in source.dropped.items()) or "0"
         row = (source.name, f"[{color}]{state}[/]", size, str(source.frames), f"{rates.of(source.name):.1f}", dropped)
-        shown.add_row(*row, str(source.decode_errors), _progress(source, rates))
+        inferred = ["  ".join(f"{model} {n}" for model, n in source.by_model.items())] if several else []
+        shown.add_row(*row, str(source.decode_errors), _progress(source, rates), *inferred)
     troubled = [w for w in status.workers if w.restarts or w.state == "FATAL"]
     if troubled:
         shown.caption = "; ".join(f"{w.name} {w.state}, restarted {w.restarts}x" for w in troubled)
@@ -117,7 +121,8 @@ def _line(source: SourceStatus, rates: Rates) -> str:
     dropped = sum(source.dropped.values())
     extra = f", {dropped} dropped" if dropped else ""
     reason = f" ({source.reason})" if source.reason else ""
-    return f"{source.name} {source.state}{reason} {source.frames} {_progress(source, rates)}{extra}".rstrip()
+    by_model = "".join(f", {model} {n}" for model, n in source.by_model.items())
+    return f"{source.name} {source.state}{reason} {source.frames} {_progress(source, rates)}{by_model}{extra}".rstrip()
 
 
 def _progress(source: SourceStatus, rates: Rates) -> str:

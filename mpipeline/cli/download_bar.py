@@ -5,6 +5,7 @@ from __future__ import annotations
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from typing import TextIO
 
 from rich.console import Console
@@ -28,11 +29,11 @@ def download_bar(stream: TextIO, *, enabled: bool = True) -> Iterator[Progress]:
 
 
 def with_model(config: RunConfig, *, enabled: bool) -> RunConfig:
-    """The config with the path of its model; a model of an id is fetched if it is not here."""
-    if config.model.id is None:
+    """The config with the paths of its models; a model of an id is fetched if it is not here."""
+    if all(model.id is None for model in config.every_model().values()):
         return config
     with download_bar(sys.stderr, enabled=enabled) as progress:
-        return config.model_copy(update={"model": located(config.model, progress=progress)})
+        return config.with_models(partial(located, progress=progress))
 
 
 class Bar:

@@ -55,7 +55,7 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.precision is None and arguments.backend is None:
         raise ConfigError("say what the model is to be compared with: --precision bfloat16, or --backend NAME")
     config = config_of(arguments)
-    first = with_model(config, enabled=not arguments.json).model
+    first = with_model(config, enabled=not arguments.json).every_model()[""]
     if first.target is not None:
         raise ConfigError(f"{first.target} is code of your own; only model files are compared")
     changes = {"precision": arguments.precision, "backend": arguments.backend}

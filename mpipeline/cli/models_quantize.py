@@ -41,7 +41,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
 def command(arguments: argparse.Namespace) -> int:
     """Makes, compares, keeps. Raises ConfigError, SourceError, ModelError or BackendError."""
     config = config_of(arguments)
-    first = config.model
+    first = config.every_model()[""]
     if first.path is None or first.path.suffix != ".onnx":
         raise ConfigError(f"{arguments.model}: expected an ONNX file (.onnx)")
     out = arguments.out or first.path.with_suffix(".int8.onnx")

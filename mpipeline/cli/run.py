@@ -126,8 +126,9 @@ def summarise(status: RunStatus, seconds: float) -> None:
     for source in status.sources:
         dropped = ", ".join(f"{count} {reason}" for reason, count in source.dropped.items()) or "none"
         fields = {"event": "source_finished", "source": source.name, "state": source.state, "reason": source.reason}
-        text = "%s: %d frames, %d inferred, dropped: %s, decode errors: %d"
-        numbers = (source.frames, source.inferred, dropped, source.decode_errors)
+        text = "%s: %d frames, %s inferred, dropped: %s, decode errors: %d"
+        inferred = ", ".join(f"{model} {count}" for model, count in source.by_model.items()) or str(source.inferred)
+        numbers = (source.frames, inferred, dropped, source.decode_errors)
         logger.info(text, source.name, *numbers, extra={k: v for k, v in fields.items() if v})
     for worker, metrics in status.metrics.items():
         for name, text in (_TROUBLES | _BY_DESIGN).items():

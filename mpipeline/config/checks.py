@@ -22,9 +22,9 @@ _SCHEME = re.compile(r"[a-zA-Z][a-zA-Z0-9+.-]*:")
 def missing_files(document: Document, directory: Path | None = None) -> Iterator[Problem]:
     """Every model file and source file that is not there. `directory` is where the config lies, for a hint."""
     data = document.data if isinstance(document.data, dict) else {}
-    model = data.get("model")
-    if isinstance(model, dict) and isinstance(model.get("path"), str) and not model.get("target"):
-        yield from _missing(document, ("model", "path"), model["path"], directory, want_file=not _is_package(model))
+    for path, model in _models(data):
+        if not model.get("target"):
+            yield from _missing(document, path, model["path"], directory, want_file=not _is_package(model))
     sources = data.get("sources")
     for index, source in enumerate(sources if isinstance(sources, list) else []):
         if isinstance(source, dict) and isinstance(source.get("uri"), str) and _is_file(source):
@@ -38,11 +38,9 @@ def overwritten_files(document: Document) -> Iterator[Problem]:
     """Every sink whose file is one that the run reads, or that another sink writes."""
     data = document.data if isinstance(document.data, dict) else {}
     sources = [one for one in _list(data, "sources") if isinstance(one, dict)]
-    found = data.get("model")
-    model: dict[Any, Any] = found if isinstance(found, dict) else {}
     uris = [uri for one in sources for uri in (one.get("uri"), *_list(one, "uris")) if isinstance(uri, str)]
     read = {_identity(uri): "a source of this run" for uri in uris}
-    if isinstance(model.get("path"), str):
+    for _, model in _models(data):
         read[_identity(model["path"])] = "the model file"
         read[_identity(os.path.splitext(model["path"])[0] + ".yaml")] = "the model's sidecar file"
     if document.file is not None:
@@ -60,6 +58,16 @@ def overwritten_files(document: Document) -> Iterator[Problem]:
                 yield Problem(("sinks", index, "path"), f"would overwrite {taken}: {show(path)}")
                 break
             written[identity] = index
+
+
+def _models(data: dict[Any, Any]) -> Iterator[tuple[KeyPath, dict[Any, Any]]]:
+    """Every model that is given by a path, and where that stands: the only one, or those with names."""
+    several = data.get("models")
+    found: list[tuple[KeyPath, Any]] = [(("model",), data.get("model"))]
+    found += [(("models", name), one) for name, one in (several.items() if isinstance(several, dict) else ())]
+    for path, model in found:
+        if isinstance(model, dict) and isinstance(model.get("path"), str):
+            yield (*path, "path"), model
 
 
 def _is_package(model: dict[Any, Any]) -> bool:

@@ -7,6 +7,11 @@ from collections.abc import Sequence
 from pathlib import PurePosixPath
 from typing import Any
 
+from pydantic import ValidationError
+from pydantic_core import InitErrorDetails, PydanticCustomError
+
+from mpipeline.config.explain import PLAIN
+
 LONGEST_NAME = 64
 _LARGEST_NUMBER = 10**12  # that is taken for one of a camera; most of them are none, which is told
 _NUMBER = re.compile(r"[0-9]{1,6}")  # of a camera
@@ -65,6 +70,22 @@ def unique_names(given: Sequence[str | None], bases: Sequence[str]) -> list[str]
         taken.add(free)
         names.append(free)
     return names
+
+
+def named(specs: tuple[Any, ...], bases: list[str], group: str) -> tuple[Any, ...]:
+    """The specs, each with a name of its own; raises if two were given the same."""
+    first: dict[str, int] = {}
+    errors = []
+    for index, name in enumerate(spec.name for spec in specs):
+        if name and name in first:
+            message = f"duplicate name {name!r}: {group}[{first[name]}] has it already"
+            kind = PydanticCustomError(PLAIN, "{message}", {"message": message})
+            errors.append(InitErrorDetails(type=kind, loc=(index, "name"), input=name))
+        first.setdefault(name, index)
+    if errors:
+        raise ValidationError.from_exception_data("config", errors, hide_input=True)
+    unique = unique_names([spec.name for spec in specs], bases)
+    return tuple(spec.model_copy(update={"name": name}) for spec, name in zip(specs, unique, strict=True))
 
 
 def source_names(items: Sequence[Any]) -> list[str]:

@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import os
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Annotated, Any, ClassVar, Literal
 
-from pydantic import AfterValidator, Field, ValidationError, field_validator, model_validator
-from pydantic_core import InitErrorDetails, PydanticCustomError
+from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, field_validator, model_validator
 
 from mpipeline import registry
-from mpipeline.config import names
-from mpipeline.config.explain import PLAIN
+from mpipeline.config import names, routing
+from mpipeline.config.expectation import describe
 from mpipeline.config.locate import Problem
 from mpipeline.config.spec import KindSpec, Spec, problem_error
 from mpipeline.config.supervision import LimitsSpec, RestartSpec
@@ -57,6 +56,7 @@ class SourceSpec(KindSpec):
     max_fps: Annotated[float, Field(gt=0, le=1000)] | None = None
     slots: Annotated[int, Field(ge=2, le=256)] | None = None
     expect: ExpectSpec | None = None
+    models: routing.Choice = None
 
     @classmethod
     def infer_kind(cls, mapping: Mapping[Any, Any]) -> str | None:
@@ -190,6 +190,7 @@ class SinkSpec(KindSpec):
     filter: FilterSpec | None = None
     overflow: Overflow = "auto"
     queue: Annotated[int, Field(ge=1, le=100_000)] = 64
+    models: routing.Choice = None
 
 
 class BatchingSpec(Spec):
@@ -203,12 +204,21 @@ class BatchingSpec(Spec):
     staleness_ms: Annotated[float, Field(gt=0, le=3_600_000)] = 500.0
 
 
+class NamedModelSpec(ModelSpec):
+    """One of several models, which may put its frames together in a way of its own."""
+
+    batching: BatchingSpec | None = None
+
+
 class RunConfig(Spec):
-    """A whole run. Without sinks, the predictions are only for a program that asks for them."""
+    """A whole run: one `model`, or several `models` by name. Without sinks, the predictions are only for a program that
+    asks for them.
+    """
 
     name: RunName = "run"
     sources: Annotated[tuple[SourceSpec, ...], Field(min_length=1)]
-    model: ModelSpec
+    models: Annotated[dict[str, NamedModelSpec], BeforeValidator(routing.well_named)] = Field(default_factory=dict)
+    model: ModelSpec | None = Field(default=None, validate_default=True)
     tracker: OptionalTracker = None
     sinks: tuple[SinkSpec, ...] = ()
     batching: BatchingSpec = BatchingSpec()
@@ -225,11 +235,23 @@ class RunConfig(Spec):
         optional = {name for name, field in cls.model_fields.items() if not field.is_required()}
         return {key: value for key, value in data.items() if value is not None or key not in optional}
 
+    @field_validator("model")
+    @classmethod
+    def _one_or_several(cls, model: ModelSpec | None, info: ValidationInfo) -> ModelSpec | None:
+        several = info.data.get("models")
+        if model is None and several is not None and not several:
+            raise problem_error(
+                Problem((), f"missing; expected {describe(ModelSpec)}, or several by name: models"), None
+            )
+        if model is not None and several:
+            raise problem_error(Problem((), "there are models by name already; a run has one of the two"), None)
+        return model
+
     @field_validator("sources")
     @classmethod
     def _named_sources(cls, sources: tuple[SourceSpec, ...]) -> tuple[SourceSpec, ...]:
         bases = [names.source_base(getattr(one.options, "uri", None), one.kind, i) for i, one in enumerate(sources)]
-        return _named(sources, bases, "sources")
+        return names.named(sources, bases, "sources")
 
     @model_validator(mode="after")
     def _waits_are_no_hangs(self) -> RunConfig:
@@ -242,6 +264,32 @@ class RunConfig(Spec):
                 raise problem_error(Problem(("sources", index), text + "which is supervision.decoder_timeout"), None)
         return self
 
+    @model_validator(mode="after")
+    def _every_model_is_fed_and_told_apart(self) -> RunConfig:
+        kinds = [registry.load("sinks", sink.kind) for sink in self.sinks]
+        if (problem := routing.misrouted(self.models, self.sources, self.sinks, kinds)) is not None:
+            raise problem_error(problem, None)
+        return self
+
+    def every_model(self) -> Mapping[str, ModelSpec]:
+        """Name → model. The only one of a run has the name ""."""
+        return self.models if self.model is None else {"": self.model}
+
+    def models_of(self, part: SourceSpec | SinkSpec) -> tuple[str, ...]:
+        """The names of the models that a source feeds, or a sink takes predictions of."""
+        return part.models or tuple(self.every_model())
+
+    def batching_of(self, model: str) -> BatchingSpec:
+        """How the frames for the model of that name are put together."""
+        own = self.models[model].batching if model else None
+        return own if own is not None else self.batching
+
+    def with_models(self, change: Callable[[ModelSpec], ModelSpec]) -> RunConfig:
+        """The config with each of its models changed."""
+        if self.model is not None:
+            return self.model_copy(update={"model": change(self.model)})
+        return self.model_copy(update={"models": {name: change(spec) for name, spec in self.models.items()}})
+
     @field_validator("sinks")
     @classmethod
     def _named_sinks(cls, sinks: tuple[SinkSpec, ...]) -> tuple[SinkSpec, ...]:
@@ -249,20 +297,4 @@ class RunConfig(Spec):
             for earlier in range(index):
                 if (sinks[earlier].kind, sinks[earlier].options) == (sink.kind, sink.options):
                     raise problem_error(Problem((index,), f"the same as sinks[{earlier}]; they would collide"), None)
-        return _named(sinks, [sink.kind for sink in sinks], "sinks")
-
-
-def _named(specs: tuple[Any, ...], bases: list[str], group: str) -> tuple[Any, ...]:
-    """The specs, each with a name of its own; raises if two were given the same."""
-    first: dict[str, int] = {}
-    errors = []
-    for index, name in enumerate(spec.name for spec in specs):
-        if name and name in first:
-            message = f"duplicate name {name!r}: {group}[{first[name]}] has it already"
-            kind = PydanticCustomError(PLAIN, "{message}", {"message": message})
-            errors.append(InitErrorDetails(type=kind, loc=(index, "name"), input=name))
-        first.setdefault(name, index)
-    if errors:
-        raise ValidationError.from_exception_data("config", errors, hide_input=True)
-    unique = names.unique_names([spec.name for spec in specs], bases)
-    return tuple(spec.model_copy(update={"name": name}) for spec, name in zip(specs, unique, strict=True))
+        return names.named(sinks, [sink.kind for sink in sinks], "sinks")

@@ -20,7 +20,7 @@ from mpipeline.inference_pipeline.references import Reference
 from mpipeline.inference_pipeline.windows import Window
 from mpipeline.pipeline import Pipeline
 from mpipeline.sources.callable import CallableOptions, CallableSource
-from mpipeline.supervisor.plan import INFERENCE, decoder_name, sink_name
+from mpipeline.supervisor.plan import decoder_name, inference_name, sink_name
 from mpipeline.workers.decoder_worker import DecoderWorker
 from mpipeline.workers.inference_worker import InferenceWorker
 from mpipeline.workers.runtime import MakeWorker, Worker, WorkerContext
@@ -73,7 +73,7 @@ def assemble(
     )
     hosted: dict[str, MakeWorker] = {sink_name(_CALLER): partial(Intake, receiver=receiver)}
     if model is None:
-        hosted[INFERENCE] = InferenceWorker
+        hosted[inference_name()] = InferenceWorker
     for spec, reference in zip(config.sources, feed.references, strict=True):
         if reference.make_producer is not None:
             hosted[decoder_name(spec.name)] = partial(DecoderWorker, make=partial(_producer, reference))

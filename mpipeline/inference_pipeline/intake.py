@@ -27,6 +27,7 @@ from mpipeline.messages import (
 from mpipeline.prediction import Prediction
 from mpipeline.ring.reader import Lease
 from mpipeline.transport import channel
+from mpipeline.workers.feeds import Feed
 from mpipeline.workers.read_rings import ReadRings
 from mpipeline.workers.runtime import WorkerContext
 from mpipeline.workers.subscription import Subscription
@@ -60,9 +61,10 @@ class Intake:
         self._context = context
         self._receiver = receiver
         self._name = SinkSpec.from_mapping(spec["sink"]).name
-        self._bit: int = spec["bit"]
+        (feed,) = Feed.from_spec(spec)  # it is told of one model
+        self._bit = feed.bit
         identity = f"{context.name}#{context.incarnation}.{uuid.uuid4().hex}"
-        self._peer = channel.connect_predictions(context.zmq_context, spec["predictions"], identity)
+        self._peer = channel.connect_predictions(context.zmq_context, feed.predictions, identity)
         self._subscription = Subscription(self._name, context.incarnation, _CREDIT, self._peer.send)
         self._rings = ReadRings(context.control.send, clock=context.clock)
         self._held_up: PredictionReady | None = None  # by a ring to which this process cannot attach just now

@@ -54,6 +54,7 @@ class ConsoleSink:
 
     Options = ConsoleOptions
     wants_frames = False
+    several_models = True
 
     def __init__(
         self, name: str, options: ConsoleOptions, clock: Clock | None = None, descriptor: int = _STDOUT
@@ -63,7 +64,7 @@ class ConsoleSink:
         self._clock = clock if clock is not None else SystemClock()
         self._descriptor = descriptor
         self._is_gone = False
-        self._sums: dict[str, _Sum] = {}
+        self._sums: dict[str, _Sum] = {}  # by origin
         self._summary = Summariser(_logger, self._clock, 60.0)
 
     def open(self, resume: bool) -> None:
@@ -72,19 +73,19 @@ class ConsoleSink:
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Adds one frame, and prints its source's line when the interval is over."""
         now, meta = self._clock.monotonic_ns(), prediction.frame
-        found = self._sums.setdefault(meta.source, _Sum(now, meta.frame_id))
+        found = self._sums.setdefault(prediction.origin, _Sum(now, meta.frame_id))
         found.last, found.frames = meta.frame_id, found.frames + 1
         if prediction.failure is not None:
             found.failures[prediction.failure.reason] += 1
         found.most |= Counter(prediction.class_names())
         if now - found.since_ns >= self._interval_ns:
-            self._print(meta.source)
+            self._print(prediction.origin)
 
     def end(self, source: str) -> None:
         """Prints what is left of a source."""
-        if source in self._sums:
-            self._print(source)
-            self._sums.pop(source, None)
+        for origin in [one for one in self._sums if source in (one, one.partition(":")[0])]:
+            self._print(origin)
+            self._sums.pop(origin, None)
 
     def close(self) -> None:
         """Prints what is left."""

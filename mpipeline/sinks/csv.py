@@ -14,7 +14,7 @@ from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
 from mpipeline.sinks.paths import checked_template, file_error
 from mpipeline.sinks.record import captured_at
-from mpipeline.sinks.record_files import RecordFiles
+from mpipeline.sinks.record_files import Origin, RecordFiles
 
 _FRAME = ("source", "frame_id", "pts", "captured_at", "frame_width", "frame_height", "error", "found")
 _DETECTION = ("class", "class_id", "confidence", "x", "y", "width", "height", "detection_id")
@@ -54,9 +54,8 @@ class CsvSink:
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Adds the rows of a frame; one that was written before is left out."""
-        source, frame_id = prediction.frame.source, prediction.frame.frame_id
-        if not self._files.has(source, frame_id):
-            self._files.append(source, frame_id, _text(rows(prediction)))
+        if not self._files.has(prediction):
+            self._files.append(prediction, _text(rows(prediction)))
 
     def end(self, source: str) -> None:
         """Closes the file of `source` if it has one of its own."""
@@ -85,12 +84,12 @@ def _text(table: Iterable[Iterable[Any]]) -> bytes:
     return text.getvalue().encode()
 
 
-def _read_back(path: Path) -> tuple[dict[str, int], int]:
+def _read_back(path: Path) -> tuple[dict[Origin, int], int]:
     """The last frame id of each source in a file, and how many bytes of it are whole frames.
 
     What cannot be read to its end, such as a quote that is not closed, is left out with all that follows.
     """
-    ids: dict[str, int] = {}
+    ids: dict[Origin, int] = {}
     end = 0
     try:
         with path.open("rb") as file:
@@ -107,7 +106,7 @@ def _read_back(path: Path) -> tuple[dict[str, int], int]:
                     rest = (rest if last == (source, frame_id) else count) - 1
                     last = source, frame_id
                     if rest == 0:
-                        ids[source], end = frame_id, lines.taken
+                        ids[source, ""], end = frame_id, lines.taken
             except (csv.Error, UnicodeDecodeError):
                 pass
     except OSError as error:

@@ -14,9 +14,9 @@ from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
 from mpipeline.sinks.paths import checked_template, file_error
 from mpipeline.sinks.record import encoded, record
-from mpipeline.sinks.record_files import RecordFiles
+from mpipeline.sinks.record_files import Origin, RecordFiles
 
-_LINE_START = re.compile(rb'\{"source":("(?:[^"\\]|\\.)*"),"frame_id":(\d+),')
+_LINE_START = re.compile(rb'\{"source":("(?:[^"\\]|\\.)*"),"frame_id":(\d+),(?:"model":("(?:[^"\\]|\\.)*"),)?')
 
 
 class JsonlOptions(BaseModel):
@@ -34,10 +34,11 @@ class JsonlSink:
 
     Options = JsonlOptions
     wants_frames = False
+    several_models = True
 
     def __init__(self, name: str, options: JsonlOptions) -> None:
         self.name = name
-        self._files = RecordFiles(name, options.path, _read_back)
+        self._files = RecordFiles(name, options.path, _read_back, by_model=True)
 
     def open(self, resume: bool) -> Mapping[str, int]:
         """Makes the folder; reads what a predecessor wrote, or removes what is older. See `Sink.open`."""
@@ -45,10 +46,9 @@ class JsonlSink:
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Adds one line; a frame that was written before is left out."""
-        source, frame_id = prediction.frame.source, prediction.frame.frame_id
-        if self._files.has(source, frame_id):
+        if self._files.has(prediction):
             return
-        self._files.append(source, frame_id, encoded(record(prediction)).encode() + b"\n")
+        self._files.append(prediction, encoded(record(prediction)).encode() + b"\n")
 
     def end(self, source: str) -> None:
         """Closes the file of `source` if it has one of its own."""
@@ -59,12 +59,12 @@ class JsonlSink:
         self._files.close()
 
 
-def _read_back(path: Path) -> tuple[dict[str, int], int]:
-    """The last frame id of each source in a file, and how many bytes of it are whole lines.
+def _read_back(path: Path) -> tuple[dict[Origin, int], int]:
+    """The last frame id of each source and model in a file, and how many bytes of it are whole lines.
 
     The whole file is read: sources interleave, and one may have ended long before the others.
     """
-    ids: dict[bytes, bytes] = {}  # as they stand there: only the last ones are worth decoding
+    ids: dict[tuple[bytes, bytes], bytes] = {}  # as they stand there: only the last ones are worth decoding
     end, last = 0, b""
     try:
         with path.open("rb") as lines:
@@ -76,13 +76,13 @@ def _read_back(path: Path) -> tuple[dict[str, int], int]:
     if last.endswith(b"\n") and _is_json(last):
         _note(ids, last)
         end += len(last)
-    return {json.loads(source): int(frame_id) for source, frame_id in ids.items()}, end
+    return {(json.loads(source), json.loads(model)): int(n) for (source, model), n in ids.items()}, end
 
 
-def _note(ids: dict[bytes, bytes], line: bytes) -> None:
+def _note(ids: dict[tuple[bytes, bytes], bytes], line: bytes) -> None:
     start = _LINE_START.match(line)
     if start is not None:
-        ids[start[1]] = start[2]
+        ids[start[1], start[3] or b'""'] = start[2]
 
 
 def _is_json(line: bytes) -> bool:

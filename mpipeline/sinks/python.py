@@ -41,7 +41,7 @@ class PythonSink:
 
     The object is made from `target(**options)` when the sink is opened; modules in the current folder can be imported.
     The class's attribute `wants_frames` (True if it has none) says whether `write` gets pixels. An `open` with a
-    parameter `resume` gets it, and may return source → last frame id as `Sink.open` does. What user code raises
+    parameter `resume` gets it, and may return origin → last frame id as `Sink.open` does. What user code raises
     becomes a SinkError that names the line; a target that cannot be imported is a ConfigError.
 
     What `write` raises costs that prediction, which is counted and logged. Not so if it can pass: an OSError that says
@@ -51,6 +51,7 @@ class PythonSink:
     """
 
     Options = PythonOptions
+    several_models = True
 
     def __init__(self, name: str, options: PythonOptions) -> None:
         self.name = name

@@ -13,11 +13,13 @@ _EPOCH = datetime(1970, 1, 1, tzinfo=timezone.utc)
 
 
 def record(prediction: Prediction) -> dict[str, Any]:
-    """The record as a dictionary. `source` and `frame_id` come first: that is how a resumed `jsonl` sink finds them."""
+    """The record as a dictionary. `source`, `frame_id` and, if it has a name, `model` come first: there a resumed
+    `jsonl` sink looks for them."""
     meta = prediction.frame
     line: dict[str, Any] = {
         "source": meta.source,
         "frame_id": meta.frame_id,
+        **({"model": prediction.model} if prediction.model else {}),
         "pts": None if meta.pts is None else round(meta.pts, 6),
         "captured_at": captured_at(meta).isoformat(timespec="microseconds").replace("+00:00", "Z"),
         "width": meta.width,

@@ -7,38 +7,44 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 
 from mpipeline.errors import SinkError
+from mpipeline.prediction import Prediction, origin
 from mpipeline.sinks.appending import AppendingFile
 from mpipeline.sinks.paths import OutputPaths, remove
 
 _logger = logging.getLogger(__name__)
 
-ReadBack = Callable[[Path], tuple[Mapping[str, int], int]]
+Origin = tuple[str, str]  # source and model
+ReadBack = Callable[[Path], tuple[Mapping[Origin, int], int]]
 
 
 class RecordFiles:
     """The files of the sink `name`: one for all sources, or with `{source}` in the path one for each.
 
-    `read_back` tells of a file the last frame id of each source in it, and how many bytes of it are whole records:
-    after a crash the files themselves say what was written, so every frame is there exactly once. Each new file begins
+    `read_back` tells of a file the last frame id of each origin in it, and how many bytes of it are whole records:
+    after a crash the files themselves say what was written, so every frame is there exactly once. `by_model`: records
+    bear the model's name, and each model's are counted by themselves. Each new file begins
     with `head`. A file that is renamed or removed meanwhile, as by a log rotation, is noticed within a second, and a
     new one begun in its place.
     """
 
-    def __init__(self, name: str, template: str, read_back: ReadBack, head: bytes = b"") -> None:
+    def __init__(
+        self, name: str, template: str, read_back: ReadBack, head: bytes = b"", *, by_model: bool = False
+    ) -> None:
         self._name = name
         self._paths = OutputPaths(template)
         self._read_back = read_back
         self._head = head
+        self._by_model = by_model
         self._files: dict[Path, AppendingFile] = {}
         self._begun: set[Path] = set()  # files that this sink has opened: what is in them stays
-        self._written: dict[str, int] = {}
+        self._written: dict[Origin, int] = {}
 
     def open(self, resume: bool) -> Mapping[str, int]:
         """Makes the folder; reads what a predecessor wrote, or removes what is older. See `Sink.open`."""
         self._paths.prepare()
         for path in self._paths.existing():
             ids, end = self._read_back(path)
-            ours = {source: last for source, last in ids.items() if self._paths.path(source) == path}
+            ours = {each: last for each, last in ids.items() if self._paths.path(each[0]) == path}
             if ours and resume:
                 self._written.update(ours)
                 self._open(path, keep=end)
@@ -48,19 +54,22 @@ class RecordFiles:
             path = self._paths.path("")
             if path not in self._files:
                 self._open(path, keep=0)
-        return dict(self._written)
+        return {origin(*each): last for each, last in self._written.items()}
 
-    def has(self, source: str, frame_id: int) -> bool:
-        """Whether this frame was written before."""
-        return frame_id <= self._written.get(source, 0)
+    def has(self, prediction: Prediction) -> bool:
+        """Whether this one was written before."""
+        return prediction.frame.frame_id <= self._written.get(self._origin(prediction), 0)
 
-    def append(self, source: str, frame_id: int, record: bytes) -> None:
-        """Writes the record of a frame, handed to the kernel before this returns: no kill can lose it.
+    def append(self, prediction: Prediction, record: bytes) -> None:
+        """Writes the record of a prediction, handed to the kernel before this returns: no kill can lose it.
 
         SinkError if it cannot be written as a whole; then nothing of it is in the file.
         """
-        self._file(source).append(record)
-        self._written[source] = frame_id
+        self._file(prediction.frame.source).append(record)
+        self._written[self._origin(prediction)] = prediction.frame.frame_id
+
+    def _origin(self, prediction: Prediction) -> Origin:
+        return prediction.frame.source, prediction.model if self._by_model else ""
 
     def end(self, source: str) -> None:
         """Closes the file of `source` if it has one of its own."""

@@ -14,10 +14,15 @@ from mpipeline.prediction import Prediction
 class Sink(Protocol):
     """A sink of one kind, made as `Kind(name, options)` and used by one thread of a process of its own.
 
-    `wants_frames` says whether `write` gets pixels; it may depend on the options. When `write` returns, the prediction
-    must survive a crash of this process: only then is the frame acknowledged. Errors are SinkError; after one that is
-    `retryable` the same `write` or `end` is called again, with back-off, until it succeeds: nothing of the failed call
-    may be left, or it must be left out the second time.
+    `wants_frames` says whether `write` gets pixels; it may depend on the options, but a False in the class is final.
+
+    When `write` returns, the prediction must survive a crash of this process: only then is the frame acknowledged.
+    Errors are SinkError; after one that is `retryable` the same `write` or `end` is called again, with back-off, until
+    it succeeds: nothing of the failed call may be left, or it must be left out the second time.
+
+    A run may have several models by name. A kind whose class says `several_models = True` gets what all of them find,
+    side by side: `Prediction.model` tells whose a prediction is, and everything that counts frames counts them for each
+    `Prediction.origin`. Any other kind is refused a second model for the same source, and may think of sources alone.
 
     A sink whose `close` makes its output final may have `abandon()`, called in place of it when the process ends before
     the run does: everything stays as a crash would leave it, for a successor to go on.
@@ -42,19 +47,21 @@ class Sink(Protocol):
     def open(self, resume: bool) -> Mapping[str, int] | None:
         """Makes ready. With `resume` a predecessor of the same run died: go on behind what it has written.
 
-        Returns source → frame id of the last frame that is already written for good; empty if nothing is, or if the
+        Returns origin → frame id of the last frame that is already written for good; empty if nothing is, or if the
         sink cannot know: then a resumed run gives it every frame again. None if it keeps nothing, and need not have
-        again what it had. Half-written remains are cut off here. Without `resume` older output is replaced.
+        again what it had. The origin is the source where a run has one model (`Prediction.origin`), and a plain source
+        will do wherever the sink gets only one model's predictions of it. Half-written remains are cut off here.
+        Without `resume` older output is replaced.
         """
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
-        """Takes one prediction. Frames of a source come in the order of their ids.
+        """Takes one prediction. Frames of an origin come in the order of their ids.
 
         `frame` is None if the sink does not want pixels, or if they had to be given up (a live stream that went on).
         """
 
     def end(self, source: str) -> None:
-        """No more frames of this source will come: finish what is kept open for it.
+        """No more frames of this source will come, from any model: finish what is kept open for it.
 
         It is said again to a successor if this process dies before it is known to be done.
         """

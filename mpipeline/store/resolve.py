@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Literal
+from typing import Literal, TypeVar
 
 from mpipeline.config.environment import API_KEYS, MODEL_CACHE_DIR, OFFLINE_MODE, StoreSettings, store_settings
 from mpipeline.config.load import model_key
@@ -15,6 +15,8 @@ from mpipeline.models.package import ModelPackage, is_engine, open_package
 from mpipeline.store.aliases import canonical_id
 from mpipeline.store.cache import CachedModel, find
 from mpipeline.store.progress import LoggedProgress, Progress
+
+Spec = TypeVar("Spec", bound=ModelSpec)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,7 +62,7 @@ def resolve(
     return _opened(fetched(model_id, chosen, progress or LoggedProgress()), "hub", model_id)
 
 
-def located(spec: ModelSpec, *, fetch: bool = True, progress: Progress | None = None) -> ModelSpec:
+def located(spec: Spec, *, fetch: bool = True, progress: Progress | None = None) -> Spec:
     """The config's model with the path of its file instead of an id; what is wrong with it is raised here.
 
     The keys that the config has set keep going before what the package says.
@@ -68,7 +70,7 @@ def located(spec: ModelSpec, *, fetch: bool = True, progress: Progress | None = 
     if spec.id is not None:
         path = resolve(spec.id, fetch=fetch, progress=progress).path
         given = {key: value for key, value in spec.to_mapping().items() if key != "id"}
-        return ModelSpec.from_mapping({**given, "path": str(path)})
+        return type(spec).from_mapping({**given, "path": str(path)})
     if spec.path is not None and (os.path.isdir(spec.path) or is_engine(spec.path)):
         open_package(spec.path)
     return spec

@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from mpipeline.errors import MpipelineError, RunExists
 from mpipeline.messages import Hello, SinkAdded
-from mpipeline.supervisor.rings import Reader
+from mpipeline.registry import suggestion
+from mpipeline.supervisor.plan import FeedPlan, ModelPlan
 
 _FIRST_BIT_FROM_TOP = 14
 _LISTENER_QUEUE = 64
@@ -15,28 +17,31 @@ _LISTENER_QUEUE = 64
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """One attached program. `bit` is -1 if it wants no pixels; `pidfd` becomes readable when it ends."""
+    """One attached program. The bits of its feeds are -1 if it wants no pixels; `pidfd` tells when it ends."""
 
     name: str
     identity: str
-    bit: int
+    feeds: tuple[FeedPlan, ...]
     pidfd: int
 
-    @property
-    def listener(self) -> SinkAdded:
-        """As inference knows it."""
-        return SinkAdded(self.name, self.bit, "drop_oldest", "drop_oldest", _LISTENER_QUEUE)
+    def listener(self, model: str) -> SinkAdded | None:
+        """As the inference process of that model knows it; None if it takes nothing of that model."""
+        for feed in self.feeds:
+            if feed.model == model:
+                several = len(self.feeds) > 1
+                return SinkAdded(self.name, feed.bit, "drop_oldest", "drop_oldest", _LISTENER_QUEUE, several)
+        return None
 
-    @property
-    def reader(self) -> Reader:
-        """As the rings know it."""
-        return Reader(f"attached:{self.name}", self.bit, pins_every_frame=False)
+    def reads(self, source: str | None = None) -> bool:
+        """Whether it looks at pixels, of that source if it is given."""
+        return any(feed.bit >= 0 and (source is None or source in feed.sources) for feed in self.feeds)
 
 
 class Attachments:
-    """Those that are here now, and the reader bits that they use."""
+    """Those that are here now, and the reader bits that they use: a bit for each model whose frames are looked at."""
 
-    def __init__(self, reserved_bits: int) -> None:
+    def __init__(self, models: Sequence[ModelPlan], reserved_bits: int) -> None:
+        self._models = {model.name: model for model in models}
         self._reserved = reserved_bits
         self._present: dict[str, Attachment] = {}
 
@@ -47,17 +52,12 @@ class Attachments:
     def add(self, hello: Hello, identity: str) -> Attachment:
         """Takes a program in.
 
-        Raises RunExists if its name is taken or no reader bit is left, MpipelineError if its process cannot be watched.
+        Raises RunExists if its name is taken or too few reader bits are left, MpipelineError if it names a model that
+        there is not, or if its process cannot be watched.
         """
         if hello.name in self._present:
             raise RunExists(f"a program named {hello.name!r} is attached already")
-        bit = -1
-        if hello.wants_frames:
-            taken = {attachment.bit for attachment in self._present.values()}
-            free = [b for b in range(_FIRST_BIT_FROM_TOP, self._reserved - 1, -1) if b not in taken]
-            if not free:
-                raise RunExists("no more programs can attach to the pixels of this run (15 readers at most)")
-            bit = free[0]
+        feeds = self._feeds(hello)
         try:
             pidfd = os.pidfd_open(hello.pid)
         except ProcessLookupError as error:
@@ -65,8 +65,23 @@ class Attachments:
             raise MpipelineError(text) from error
         except OSError as error:
             raise MpipelineError(f"process {hello.pid} cannot be watched: {error.strerror}") from error
-        attachment = self._present[hello.name] = Attachment(hello.name, identity, bit, pidfd)
+        attachment = self._present[hello.name] = Attachment(hello.name, identity, feeds, pidfd)
         return attachment
+
+    def _feeds(self, hello: Hello) -> tuple[FeedPlan, ...]:
+        chosen = []
+        for name in dict.fromkeys(hello.models) or self._models:
+            if name not in self._models:
+                named = suggestion(name, filter(None, self._models)) or "; its only model has no name"
+                raise MpipelineError(f"this run has no model {name!r}{named}")
+            chosen.append(self._models[name])
+        bits = [-1] * len(chosen)
+        if hello.wants_frames:
+            taken = {feed.bit for attachment in self._present.values() for feed in attachment.feeds}
+            bits = [b for b in range(_FIRST_BIT_FROM_TOP, self._reserved - 1, -1) if b not in taken][: len(chosen)]
+            if len(bits) < len(chosen):
+                raise RunExists("no more programs can attach to the pixels of this run (15 readers at most)")
+        return tuple(FeedPlan(one.name, one.sources, bit) for one, bit in zip(chosen, bits, strict=True))
 
     def remove(self, attachment: Attachment) -> None:
         """It has gone."""

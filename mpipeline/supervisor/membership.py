@@ -1,14 +1,14 @@
-"""Who takes part in a run, and who reads which ring: handshakes, ring requests, sinks, attached programs."""
+"""Who takes part in a run, and who gets which ring: handshakes, ring requests, comings and goings."""
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable
+from collections.abc import Collection, Iterable
 from typing import Any
 
 from mpipeline.clock import NS_PER_S
 from mpipeline.config.schema import SourceSpec
-from mpipeline.errors import MpipelineError, RingError, SharedMemoryFull
+from mpipeline.errors import RingError, SharedMemoryFull
 from mpipeline.messages import (
     PROTOCOL_VERSION,
     Bye,
@@ -23,18 +23,17 @@ from mpipeline.messages import (
     RingRequest,
     RingRetired,
     Role,
-    SinkAdded,
-    SinkRemoved,
     SourceEnded,
     Start,
 )
-from mpipeline.supervisor.attachments import Attachment, Attachments
-from mpipeline.supervisor.child import Child
+from mpipeline.supervisor.attachments import Attachment
+from mpipeline.supervisor.audience import Audience, Send
+from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.duties import duty
 from mpipeline.supervisor.mending import Mending
-from mpipeline.supervisor.plan import INFERENCE, INFERENCE_BIT, Plan, is_every_frame, slots_for
+from mpipeline.supervisor.plan import FeedPlan, ModelPlan, Plan, is_every_frame, slots_for
 from mpipeline.supervisor.resuming import Resumption
-from mpipeline.supervisor.rings import Reader, Rings
+from mpipeline.supervisor.rings import Rings
 from mpipeline.transport.run_directory import Endpoints
 
 logger = logging.getLogger("mpipeline.supervisor")
@@ -42,8 +41,6 @@ logger = logging.getLogger("mpipeline.supervisor")
 _TRY_AGAIN_NS = 2 * NS_PER_S
 _PATIENCE_NS = 30 * NS_PER_S  # with sinks of a resumed run that need not have every frame
 _MOST_OLDER_RINGS = 2  # of one source, besides the present one
-
-Send = Callable[[str, Message], object]
 
 
 class Membership:
@@ -60,20 +57,19 @@ class Membership:
         resume: bool = False,
     ) -> None:
         self.streams: dict[str, RingRequest] = {}  # source → what its decoder has told of it
-        self.attachments = Attachments(reserved_bits=1 + len(plan.sinks))
         self._plan = plan
         self._children = children
         self._endpoints = endpoints
         self._send = send
         self._rings = Rings(run_id)
-        self._rings.add_reader(Reader(INFERENCE, INFERENCE_BIT, pins_every_frame=True))
-        self.mending = Mending(self._rings, children, self.streams, self._tell_readers)
+        self._audience = Audience(plan, self._rings, children, endpoints, send)
+        self.attachments = self._audience.attachments
+        self.mending = Mending(plan, self._rings, children, self.streams, self._tell_readers)
         self._requests: dict[str, RingRequest] = {}  # decoder → the request that waits
         self._asked_ns: dict[str, int] = {}  # decoder → when its first request was looked at
         self._postponed: dict[str, int] = {}  # decoder → when a request is looked at again that could not be granted
         self._without_memory: set[str] = set()  # decoders of live sources whose ring had no room in /dev/shm
-        self._sinks: dict[str, SinkAdded] = {}  # worker → as inference knows it, once it has been ready
-        self._resumption = Resumption(plan.sinks, lambda worker: children[worker].is_over, enabled=resume)
+        self._resumption = Resumption(plan, lambda worker: children[worker].is_over, enabled=resume)
 
     # --- handshake ----------------------------------------------------------------------------------------------
 
@@ -92,61 +88,64 @@ class Membership:
 
     def _spec_of(self, child: Child) -> dict[str, Any]:
         """What START tells besides the worker's part of the config."""
-        spec: dict[str, Any] = {"frames": self._endpoints.frames, "predictions": self._endpoints.predictions}
         if child.plan.role is Role.SINK:  # only one that was ready has begun to write
-            spec["resume"] = self._resumption.enabled or child.name in self._sinks
-        elif child.plan.role is Role.INFERENCE:
-            spec["journal"] = self._endpoints.journal
-            spec["blamed"], spec["resume"] = child.blamed, self._resumption.enabled
-        else:
-            spec["resume_after"], spec["resume_pts"] = self._rings.last_published(_source(child))
-            limits = self._plan.config.limits
-            spec["permits"] = {"folder": str(self._endpoints.folder), "count": limits.connects}
-        return spec
+            resume = self._resumption.enabled or self._audience.is_here(child.name)
+            return {"feeds": self._audience.feeds(self._audience.sink(child).feeds), "resume": resume}
+        if child.plan.role is Role.INFERENCE:
+            ends = self._endpoints.of_model(self._model(child).bit)
+            own = {"frames": ends.frames, "predictions": ends.predictions, "journal": ends.journal}
+            return {**own, "blamed": child.blamed, "resume": self._resumption.enabled}
+        models = self._plan.models_of(_source(child))
+        resume_after, resume_pts = self._rings.last_published(_source(child))
+        return {
+            "frames": [self._endpoints.of_model(model.bit).frames for model in models],
+            "counted": sum(1 << model.bit for model in models),
+            "resume_after": resume_after,
+            "resume_pts": resume_pts,
+            "permits": {"folder": str(self._endpoints.folder), "count": self._plan.config.limits.connects},
+        }
 
     def welcome(self, child: Child, ready: Ready) -> None:
         """A worker can work: it hears of everything that is there already."""
         if child.plan.role is Role.INFERENCE:
-            for added in self._sinks.values():
-                self._send(child.identity, added)
-            for attachment in self.attachments.present():
-                self._send(child.identity, attachment.listener)
-            self._introduce_rings(child.identity)
+            model = self._model(child)
+            self._audience.introduce(model, child.identity)
+            self._introduce_rings(child.identity, model.sources)
             for decoder in self._workers(Role.DECODER):
-                if decoder.is_over:
+                if decoder.is_over and _source(decoder) in model.sources:
                     self._send(child.identity, self._ended(decoder))
         elif child.plan.role is Role.SINK:
-            sink = next(s for s in self._plan.sinks if s.worker == child.name)
-            every, latest = sink.overflow(every_frame=True), sink.overflow(every_frame=False)
             wants_frames = bool(ready.facts.get("wants_frames"))
-            added = SinkAdded(sink.spec.name, sink.bit if wants_frames else -1, every, latest, sink.spec.queue)
             if wants_frames:
-                self._rings.add_reader(Reader(child.name, sink.bit, pins_every_frame=every == "block"))
+                self._audience.admit_readers(child)
                 for damage in self.mending.told:  # or it would wait for rings of which inference still speaks
                     self._send(child.identity, damage)
-                self._introduce_rings(child.identity)
-            self._sinks[child.name] = added
+                self._introduce_rings(child.identity, _sources(self._audience.sink(child).feeds))
             self._resumption.note(child.name, ready.facts.get("written"))
-            self._tell_inference(added)
+            self._audience.admit(child, wants_frames=wants_frames)
 
     def farewell(self, child: Child) -> None:
         """A worker is over for good: nobody waits for it any longer."""
         self._requests.pop(child.name, None)
         if child.plan.role is Role.DECODER:
             self._rings.reap_writer(_source(child))
-            self._tell_inference(self._ended(child))
+            for model in self._plan.models_of(_source(child)):
+                if (inference := self._children[model.worker]).ready is not None and inference.is_alive:
+                    self._send(inference.identity, self._ended(child))
         elif child.plan.role is Role.SINK:
-            self._rings.remove_reader(child.name)
-            self._sinks.pop(child.name, None)
-            self._tell_inference(SinkRemoved(child.plan.spec["sink"]["name"]))
-        else:
+            self._audience.dismiss(child)
+        elif all(inference.is_over for inference in self._workers(Role.INFERENCE) if inference is not child):
             self.mending.settle()
+        elif child.state is ProcessState.FATAL:
+            self._audience.give_up(self._model(child))
 
     def interrupted(self, child: Child) -> None:
         """A worker is down and will come back; what only the living may hold is taken back."""
         self._requests.pop(child.name, None)
         if child.plan.role is Role.DECODER:
             self._rings.reap_writer(_source(child))
+        elif child.plan.role is Role.INFERENCE:
+            self._rings.recover(self._model(child).bit)
 
     def hear(self, child: Child, message: Message) -> None:
         """What a living worker says of its work and of rings."""
@@ -155,7 +154,7 @@ class Membership:
         elif isinstance(message, RingDamaged):
             self.mending.hear(message)
         elif isinstance(message, Heartbeat) and child.plan.role is Role.INFERENCE:
-            self.mending.note(message)
+            self.mending.note(child, message)
 
     # --- rings --------------------------------------------------------------------------------------------------
 
@@ -172,7 +171,7 @@ class Membership:
     def owes(self, child: Child, now_ns: int) -> str | None:
         """What a worker ought to be doing just now; see `duty`."""
         waits = child.name in self._requests
-        return duty(child, self._children[INFERENCE], self._rings, now_ns, waits_for_ring=waits)
+        return duty(child, self._workers(Role.INFERENCE), self._rings, now_ns, waits_for_ring=waits)
 
     def serve(self, now_ns: int) -> None:
         """Grants the requests whose time has come, and removes rings that are damaged or have fallen silent."""
@@ -204,8 +203,8 @@ class Membership:
             return False
         patient = now_ns - self._asked_ns.setdefault(child.name, now_ns) < _PATIENCE_NS
         every_frame = is_every_frame(self._spec(child), message.live)
-        must = self._resumption.waits_for(message.live, every_frame, patient=patient)
-        return all(worker in self._sinks or self._children[worker].is_over for worker in must)
+        must = self._resumption.waits_for(_source(child), message.live, every_frame, patient=patient)
+        return all(self._audience.is_here(worker) or self._children[worker].is_over for worker in must)
 
     def _spec(self, child: Child) -> SourceSpec:
         return next(spec for spec in self._plan.config.sources if spec.name == _source(child))
@@ -232,62 +231,37 @@ class Membership:
             return
         if fresh:
             self.mending.granted(source.name)
-            self._tell_readers(RingAttached(descriptor, every_frame, self._skip_mask()))
+            for identity in self._audience.pixel_readers(source.name):
+                self._send(identity, RingAttached(descriptor, every_frame))
         done = self._rings.last_frame_id(source.name)
         self._send(child.identity, RingGranted(descriptor, every_frame, resume_after=done))
 
-    def _introduce_rings(self, identity: str) -> None:
+    def _introduce_rings(self, identity: str, sources: Collection[str]) -> None:
         for descriptor, every_frame in self._rings.descriptors():
-            self._send(identity, RingAttached(descriptor, every_frame, self._skip_mask()))
-
-    def _skip_mask(self) -> int:
-        """All readers but inference: what inference declines, nobody will ask for."""
-        return 0x7FFF & ~(1 << INFERENCE_BIT)
+            if descriptor.source in sources:
+                self._send(identity, RingAttached(descriptor, every_frame))
 
     def _tell_readers(self, message: Message) -> None:
-        for identity in self._pixel_readers():
+        for identity in self._audience.pixel_readers():
             self._send(identity, message)
-
-    def _pixel_readers(self) -> list[str]:
-        """Identities of everyone who attaches to rings and can hear of it."""
-        ready = [c for c in self._children.values() if c.is_alive and c.ready is not None]
-        inference = [c.identity for c in ready if c.plan.role is Role.INFERENCE]
-        sinks = [c.identity for c in ready if c.name in self._sinks and self._sinks[c.name].bit >= 0]
-        return inference + sinks + [a.identity for a in self.attachments.present() if a.bit >= 0]
 
     # --- attached programs --------------------------------------------------------------------------------------
 
     def _attach(self, identity: str, hello: Hello) -> None:
-        if self.attachments.by_identity(identity) is not None:
-            return  # it has said so before
-        if any(sink.spec.name == hello.name for sink in self._plan.sinks):
-            self._send(identity, Refused(f"{hello.name!r} is the name of a sink of this run: choose another"))
-            return
-        try:
-            attachment = self.attachments.add(hello, identity)
-        except MpipelineError as error:
-            self._send(identity, Refused(str(error)))
-            return
-        self._send(identity, Start({"predictions": self._endpoints.predictions, "bit": attachment.bit}))
-        if attachment.bit >= 0:
-            self._rings.add_reader(attachment.reader)
-            self._introduce_rings(identity)
-        self._tell_inference(attachment.listener)
-        logger.info("%s attached", attachment.name, extra={"event": "attached", "sink": attachment.name})
+        attachment = self._audience.attach(identity, hello)
+        if attachment is not None:
+            if attachment.reads():
+                self._introduce_rings(identity, _sources(attachment.feeds))
+            self._audience.listen(attachment)
 
     def detach(self, attachment: Attachment) -> None:
         """An attached program has said goodbye or is dead: what it held is given back."""
-        self._tell_inference(SinkRemoved(attachment.name))
-        self._rings.remove_reader(attachment.reader.name)
-        self.attachments.remove(attachment)
-        logger.info("%s detached", attachment.name, extra={"event": "detached", "sink": attachment.name})
+        self._audience.detach(attachment)
 
     # --- inside -------------------------------------------------------------------------------------------------
 
-    def _tell_inference(self, message: Message) -> None:
-        for child in self._workers(Role.INFERENCE):
-            if child.ready is not None and child.is_alive:
-                self._send(child.identity, message)
+    def _model(self, child: Child) -> ModelPlan:
+        return next(model for model in self._plan.models if model.worker == child.name)
 
     def _workers(self, role: Role) -> list[Child]:
         return [child for child in self._children.values() if child.plan.role is role]
@@ -298,3 +272,7 @@ class Membership:
 
 def _source(child: Child) -> str:
     return str(child.plan.spec["source"]["name"])
+
+
+def _sources(feeds: Iterable[FeedPlan]) -> set[str]:
+    return {source for feed in feeds for source in feed.sources}

@@ -12,7 +12,7 @@ from mpipeline.errors import EXIT_SOURCE_FAILED, Reason
 from mpipeline.messages import Heartbeat, RingDamaged, RingRequest
 from mpipeline.metrics.recorder import metric_key
 from mpipeline.supervisor.child import Child, ProcessState, Sentence
-from mpipeline.supervisor.plan import decoder_name
+from mpipeline.supervisor.plan import Plan, decoder_name
 from mpipeline.supervisor.rings import Rings
 
 logger = logging.getLogger("mpipeline.supervisor")
@@ -35,19 +35,21 @@ class Mending:
 
     def __init__(
         self,
+        plan: Plan,
         rings: Rings,
         children: Mapping[str, Child],
         streams: Mapping[str, RingRequest],
         tell: Callable[[RingDamaged], None],
     ) -> None:
         self.told: deque[RingDamaged] = deque(maxlen=_REMEMBERED)
+        self._plan = plan
         self._rings = rings
         self._children = children
         self._streams = streams
         self._tell = tell
         self._looked_ns = -_LOOK_NS
         self._found: dict[str, str] = {}  # source → what a worker has found wrong with a ring of it
-        self._acknowledged: dict[str, int] = {}
+        self._acknowledged: dict[tuple[str, str], int] = {}  # inference and source → the last such frame
         self._owed: dict[str, int] = {}  # source → its last frame when its rings were discarded, until it has new ones
 
     def hear(self, message: RingDamaged) -> None:
@@ -60,11 +62,18 @@ class Mending:
         if self._rings.segments(message.source) and not was_told:
             self._found.setdefault(message.source, message.detail)
 
-    def note(self, beat: Heartbeat) -> None:
-        """Inference has told which frames every sink has that must have them."""
+    def note(self, inference: Child, beat: Heartbeat) -> None:
+        """An inference process has told which frames every sink has that must have what this model finds."""
         for source in self._streams:
             frame_id = int(beat.metrics.get(metric_key("acknowledged_frame_id", {"source": source}), 0))
-            self._acknowledged[source] = max(frame_id, self._acknowledged.get(source, 0))
+            key = inference.name, source
+            self._acknowledged[key] = max(frame_id, self._acknowledged.get(key, 0))
+
+    def _done(self, source: str) -> int:
+        """The last frame that every sink has which must have it. Models that were given up are not waited for."""
+        workers = [model.worker for model in self._plan.models_of(source)]
+        going = [worker for worker in workers if self._children[worker].state is not ProcessState.FATAL]
+        return min(self._acknowledged.get((worker, source), 0) for worker in going or workers)
 
     def look(self, now_ns: int) -> None:
         """Looks at all rings if it is time, and discards what is damaged."""
@@ -84,7 +93,7 @@ class Mending:
     def settle(self) -> None:
         """Inference is over. What is still owed is lost: these sources have failed, and so has the run."""
         for source, last in self._owed.items():
-            decoder, done = self._children[decoder_name(source)], self._acknowledged.get(source, 0)
+            decoder, done = self._children[decoder_name(source)], self._done(source)
             if done >= last or not decoder.is_over:
                 continue
             which = f"frames from {done + 1} to {last} have not reached every sink"
@@ -100,7 +109,7 @@ class Mending:
         if stream.live:  # what has come since the last look has an id as well, which no other frame must have
             goes_on += math.ceil((stream.rate or _ASSUMED_RATE) * (unseen_s + _END_S)) + 1
         elif self._rings.is_every_frame(source):
-            goes_on = min(last, self._acknowledged.get(source, 0))
+            goes_on = min(last, self._done(source))
             self._owed[source] = last
         fields = {"event": "ring_damaged", "source": source, "reason": Reason.RING_DAMAGED.value}
         begins = f"; it begins anew behind frame {goes_on}" if not decoder.is_over else ""

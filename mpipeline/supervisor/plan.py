@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from mpipeline import registry
 from mpipeline.config.schema import RunConfig, SinkSpec, SourceSpec
 from mpipeline.errors import ConfigError
 from mpipeline.frame import FrameFormat, PixelFormat
@@ -14,11 +15,10 @@ from mpipeline.messages import Role
 from mpipeline.ring.descriptor import bytes_needed
 from mpipeline.sources.source import StreamInfo
 
-INFERENCE = "inference"
-INFERENCE_BIT = 0
 MAX_READERS = 15
 _ASSUMED_SIZE = (1920, 1080)
 _LIVE_SLOTS = 6  # one being written, one being inferred, one waiting, and some that sinks still look at
+_LIVE_SLOTS_MORE = 2  # for each further model: one being inferred, one for a sink
 
 
 @dataclass(frozen=True, slots=True)
@@ -31,12 +31,34 @@ class WorkerPlan:
 
 
 @dataclass(frozen=True, slots=True)
+class ModelPlan:
+    """One model: its name, "" if it is the only one, its worker and reader bit, and the sources that feed it."""
+
+    name: str
+    worker: str
+    bit: int
+    sources: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class FeedPlan:
+    """What one sink gets of one model: of which sources, and by which reader bit, should it want pixels.
+
+    The bit is -1 if sinks of this kind never do.
+    """
+
+    model: str
+    sources: tuple[str, ...]
+    bit: int
+
+
+@dataclass(frozen=True, slots=True)
 class SinkPlan:
-    """One sink and its reader bit, should it want pixels."""
+    """One sink, with a feed for each model that it takes predictions of."""
 
     spec: SinkSpec
     worker: str
-    bit: int
+    feeds: tuple[FeedPlan, ...]
 
     def overflow(self, every_frame: bool) -> str:
         """The policy for such sources: `auto` means that files wait for the sink and live streams do not."""
@@ -65,6 +87,7 @@ class Plan:
 
     config: RunConfig
     workers: tuple[WorkerPlan, ...]
+    models: tuple[ModelPlan, ...]
     sinks: tuple[SinkPlan, ...]
     rings: tuple[RingPlan, ...]
 
@@ -72,6 +95,10 @@ class Plan:
     def ring_bytes(self) -> int:
         """Shared memory of all rings together."""
         return sum(ring.bytes for ring in self.rings)
+
+    def models_of(self, source: str) -> list[ModelPlan]:
+        """The models that get the frames of this source."""
+        return [model for model in self.models if source in model.sources]
 
     @property
     def known_ring_bytes(self) -> int:
@@ -89,35 +116,22 @@ def sink_name(sink: str) -> str:
     return f"sink:{sink}"
 
 
+def inference_name(model: str = "") -> str:
+    """The worker of a model; the only model of a run has no name."""
+    return f"inference:{model}" if model else "inference"
+
+
 def make_plan(config: RunConfig, known: Mapping[str, StreamInfo] | None = None) -> Plan:
     """The plan of a run. `known` has what a look at a source has told (files); the rest is assumed.
 
     Raises ConfigError if a ring would have more readers than it has bits.
     """
-    if len(config.sinks) >= MAX_READERS:
-        raise ConfigError(f"{len(config.sinks)} sinks are too many: a ring has {MAX_READERS} readers, inference is one")
-    sinks = tuple(SinkPlan(spec, sink_name(spec.name), bit) for bit, spec in enumerate(config.sinks, start=1))
+    models = _models(config)
+    sinks = _sinks(config, models)
     workers = [
-        WorkerPlan(
-            Role.SINK,
-            sink.worker,
-            {"sink": sink.spec.to_mapping(), "bit": sink.bit, "pipeline": config.name},
-        )
-        for sink in sinks
+        WorkerPlan(Role.SINK, sink.worker, {"sink": sink.spec.to_mapping(), "pipeline": config.name}) for sink in sinks
     ]
-    workers.append(
-        WorkerPlan(
-            Role.INFERENCE,
-            INFERENCE,
-            {
-                "model": config.model.to_mapping(),
-                "batching": config.batching.model_dump(mode="json"),
-                "bit": INFERENCE_BIT,
-                "at_once": _at_once(config, known or {}),
-                **({"tracker": config.tracker.to_mapping()} if config.tracker is not None else {}),
-            },
-        )
-    )
+    workers += [_inference(config, model, known or {}) for model in models]
     workers += [
         WorkerPlan(
             Role.DECODER, decoder_name(source.name), {"source": source.to_mapping(), "decoders": len(config.sources)}
@@ -125,7 +139,52 @@ def make_plan(config: RunConfig, known: Mapping[str, StreamInfo] | None = None) 
         for source in config.sources
     ]
     rings = tuple(_ring(config, source, (known or {}).get(source.name)) for source in config.sources)
-    return Plan(config, tuple(workers), sinks, rings)
+    return Plan(config, tuple(workers), models, sinks, rings)
+
+
+def _models(config: RunConfig) -> tuple[ModelPlan, ...]:
+    feeding = {source.name: config.models_of(source) for source in config.sources}
+    return tuple(
+        ModelPlan(name, inference_name(name), bit, tuple(one for one, models in feeding.items() if name in models))
+        for bit, name in enumerate(config.every_model())
+    )
+
+
+def _sinks(config: RunConfig, models: tuple[ModelPlan, ...]) -> tuple[SinkPlan, ...]:
+    """Each sink with its feeds. The bits of readers are given in order, those of the models first."""
+    sinks, bit = [], len(models)
+    for spec in config.sinks:
+        feeds = []
+        looks = getattr(registry.load("sinks", spec.kind), "wants_frames", None) is not False
+        for model in models:
+            if model.name in config.models_of(spec):
+                feeds.append(FeedPlan(model.name, model.sources, bit if looks else -1))
+                bit += looks
+        sinks.append(SinkPlan(spec, sink_name(spec.name), tuple(feeds)))
+    if bit > MAX_READERS:
+        many = (
+            f"{len(config.sinks)} sinks are too many: a ring has {MAX_READERS} readers, {len(models)} for inference and"
+        )
+        remedy = "say with `models` at the sinks which they take" if len(models) > 1 else "use fewer"
+        raise ConfigError(f"{many} one for each model of each sink that may want pixels, {bit} in all: {remedy}")
+    return tuple(sinks)
+
+
+def _inference(config: RunConfig, model: ModelPlan, known: Mapping[str, StreamInfo]) -> WorkerPlan:
+    spec = {key: value for key, value in config.every_model()[model.name].to_mapping().items() if key != "batching"}
+    batching = config.batching_of(model.name)
+    sources = [source for source in config.sources if source.name in model.sources]
+    return WorkerPlan(
+        Role.INFERENCE,
+        model.worker,
+        {
+            "model": spec,
+            "batching": batching.model_dump(mode="json"),
+            "bit": model.bit,
+            "at_once": _at_once(sources, batching.max_size, known),
+            **({"tracker": config.tracker.to_mapping()} if config.tracker is not None else {}),
+        },
+    )
 
 
 def is_every_frame(source: SourceSpec, live: bool) -> bool:
@@ -137,19 +196,24 @@ def slots_for(config: RunConfig, source: SourceSpec, every_frame: bool) -> int:
     """Slots of a source's ring.
 
     Under `every_frame` a slot is bound until the sinks have acknowledged its frame: two batches of this source's share
-    (one inferred, one being written by the sinks) and a few to decode ahead.
+    (one inferred, one being written by the sinks) and a few to decode ahead. Several models read the same slots.
     """
     if source.slots is not None:
         return source.slots
+    models = config.models_of(source)
     if not every_frame:
-        return _LIVE_SLOTS
-    return 2 * math.ceil(config.batching.max_size / len(config.sources)) + 6
+        return _LIVE_SLOTS + _LIVE_SLOTS_MORE * (len(models) - 1)
+    shares = []
+    for model in models:
+        feeding = sum(model in config.models_of(one) for one in config.sources)
+        shares.append(math.ceil(config.batching_of(model).max_size / feeding))
+    return 2 * max(shares) + 6
 
 
-def _at_once(config: RunConfig, known: Mapping[str, StreamInfo]) -> int:
+def _at_once(sources: Sequence[SourceSpec], most: int, known: Mapping[str, StreamInfo]) -> int:
     """How many frames commonly wait for the model together: one of each live source, of a file whole batches."""
-    live = [known[one.name].live if one.name in known else one.looks_live() for one in config.sources]
-    return min(len(live) if all(live) else config.batching.max_size, config.batching.max_size)
+    live = [known[one.name].live if one.name in known else one.looks_live() for one in sources]
+    return min(len(live) if all(live) else most, most)
 
 
 def _ring(config: RunConfig, source: SourceSpec, info: StreamInfo | None) -> RingPlan:

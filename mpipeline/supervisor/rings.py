@@ -5,7 +5,7 @@ A ring that turns out to be damaged hurts nobody here: it is noted for the next 
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 
@@ -14,18 +14,26 @@ from mpipeline.errors import RingError
 from mpipeline.frame import FrameFormat
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.segment import OwnedRing, create_ring
-from mpipeline.supervisor.plan import INFERENCE
 
 _PATIENCE_NS = 10 * NS_PER_S
 
 
 @dataclass(frozen=True, slots=True)
 class Reader:
-    """A reader of rings: its bit, and whether its frames under `every_frame` may not be lost."""
+    """A reader of rings: its bit, and whether its frames under `every_frame` may not be lost.
+
+    `sources` are those whose rings it reads, None if all. `infers`: it is a model, for which all others wait.
+    """
 
     name: str
     bit: int
     pins_every_frame: bool
+    sources: Collection[str] | None = None
+    infers: bool = False
+
+    def reads(self, source: str) -> bool:
+        """Whether the rings of this source concern it."""
+        return self.sources is None or source in self.sources
 
 
 @dataclass
@@ -71,7 +79,8 @@ class Rings:
         ring = create_ring(self._run_id, source, self._next_index, format, slots, last_frame_id)
         self._next_index += 1
         for reader in self._readers.values():
-            ring.add_reader(reader.bit, pinned=every_frame and reader.pins_every_frame)
+            if reader.reads(source):
+                ring.add_reader(reader.bit, pinned=every_frame and reader.pins_every_frame)
         if known is None:
             self._sources[source] = SourceRings(every_frame, ring, [])
         else:
@@ -123,9 +132,11 @@ class Rings:
         return False
 
     def add_reader(self, reader: Reader) -> None:
-        """From now on frames are pending for this reader too, in all rings."""
+        """From now on frames are pending for this reader too, in all rings that it reads."""
         self._readers[reader.name] = reader
         for source, rings in self._sources.items():
+            if not reader.reads(source):
+                continue
             with suppress(RingError), self._noting(source):
                 for ring in rings.all():
                     ring.add_reader(reader.bit, pinned=rings.every_frame and reader.pins_every_frame)
@@ -138,6 +149,14 @@ class Rings:
                 with suppress(RingError), self._noting(source):
                     for ring in rings.all():
                         ring.remove_reader(reader.bit)
+
+    def recover(self, bit: int) -> None:
+        """A reader has died: what it held is pending for its successor, and of a live source may be given up for new
+        frames meanwhile. Other readers do not wait for it."""
+        for source, rings in self._sources.items():
+            with suppress(RingError), self._noting(source):
+                for ring in rings.all():
+                    ring.recover(bit)
 
     def reap_writer(self, source: str) -> None:
         """Takes back the slot that a dead decoder was writing."""
@@ -167,7 +186,7 @@ class Rings:
 
     def _give_up_waiting(self, ring: OwnedRing, every_frame: bool) -> None:
         for reader in self._readers.values():
-            if reader.name != INFERENCE and not (every_frame and reader.pins_every_frame):
+            if not reader.infers and not (every_frame and reader.pins_every_frame):
                 ring.reap(reader.bit)
 
     # --- damage -----------------------------------------------------------------------------------------------------

@@ -168,11 +168,11 @@ class Shutdown:
         self._farewell(child)
 
     def _nothing_left(self) -> bool:
-        """Whether the run cannot go on: all sources are over, or inference is, or every sink has failed."""
+        """Whether the run cannot go on: all sources are over, or all models, or every sink has failed."""
         sinks = self._of(Role.SINK)
         return (
             all(child.is_over for child in self._of(Role.DECODER))
-            or any(child.is_over for child in self._of(Role.INFERENCE))
+            or all(child.is_over for child in self._of(Role.INFERENCE))
             or (bool(sinks) and all(child.is_over for child in sinks))
         )
 

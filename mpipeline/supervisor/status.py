@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 from functools import lru_cache
 
@@ -23,7 +23,9 @@ _STALLED_FRAMES = 4  # or the time of so many frames, if that is longer
 
 @dataclass(frozen=True, slots=True)
 class SourceStatus:
-    """One source. `frames` were published, `inferred` went through the model; `dropped` by reason, wherever it was.
+    """One source. `frames` were published, `inferred` went through every model that it feeds; `dropped` by reason,
+    wherever it was. Where models have names, `by_model` has what went through each, and a drop in front of one of them
+    has its name before the reason.
 
     `latency_seconds` is the time from capture to prediction, summed over the inferred frames. `restarts` are those of
     its decoder's process, `reconnects` those of the stream.
@@ -45,6 +47,7 @@ class SourceStatus:
     dropped: Mapping[str, int] = field(default_factory=dict)
     latency_seconds: float = 0.0
     restarts: int = 0
+    by_model: Mapping[str, int] = field(default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -115,10 +118,17 @@ def describe(
     """The status of a run from what its supervisor knows. `usage`: worker → memory in MB and share of one core."""
     used = usage or {}
     metrics = {child.name: child.metrics() for child in children.values()}
-    counts = _counts(metrics.values(), "source", "frames_dropped")
-    of_sinks = _counts(metrics.values(), "sink", "predictions_dropped")
+    models = {model.worker: model.name for model in plan.models}
+    counts = _counts(metrics, models, "source", "frames_dropped")
+    of_sinks = _counts(metrics, models, "sink", "predictions_dropped")
     sources = [
-        _source(children[decoder_name(spec.name)], streams.get(spec.name), counts.get(spec.name, _Counts()), now_ns)
+        _source(
+            children[decoder_name(spec.name)],
+            streams.get(spec.name),
+            counts.get(spec.name, _Counts()),
+            [model.name for model in plan.models_of(spec.name)],
+            now_ns,
+        )
         for spec in plan.config.sources
     ]
     workers = [
@@ -146,7 +156,9 @@ def _progress(child: Child) -> int:
     return heartbeat.progress if heartbeat is not None else 0
 
 
-def _source(child: Child, stream: RingRequest | None, counts: _Counts, now_ns: int) -> SourceStatus:
+def _source(
+    child: Child, stream: RingRequest | None, counts: _Counts, models: Sequence[str], now_ns: int
+) -> SourceStatus:
     last = child.bye or child.heartbeat
     state, reason, detail = (last.state, last.reason, last.detail) if last is not None else ("", "", "")
     if child.state is ProcessState.FATAL:
@@ -165,12 +177,13 @@ def _source(child: Child, stream: RingRequest | None, counts: _Counts, now_ns: i
         rate=stream.rate if stream is not None else 0.0,
         frame_count=stream.frame_count if stream is not None else 0,
         frames=counts.of("frames_published"),
-        inferred=counts.of("frames_inferred"),
+        inferred=min([counts.inferred.get(model, 0) for model in models]),
         decode_errors=counts.of("decode_errors"),
         reconnects=counts.of("reconnects"),
         dropped=counts.dropped,
         latency_seconds=counts.totals.get("latency_seconds", 0.0),
         restarts=child.restarts,
+        by_model={model: counts.inferred.get(model, 0) for model in models if model},
     )
 
 
@@ -206,15 +219,20 @@ class _Counts:
 
     totals: dict[str, float] = field(default_factory=dict)
     dropped: dict[str, int] = field(default_factory=dict)
+    inferred: dict[str, int] = field(default_factory=dict)  # by model
 
     def of(self, metric: str) -> int:
         return int(self.totals.get(metric, 0))
 
 
-def _counts(metrics: Iterable[Metrics], label: str, drops: str) -> dict[str, _Counts]:
-    """Source or sink, as `label` says → counts, in one pass over every worker's metrics; `drops` is told by reason."""
+def _counts(metrics: Mapping[str, Metrics], models: Mapping[str, str], label: str, drops: str) -> dict[str, _Counts]:
+    """Source or sink, as `label` says → counts, in one pass over every worker's metrics; `drops` is told by reason.
+
+    `models`: inference worker → name of its model.
+    """
     counts: dict[str, _Counts] = defaultdict(_Counts)
-    for each in metrics:
+    for worker, each in metrics.items():
+        model = models.get(worker, "")
         for key, value in each.items():
             name, labels = _parsed(key)
             if label not in labels:
@@ -222,7 +240,10 @@ def _counts(metrics: Iterable[Metrics], label: str, drops: str) -> dict[str, _Co
             of_one = counts[labels[label]]
             of_one.totals[name] = of_one.totals.get(name, 0.0) + value
             if name == drops:
-                of_one.dropped[labels["reason"]] = of_one.dropped.get(labels["reason"], 0) + int(value)
+                reason = f"{model} {labels['reason']}" if model else labels["reason"]
+                of_one.dropped[reason] = of_one.dropped.get(reason, 0) + int(value)
+            elif name == "frames_inferred":
+                of_one.inferred[model] = of_one.inferred.get(model, 0) + int(value)
     return counts
 
 

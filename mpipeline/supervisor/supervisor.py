@@ -79,7 +79,7 @@ class Supervisor:
             logger.info("removed what dead runs left behind: %s", ", ".join(swept), extra={"event": "swept"})
         check_capacity(self.plan.known_ring_bytes)
         descriptors.reserve(len(self.plan.workers))
-        self._directory = run_directory.RunDirectory(self._root, self.plan.config.name)
+        self._directory = run_directory.RunDirectory(self._root, self.plan.config.name, len(self.plan.models))
         try:
             self._open(self._directory)
         except BaseException:

@@ -255,6 +255,7 @@ class FakeSink:
     """Appends to a store; what is in the store survives."""
 
     Options: ClassVar[type[BaseModel]] = FakeSinkOptions
+    several_models: ClassVar[bool] = True
 
     def __init__(self, name: str, options: FakeSinkOptions) -> None:
         self.wants_frames = options.wants_frames
@@ -270,8 +271,8 @@ class FakeSink:
             self.store.written.clear()
             self.store.ended.clear()
         last: dict[str, int] = {}
-        for source, frame_id in (one.key for one in self.store.written):
-            last[source] = max(frame_id, last.get(source, 0))
+        for one in (written.prediction for written in self.store.written):
+            last[one.origin] = max(one.frame.frame_id, last.get(one.origin, 0))
         return last if self._options.remembers else {}
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:

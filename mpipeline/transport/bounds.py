@@ -32,7 +32,6 @@ WHOLE: Mapping[tuple[str, str], Bounds] = {
     ("FrameMeta", "height"): (0, 2**20),
     ("FrameRef", "slot"): (0, 4095),
     ("FrameRef", "sequence"): (0, 2**32 - 1),
-    ("RingAttached", "skip_mask"): (0, 0x7FFF),
     ("SessionOpened", "session"): (0, 2**64 - 1),
     ("SinkAdded", "bit"): (-1, 14),
     ("SinkAdded", "queue"): (0, 2**31 - 1),

@@ -169,6 +169,8 @@ def _check(annotation: Any, place: Place) -> Check:
     if origin in (Union, types.UnionType):
         inner = _check(next(a for a in arguments if a is not type(None)), place)
         return lambda value: None if value is None else inner(value)
+    if origin is tuple and arguments[1:] == (Ellipsis,):
+        return _list(_check(arguments[0], place))
     if origin is Mapping:
         return _mapping(_check(arguments[0], place), _check(arguments[1], place))
     raise TypeError(f"no rule for {annotation!r} in a message")
@@ -249,6 +251,15 @@ def _mapping(key_check: Check, value_check: Check) -> Check:
         if not isinstance(value, dict):
             raise ProtocolError(f"expected a mapping, got {type(value).__name__}")
         return {key_check(k): value_check(v) for k, v in value.items()}
+
+    return check
+
+
+def _list(item_check: Check) -> Check:
+    def check(value: Any) -> Any:
+        if not isinstance(value, list):
+            raise ProtocolError(f"expected a list, got {type(value).__name__}")
+        return tuple([item_check(item) for item in value])
 
     return check
 

@@ -12,15 +12,14 @@ import re
 import shutil
 import stat
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.errors import ConfigError, RunExists, RunNotFound
 
 _MAX_SOCKET_PATH = 107  # sizeof(sockaddr_un.sun_path) - 1
-_LONGEST_SOCKET = "predictions.sock"
-_OURS = re.compile(r"(control|frames|predictions)\.sock|inference\.journal|connect-\d+")
+_OURS = re.compile(r"(control|(frames|predictions)(-\d+)?)\.sock|inference(-\d+)?\.journal|connect-\d+")
 _MARK = b"mpipeline run\n"  # what is in a lock
 _PATIENCE_S = 0.5
 _RETRY_S = 0.01
@@ -28,9 +27,14 @@ _RETRY_S = 0.01
 
 @dataclass(frozen=True, slots=True)
 class Endpoints:
-    """The ZeroMQ addresses of a run."""
+    """The ZeroMQ addresses of a run. `model` is the number of the model whose data channels are meant, from 0."""
 
     folder: Path
+    model: int = 0
+
+    def of_model(self, number: int) -> Endpoints:
+        """The addresses with the data channels of another model."""
+        return replace(self, model=number)
 
     @property
     def control(self) -> str:
@@ -40,29 +44,34 @@ class Endpoints:
     @property
     def frames(self) -> str:
         """Decoders → inference."""
-        return f"ipc://{self.folder}/frames.sock"
+        return f"ipc://{self.folder}/frames{self._number}.sock"
 
     @property
     def predictions(self) -> str:
         """Inference ⇄ sinks."""
-        return f"ipc://{self.folder}/predictions.sock"
+        return f"ipc://{self.folder}/predictions{self._number}.sock"
 
     @property
     def journal(self) -> str:
         """The file in which inference notes what it is about to do, for a successor."""
-        return str(self.folder / "inference.journal")
+        return str(self.folder / f"inference{self._number}.journal")
+
+    @property
+    def _number(self) -> str:
+        return f"-{self.model}" if self.model else ""
 
 
 class RunDirectory:
-    """A run's own folder, held by a lock until `close` or the end of the process."""
+    """A run's own folder, held by a lock until `close` or the end of the process. `models`: how many the run has."""
 
-    def __init__(self, root: Path, name: str) -> None:
+    def __init__(self, root: Path, name: str, models: int = 1) -> None:
         self.name = name
         self.folder = root / name
         self.endpoints = Endpoints(self.folder)
-        if len(str(self.folder / _LONGEST_SOCKET).encode()) > _MAX_SOCKET_PATH:
+        longest = _path(self.endpoints.of_model(models - 1).predictions)
+        if len(str(longest).encode()) > _MAX_SOCKET_PATH:
             raise ConfigError(
-                f"the socket path {self.folder / _LONGEST_SOCKET} is longer than {_MAX_SOCKET_PATH} bytes: "
+                f"the socket path {longest} is longer than {_MAX_SOCKET_PATH} bytes: "
                 "use a shorter run name, or set MPIPELINE_RUN_ROOT to a shorter folder"
             )
         self._path_of_lock = root / f"{name}.lock"
@@ -130,7 +139,11 @@ def find(root: Path, name: str) -> Endpoints:
 
 def root_of(endpoint: str) -> Path:
     """The folder that holds the run directories, from an address of one of the runs."""
-    return Path(endpoint.removeprefix("ipc://")).parent.parent
+    return _path(endpoint).parent.parent
+
+
+def _path(endpoint: str) -> Path:
+    return Path(endpoint.removeprefix("ipc://"))
 
 
 def incarnation(root: Path, name: str) -> tuple[int, int]:

@@ -23,6 +23,7 @@ from mpipeline.frame import FrameFormat
 from mpipeline.messages import (
     Bye,
     Drain,
+    FrameReady,
     Heartbeat,
     Message,
     Play,
@@ -36,7 +37,7 @@ from mpipeline.messages import (
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.writer import RingWriter
 from mpipeline.sources.source import Source, StreamInfo
-from mpipeline.transport import channel
+from mpipeline.transport import channel, codec
 from mpipeline.workers.decoder import DecoderLoop, DecoderOptions
 from mpipeline.workers.permits import Permits
 from mpipeline.workers.ring_switch import GrantedRing
@@ -58,7 +59,8 @@ class DecoderWorker:
     ) -> None:
         self._context = context
         self._source = SourceSpec.from_mapping(spec["source"])
-        self._frames = channel.connect_frames(context.zmq_context, spec["frames"])
+        self._frames = [channel.connect_frames(context.zmq_context, address) for address in spec["frames"]]
+        self._counted: int = spec["counted"]
         self._segment = ""  # of the present ring
         if make is None:
             kind, given = registry.load("sources", self._source.kind), self._source.options
@@ -75,7 +77,7 @@ class DecoderWorker:
             options,
             open_source=partial(make, self._source.name),
             rings=self,
-            announce=self._frames.send,
+            announce=self._frames[0].send if len(self._frames) == 1 else self._announce_to_all,
             clock=context.clock,
             recorder=context.recorder,
             permits=Permits.from_spec(spec.get("permits")),
@@ -145,7 +147,7 @@ class DecoderWorker:
     def _attach(self, granted: RingGranted, *, is_new: bool) -> GrantedRing | None:
         """The granted ring; None while this process lacks something to attach to it, which is told if that `is_new`."""
         try:
-            writer = RingWriter(granted.descriptor, reuse=True)
+            writer = RingWriter(granted.descriptor, reuse=True, counted=self._counted)
         except RingShortage as error:
             if is_new:
                 fields = {"event": "ring_postponed", "source": self._source.name}
@@ -164,7 +166,13 @@ class DecoderWorker:
     def close(self) -> None:
         """Closes source, rings and socket."""
         self._loop.close()
-        self._frames.close()
+        for frames in self._frames:
+            frames.close()
+
+    def _announce_to_all(self, ready: FrameReady) -> None:
+        data = codec.encode(ready)
+        for frames in self._frames:
+            frames.send_encoded(data)
 
 
 def _made(kind: type[Source], options: Any, cores: int, name: str) -> Source:

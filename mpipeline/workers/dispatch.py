@@ -38,9 +38,13 @@ class Dispatch:
     def add(self, spec: SinkAdded) -> None:
         """Predictions go to this sink from now on; it hears of the sources that have ended before it came."""
         if spec.name not in self._outlets:
-            outlet = self._outlets[spec.name] = Outlet(spec)
-            for message, every_frame in self._ended.values():
-                outlet.offer(Delivery(message.source, 0, codec.encode(message)), every_frame)
+            self._outlets[spec.name] = Outlet(spec)
+            self._repeat_ends(self._outlets[spec.name])
+
+    @property
+    def pixel_readers(self) -> int:
+        """The bits of the sinks that want pixels, as a mask."""
+        return sum(1 << outlet.spec.bit for outlet in self._outlets.values() if outlet.spec.bit >= 0)
 
     def remove(self, name: str) -> None:
         """This sink is gone for good."""
@@ -92,6 +96,8 @@ class Dispatch:
         elif identity != outlet.identity or now_ns - self._opened_ns.get(status.sink, 0) > _OPENING_NS:
             # A sink that waits for its disk does not listen: it is told of the same session again, not of a new one.
             if identity != outlet.identity or not outlet.is_untouched:
+                if outlet.spec.repeats_ends and outlet.identity not in ("", identity):
+                    self._repeat_ends(outlet)
                 self._sessions += 1
                 # Unlike any session of a predecessor of this process: the clock is part of the number.
                 outlet.open_session(((now_ns << 8) + (self._sessions & 0xFF)) & _LARGEST, identity)
@@ -128,6 +134,10 @@ class Dispatch:
     def close(self) -> None:
         """Forgets the leases; their slots stay held for a successor."""
         self._ledger.forget()
+
+    def _repeat_ends(self, outlet: Outlet) -> None:
+        for message, every_frame in self._ended.values():
+            outlet.offer(Delivery(message.source, 0, codec.encode(message)), every_frame)
 
     def _drop(self, outlet: Outlet, delivery: Delivery) -> None:
         self._recorder.add("predictions_dropped", sink=outlet.spec.name, reason="overflow")

@@ -192,7 +192,7 @@ class InferenceLoop:
         A frame whose slot the writer has reused meanwhile was counted there.
         """
         ring = self.rings.get(item.ref.ring)
-        if ring is not None and self.rings.skip(item.ref, (1 << ring.reader.bit) | ring.skip_mask):
+        if ring is not None and self.rings.skip(item.ref, (1 << ring.reader.bit) | self.dispatch.pixel_readers):
             self._recorder.add("frames_dropped", reason=reason, source=item.source)
 
     def _decline(self, ring: str, slot: int, sequence: int, bit: int) -> None:

@@ -26,11 +26,10 @@ _REMEMBERED = 64  # damaged or retired rings; who hears so late of a frame in an
 
 @dataclass(frozen=True, slots=True)
 class AttachedRing:
-    """A ring that is read, its delivery, and the readers on whose behalf a dropped frame is declined."""
+    """A ring that is read, and its delivery."""
 
     reader: RingReader
     every_frame: bool = False
-    skip_mask: int = 0
 
 
 class ReadRings:
@@ -82,7 +81,7 @@ class ReadRings:
             except RingShortage as error:
                 self._postpone(told, bit, error)
                 return
-            self.add(AttachedRing(reader, told.every_frame, told.skip_mask))
+            self.add(AttachedRing(reader, told.every_frame))
 
     def _postpone(self, told: RingAttached, bit: int, error: RingShortage) -> None:
         self._again_ns = self._clock.monotonic_ns() + _AGAIN_NS

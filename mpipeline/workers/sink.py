@@ -29,7 +29,9 @@ _HOPELESS = 50  # predictions rejected in a row, after which the sink has failed
 class SinkLoop:
     """Writes what a subscription brings. `progress` counts predictions written or left out by `filter`.
 
-    `rings` are those whose pixels may be asked for; `report` hears of one that is damaged.
+    `rings` are those whose pixels may be asked for; `report` hears of one that is damaged. `model` is the name of the
+    model whose predictions come; a sink that takes several has a loop for each. `is_end`, given a source and the model,
+    says whether no other model has anything more of it either.
     """
 
     def __init__(
@@ -41,11 +43,15 @@ class SinkLoop:
         recorder: Recorder,
         report: Callable[[RingDamaged], object] = lambda _: None,
         filter: Filter | None = None,
+        model: str = "",
+        is_end: Callable[[str, str], bool] = lambda source, model: True,
     ) -> None:
         self.progress = 0
         self.rings = ReadRings(report, begin=self._begin, clock=clock)
         self.retrying = Retrying(name, clock)
         self._name = name
+        self._model = model
+        self._is_end = is_end
         self._sink = sink
         self._subscription = subscription
         self._recorder = recorder
@@ -76,6 +82,9 @@ class SinkLoop:
         """
         self._summary.flush()
         if isinstance(message, SourceEnded):
+            if not self._is_end(message.source, self._model):
+                self._subscription.done(message.source, 0)
+                return
             self._unfinished = message, None
             self.attempt()
         elif self._subscription.is_duplicate(message):
@@ -93,7 +102,7 @@ class SinkLoop:
     def _take_new(self, message: PredictionReady) -> None:
         left: Prediction | None
         try:
-            left = from_wire(message)
+            left = from_wire(message, self._model)
         except ProtocolError as error:
             self._reject(error)
             self._pass_over(message)
@@ -148,14 +157,18 @@ class SinkLoop:
             self.attempt()
 
     def close(self, finished: bool = True) -> None:
-        """Closes the sink, then the rings. Unless it has `finished`, a successor will go on with what is written."""
-        self._summary.flush(everything=True)
-        self.retrying.close()
+        """Closes the sink, then lets go. Unless it has `finished`, a successor will go on with what is written."""
         try:
             abandon = None if finished else getattr(self._sink, "abandon", None)
             (abandon or self._sink.close)()
         finally:
-            self.rings.close()
+            self.let_go()
+
+    def let_go(self) -> None:
+        """Lets the rings go; the sink stays open, for the loops of other models."""
+        self._summary.flush(everything=True)
+        self.retrying.close()
+        self.rings.close()
 
     def _attempt_held_up(self, message: PredictionReady, last: bool) -> None:
         self.rings.try_again(at_once=True)

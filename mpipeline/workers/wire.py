@@ -103,20 +103,20 @@ def _bytes(column: npt.NDArray[Any], dtype: np.dtype[Any]) -> bytes:
     return np.ascontiguousarray(column, dtype).tobytes()
 
 
-def from_wire(message: PredictionReady) -> Prediction:
-    """The prediction of a message.
+def from_wire(message: PredictionReady, model: str = "") -> Prediction:
+    """The prediction of a message, which has come from the model of that name.
 
     Raises ProtocolError if its columns do not fit together.
     """
     if message.classification is not None:
-        return Prediction(message.frame, None, classification=_to_classification(message.classification))
+        return Prediction(message.frame, None, None, _to_classification(message.classification), model=model)
     if message.embedding is not None:
-        return Prediction(message.frame, None, embedding=_to_embedding(message.embedding))
+        return Prediction(message.frame, None, embedding=_to_embedding(message.embedding), model=model)
     if message.detections is not None:
-        return Prediction(message.frame, _to_detections(message.detections))
+        return Prediction(message.frame, _to_detections(message.detections), model=model)
     if not message.failure_reason:
         raise ProtocolError("PredictionReady has neither findings nor a failure")
-    return Prediction(message.frame, None, Failure(message.failure_reason, message.failure_message))
+    return Prediction(message.frame, None, Failure(message.failure_reason, message.failure_message), model=model)
 
 
 def _to_detections(wire: WireDetections) -> Detections:

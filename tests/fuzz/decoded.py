@@ -62,6 +62,10 @@ def _ask(value: Any, annotation: Any, place: tuple[str, str]) -> None:
         for key, item in value.items():
             _ask(key, keys, place)
             _ask(item, values, place)
+    elif origin is tuple:
+        assert type(value) is tuple, place
+        for item in value:
+            _ask(item, get_args(annotation)[0], place)
     elif origin is Union or type(None) in get_args(annotation):
         if value is not None:
             _ask(value, next(one for one in get_args(annotation) if one is not type(None)), place)

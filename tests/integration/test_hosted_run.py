@@ -163,9 +163,7 @@ def test_frames_have_the_pixels_of_a_hosted_source(tmp_path: Path) -> None:
     class Peek(SinkWorker):
         def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None:
             super().__init__(context, spec)
-            self._sink.wants_frames = True
             self._sink.write = self._note
-            self._subscription._capacity = 4
 
         def _note(self, prediction: Any, frame: Frame | None) -> None:
             if frame is not None:
@@ -173,7 +171,14 @@ def test_frames_have_the_pixels_of_a_hosted_source(tmp_path: Path) -> None:
                 found.set()
 
     make = lambda context, spec: DecoderWorker(context, spec, make=lambda name: source)  # noqa: E731
-    pipeline = Pipeline(config(tmp_path, runs.camera("a")), hosted={"decoder:a": make, "sink:jsonl": Peek})
+    sink = {
+        "name": "peek",
+        "kind": "python",
+        "target": "support.sinks:Appending",
+        "options": {"path": str(tmp_path / "peeked")},
+    }
+    spec = {**config(tmp_path, runs.camera("a")).to_mapping(), "sinks": [sink]}
+    pipeline = Pipeline(RunConfig.from_mapping(spec), hosted={"decoder:a": make, "sink:peek": Peek})
     threading.Thread(target=stop_when, args=(pipeline, found, 2), name="stopper").start()
     pipeline.run()
     assert set(levels) == {7}  # the first may have come before the sink was there

@@ -1,7 +1,7 @@
 """Programs that attach to a run, for tests: `python -m support.attaching RUN NAME OUTPUT [OPTIONS]`.
 
 Writes a line for each prediction: source, frame id, and whether the pixels are those that the synthetic source paints
-(`right`, `wrong`, `none`). Ends with the line `over` when the run does.
+(`right`, `wrong`, `none`); of a run with several models, the model too. Ends with the line `over` when the run does.
 """
 
 from __future__ import annotations
@@ -21,7 +21,7 @@ from mpipeline.frame import Frame, plane_views
 from mpipeline.sources.synthetic import SyntheticOptions, scene_of
 from mpipeline.sources.synthetic_painter import SyntheticPainter
 
-SHARED = {"name", "kind", "delivery", "max_fps", "slots"}  # keys that every source may have
+SHARED = {"name", "kind", "delivery", "max_fps", "slots", "models"}  # keys that every source may have
 
 
 class Truth:
@@ -56,18 +56,20 @@ def main() -> int:
     parser.add_argument("output", type=Path)
     parser.add_argument("--no-frames", action="store_true")
     parser.add_argument("--wait", action="store_true", help="hold the first frame until killed")
+    parser.add_argument("--model", action="append", default=[])
     parser.add_argument("--leave-after", type=int, default=0, help="predictions")
     given = parser.parse_args()
     truth = Truth(Path(f"{given.run}.yaml"))
     try:
-        joined = attach(given.run, name=given.name, frames=not given.no_frames)
+        joined = attach(given.run, name=given.name, frames=not given.no_frames, models=given.model)
     except MpipelineError as error:
         print(type(error).__name__, error, file=sys.stderr)
         return error.exit_code
     count = 0
     with joined, given.output.open("w") as output:
         for prediction, frame in joined:
-            print(prediction.frame.source, prediction.frame.frame_id, truth.judge(frame), file=output, flush=True)
+            words = [prediction.frame.source, prediction.frame.frame_id, truth.judge(frame), prediction.model]
+            print(*words[: 4 if prediction.model else 3], file=output, flush=True)
             count += 1
             if count == given.leave_after:
                 return 0

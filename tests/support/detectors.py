@@ -89,3 +89,33 @@ class Stuck(Fingerprint):
         Path("stuck").touch()
         while True:
             time.sleep(1.0)
+
+
+class Other(Fingerprint):
+    """A second model: the same checksum, of another class."""
+
+    names = ("other",)
+
+
+class Unhurried(Other):
+    """Another model that takes its time."""
+
+    pause_s = 0.004
+
+    def infer(self, frames: Sequence[Frame]) -> list[list[dict[str, Any]]]:
+        time.sleep(self.pause_s * len(frames))
+        return super().infer(frames)
+
+
+class Sluggish(Unhurried):
+    """Another model that is so slow that a live source must drop frames."""
+
+    pause_s = 0.2
+
+
+class Reluctant(Other):
+    """Is not open as long as there is a file named `closed`."""
+
+    def open(self) -> None:
+        while Path("closed").exists():
+            time.sleep(0.02)

@@ -65,7 +65,7 @@ class Bench:
         batcher = Batcher(8, 0, self.staleness_ms * NS_PER_MS)
         self.loop = InferenceLoop(self.predictor, batcher, self._deliver, self.clock, self.recorder, journal)
         self.loop.add_sink(SinkAdded("s", self.bit, "block", "drop_oldest", 4))
-        self.loop.rings.add(AttachedRing(RingReader(self.ring.descriptor, 0), self.every_frame, 0x7FFE))
+        self.loop.rings.add(AttachedRing(RingReader(self.ring.descriptor, 0), self.every_frame))
         self.sent.clear()
         self.session = 0
 

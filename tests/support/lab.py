@@ -154,7 +154,7 @@ class Lab:
         self.lives[name].append(len(self.stores[name].written))
         self.wires.deliveries[identity] = deque()
         loop = SinkLoop(name, sink, subscription, self.clock, Recorder(), self.found.append)
-        self.sinks[name] = SinkPart(setup, loop, subscription, start.spec["bit"])
+        self.sinks[name] = SinkPart(setup, loop, subscription, start.spec["feeds"][0]["bit"])
         child.ready = Ready({"wants_frames": setup.pixels})
         self.members.welcome(child, child.ready)
 

@@ -25,11 +25,14 @@ CONFIG: dict[str, Any] = {
 
 
 class Bench:
-    """A membership with children that are not ready yet; `overflow` is that of the sink y."""
+    """A membership with children that are not ready yet; `overflow` is that of the sink y.
 
-    def __init__(self, overflow: str = "auto", *, resume: bool = False) -> None:
-        sinks = [*CONFIG["sinks"][:1], {**CONFIG["sinks"][1], "overflow": overflow}]
-        plan = make_plan(RunConfig.from_mapping({**CONFIG, "sinks": sinks}))
+    `config`: another one than that of one model, which has a source a and sinks x and y as well.
+    """
+
+    def __init__(self, overflow: str = "auto", *, resume: bool = False, config: dict[str, Any] = CONFIG) -> None:
+        sinks = [*config["sinks"][:1], {**config["sinks"][1], "overflow": overflow}]
+        plan = make_plan(RunConfig.from_mapping({**config, "sinks": sinks}))
         self.children: Any = {w.name: FakeChild(w, ready=None) for w in plan.workers}
         self.sent: list[tuple[str, Any]] = []
         run_id = uuid.uuid4().hex[:12]

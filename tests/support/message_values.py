@@ -41,6 +41,8 @@ def values_of(annotation: Any, place: tuple[str, str]) -> st.SearchStrategy[Any]
     arguments = get_args(annotation)
     if get_origin(annotation) is Mapping:
         return st.dictionaries(values_of(arguments[0], place), values_of(arguments[1], place), max_size=4)
+    if get_origin(annotation) is tuple:
+        return st.lists(values_of(arguments[0], place), max_size=4).map(tuple)
     present = [one for one in arguments if one is not type(None)]
     return st.none() | values_of(present[0], place)
 

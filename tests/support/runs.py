@@ -37,6 +37,16 @@ def config(
     }
 
 
+def several(
+    *sources: Mapping[str, Any], people: str = "Fingerprint", faces: str = "Other", **more: Any
+) -> dict[str, Any]:
+    """A run with two models, people and faces."""
+    models = {"people": {"target": f"support.detectors:{people}"}, "faces": {"target": f"support.detectors:{faces}"}}
+    made = {**config(*sources, **more), "models": models}
+    del made["model"]
+    return made
+
+
 def count_lines(path: Path) -> int:
     """How many whole lines a file has; 0 if there is none yet."""
     return path.read_bytes().count(b"\n") if path.exists() else 0
@@ -49,6 +59,15 @@ def by_source(path: Path) -> dict[str, list[dict[str, Any]]]:
         record = parsed(line)
         del record["captured_at"]
         found.setdefault(record["source"], []).append(record)
+    return found
+
+
+def by_origin(path: Path) -> dict[str, list[dict[str, Any]]]:
+    """As `by_source`, of runs with several models: by source and model, as in "gate:people"."""
+    found: dict[str, list[dict[str, Any]]] = {}
+    for source, lines in by_source(path).items():
+        for line in lines:
+            found.setdefault(f"{source}:{line['model']}", []).append(line)
     return found
 
 

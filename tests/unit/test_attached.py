@@ -18,6 +18,7 @@ from mpipeline.ring.segment import OwnedRing, create_ring
 from mpipeline.ring.writer import RingWriter
 from mpipeline.transport import channel
 from mpipeline.transport.run_directory import RunDirectory
+from mpipeline.workers.read_rings import ReadRings
 
 FORMAT = FrameFormat(PixelFormat.GRAY8, 16, 16)
 
@@ -41,7 +42,8 @@ class Bench:
         joining.start()
         self.identity, hello = self.hear()
         assert isinstance(hello, Hello)
-        self.tell(Start({"predictions": ends.predictions, "bit": 14}))
+        feed = {"model": "", "predictions": ends.predictions, "sources": ["a"], "bit": 14}
+        self.tell(Start({"feeds": [feed]}))
         joining.join()
         (self.program,) = made
 
@@ -64,13 +66,18 @@ class Bench:
         for message in messages:
             assert self.supervisor.send(self.identity, message)
 
+    @property
+    def rings(self) -> ReadRings:
+        """Those that the program reads for the only model."""
+        return self.program._lanes[0].rings
+
     def introduce(self) -> None:
         """The program hears of the ring."""
         segment = self.ring.descriptor.segment
         self.tell(RingAttached(self.ring.descriptor, every_frame=False))
         poller = channel.Poller()
         poller.add(self.program._control)
-        while self.program._rings.may_come("a", segment):
+        while self.rings.may_come("a", segment):
             poller.wait(0.2)
             self.program._listen()
 
@@ -100,7 +107,7 @@ def bench(tmp_path: Path) -> Iterator[Bench]:
 def test_a_ring_that_it_finds_damaged_is_reported(bench: Bench) -> None:
     bench.introduce()
     damage(bench.ring.descriptor.segment, "slots")
-    assert bench.program._rings.acquire(bench.ref) is None
+    assert bench.rings.acquire(bench.ref) is None
     (report,) = bench.reports()
     assert (report.source, report.segment) == ("a", bench.ring.descriptor.segment)
     assert report.detail
@@ -110,7 +117,7 @@ def test_a_ring_to_which_it_cannot_attach_is_not(bench: Bench, caplog: pytest.Lo
     """It may be of another version than the run: every ring would be begun anew without end."""
     damage(bench.ring.descriptor.segment, "header")
     bench.introduce()
-    assert bench.program._rings.is_damaged("a", bench.ring.descriptor.segment)
+    assert bench.rings.is_damaged("a", bench.ring.descriptor.segment)
     assert bench.reports() == []
     assert "no pixels for a while" in caplog.text
 
@@ -118,10 +125,10 @@ def test_a_ring_to_which_it_cannot_attach_is_not(bench: Bench, caplog: pytest.Lo
 def test_a_program_without_open_files_sees_the_pixels_later(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> None:
     lack_open_files(monkeypatch)
     bench.introduce()
-    assert bench.program._rings.acquire(bench.ref) is None
+    assert bench.rings.acquire(bench.ref) is None
     monkeypatch.undo()
-    bench.program._rings.try_again(at_once=True)
-    lease = bench.program._rings.acquire(bench.ref)
+    bench.rings.try_again(at_once=True)
+    lease = bench.rings.acquire(bench.ref)
     assert lease is not None
     lease.release()
     assert bench.reports() == []
@@ -131,6 +138,6 @@ def test_a_ring_that_is_retired_is_let_go(bench: Bench) -> None:
     bench.introduce()
     segment = bench.ring.descriptor.segment
     bench.tell(RingRetired(segment))
-    while bench.program._rings.get(segment) is not None:
+    while bench.rings.get(segment) is not None:
         bench.program._listen()
-    assert not bench.program._rings.may_come("a", segment)
+    assert not bench.rings.may_come("a", segment)

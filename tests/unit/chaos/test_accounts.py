@@ -116,3 +116,9 @@ def test_rows_of_a_table_are_put_together_by_frame_without_the_time_of_capture()
     assert other.unreadable == 1
     assert compare(one.sources["b"], other.sources["b"]).troubles(exact=True) == []
     assert [kind for kind, _ in compare(one.sources["a"], other.sources["a"]).troubles(exact=True)] == ["lost"]
+
+
+def test_lines_of_several_models_are_counted_apart() -> None:
+    lines = [{"source": "a", "frame_id": 1, "model": model} for model in ("people", "faces")]
+    written = read_lines(json.dumps(line).encode() for line in lines)
+    assert list(written.sources) == ["a:people", "a:faces"]

@@ -50,6 +50,13 @@ def test_a_source_in_the_table() -> None:
         assert part in said
 
 
+def test_several_models_by_name() -> None:
+    one = source(50, by_model={"people": 48, "faces": 12})
+    assert "people 48  faces 12" in text_of(one)
+    assert "inferred" not in text_of(source(50))
+    assert shown._line(one, Rates()).endswith("25%, people 48, faces 12")
+
+
 def test_reasons_and_troubled_workers_in_the_table() -> None:
     worker = WorkerStatus("decoder:gate", "decoder", "BACKOFF", 0, 4, 0)
     said = text_of(source(state="RECONNECTING", reason="unreachable", live=True), workers=(worker,))

@@ -22,6 +22,7 @@ SECTIONS = {
     schema.SourceSpec: "sources",
     schema.ExpectSpec: "sources",
     schema.ModelSpec: "model",
+    schema.NamedModelSpec: "model",
     schema.SinkSpec: "sinks",
     schema.FilterSpec: "sinks",
     tracker.TrackerSpec: "tracker",

@@ -34,7 +34,8 @@ class Bench:
         self.clock = context.clock = ManualClock()
         self.received: list[int] = []
         sink = {"name": "s", "kind": "python", "target": "m:S"}
-        spec = {"sink": sink, "bit": 1, "predictions": self.ends.endpoints.predictions}
+        feed = {"model": "", "bit": 1, "sources": ["a"], "predictions": self.ends.endpoints.predictions}
+        spec = {"sink": sink, "feeds": [feed]}
         self.worker = Intake(context, spec, self)
         self.ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.GRAY8, 16, 16), 3)
         self.ring.add_reader(1, pinned=True)

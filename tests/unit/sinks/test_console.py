@@ -7,7 +7,7 @@ import logging
 import os
 import pty
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import pytest
 from support.findings import multi_label, single_label
@@ -68,6 +68,14 @@ def test_a_line_for_each_frame(bench: Bench) -> None:
         "yard frame 1: 1 cat",
         "yard frame 2: 1 dark, 1 wet",
     ]
+
+
+def test_each_of_several_models_has_lines_of_its_own(bench: Bench) -> None:
+    sink = bench.sink(interval=10.0)
+    for model, found in (("people", CATS), ("faces", CAT)):
+        sink.write(replace(prediction(meta("gate", 1), *found), model=model), None)
+    sink.end("gate")
+    assert bench.lines() == ["gate:people frame 1: 2 cat", "gate:faces frame 1: 1 cat"]
 
 
 def test_a_line_for_each_interval_tells_the_most_of_each_class(bench: Bench) -> None:

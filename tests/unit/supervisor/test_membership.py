@@ -24,8 +24,8 @@ def test_hello_gets_the_workers_own_part(bench: Bench) -> None:
     ((identity, start),) = bench.take()
     assert identity == "sink:x#1"
     assert isinstance(start, Start)
-    assert start.spec["bit"] == 1
-    assert start.spec["predictions"] == "ipc:///run/predictions.sock"
+    address = "ipc:///run/predictions.sock"
+    assert start.spec["feeds"] == [{"model": "", "predictions": address, "sources": ["a"], "bit": 1}]
     assert start.spec["resume"] is False
 
 
@@ -52,7 +52,7 @@ def test_a_sink_that_was_ready_once_is_to_resume(bench: Bench) -> None:
 @pytest.mark.parametrize(
     ("identity", "hello", "words"),
     [
-        ("sink:x#1", Hello(Role.SINK, "sink:x", 1, 5, protocol=99), "protocol 1, you speak 99"),
+        ("sink:x#1", Hello(Role.SINK, "sink:x", 1, 5, protocol=99), "protocol 2, you speak 99"),
         ("sink:z#1", Hello(Role.SINK, "sink:z", 1, 5), "not part of this run"),
         ("sink:x#7", Hello(Role.SINK, "sink:x", 7, 5), "not part of this run"),
         ("attached:x#1", Hello(Role.ATTACHED, "x", 1, os.getpid()), "name of a sink"),

@@ -67,7 +67,7 @@ def test_workers_sinks_first() -> None:
 
 def test_each_reader_has_a_bit_of_its_own_and_inference_the_first() -> None:
     plan = make_plan(config(14))
-    assert [sink.bit for sink in plan.sinks] == list(range(1, 15))
+    assert [feed.bit for sink in plan.sinks for feed in sink.feeds] == list(range(1, 15))
     assert next(w for w in plan.workers if w.role is Role.INFERENCE).spec["bit"] == 0
     with pytest.raises(ConfigError, match="15 sinks are too many"):
         make_plan(config(15))

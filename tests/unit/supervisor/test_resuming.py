@@ -14,14 +14,14 @@ from mpipeline.supervisor.resuming import Resumption
 def made(*overflows: str, enabled: bool = True, over: tuple[str, ...] = ()) -> Resumption:
     """A resumption with sinks s0, s1 … of these overflow policies."""
     config: dict[str, Any] = {
-        "sources": [{"name": "a", "kind": "synthetic"}],
+        "sources": [{"name": name, "kind": "synthetic"} for name in "ab"],
         "model": {"target": "m:M"},
         "sinks": [
             {"name": f"s{i}", "kind": "python", "target": f"m:S{i}", "overflow": o} for i, o in enumerate(overflows)
         ],
     }
     plan = make_plan(RunConfig.from_mapping(config))
-    return Resumption(plan.sinks, lambda worker: worker in over, enabled=enabled)
+    return Resumption(plan, lambda worker: worker in over, enabled=enabled)
 
 
 def test_a_file_begins_behind_what_every_sink_has_that_must_have_all() -> None:
@@ -88,25 +88,25 @@ def test_the_first_answer_holds_whatever_the_sinks_write_later() -> None:
 
 def test_who_is_waited_for() -> None:
     it = made("auto", "block", "drop_oldest")
-    assert it.waits_for(live=False, every_frame=True) == ["sink:s0", "sink:s1"]
+    assert it.waits_for("a", live=False, every_frame=True) == ["sink:s0", "sink:s1"]
     for live, every_frame in ((True, True), (True, False), (False, False)):
-        assert it.waits_for(live, every_frame) == ["sink:s0", "sink:s1", "sink:s2"]
+        assert it.waits_for("a", live, every_frame) == ["sink:s0", "sink:s1", "sink:s2"]
     plain = made("auto", "drop_oldest", enabled=False)
-    assert plain.waits_for(live=False, every_frame=True) == ["sink:s0"]
-    assert plain.waits_for(live=True, every_frame=False) == []
+    assert plain.waits_for("a", live=False, every_frame=True) == ["sink:s0"]
+    assert plain.waits_for("a", live=True, every_frame=False) == []
 
 
 def test_if_no_sink_must_have_all_each_is_waited_for() -> None:
     it = made("drop_oldest", "drop_newest")
-    assert it.waits_for(live=False, every_frame=True) == ["sink:s0", "sink:s1"]
-    assert made("drop_oldest", enabled=False).waits_for(live=False, every_frame=True) == []
+    assert it.waits_for("a", live=False, every_frame=True) == ["sink:s0", "sink:s1"]
+    assert made("drop_oldest", enabled=False).waits_for("a", live=False, every_frame=True) == []
 
 
 def test_patience_ends_with_those_that_need_not_have_all() -> None:
     it = made("auto", "drop_oldest")
-    assert it.waits_for(live=True, every_frame=True, patient=False) == ["sink:s0"]
-    assert it.waits_for(live=True, every_frame=False, patient=False) == []
-    assert made("drop_oldest").waits_for(live=False, every_frame=True, patient=False) == []
+    assert it.waits_for("a", live=True, every_frame=True, patient=False) == ["sink:s0"]
+    assert it.waits_for("a", live=True, every_frame=False, patient=False) == []
+    assert made("drop_oldest").waits_for("a", live=False, every_frame=True, patient=False) == []
 
 
 @pytest.mark.parametrize("live", [True, False])

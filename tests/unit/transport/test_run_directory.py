@@ -13,7 +13,7 @@ import pytest
 
 from mpipeline.errors import ConfigError, RunExists, RunNotFound
 from mpipeline.transport import run_directory
-from mpipeline.transport.run_directory import RunDirectory, find, root_of, runs, sweep
+from mpipeline.transport.run_directory import Endpoints, RunDirectory, find, root_of, runs, sweep
 
 
 @pytest.fixture(autouse=True)
@@ -286,3 +286,12 @@ def test_a_name_that_another_run_has_taken_meanwhile_is_left_to_it(root: Path) -
     assert (root / "gate" / "control.sock").exists()
     assert runs(root) == ["gate"]
     other.close()
+
+
+def test_each_model_has_addresses_of_its_own_and_the_first_those_of_a_run_with_one(tmp_path: Path) -> None:
+    ends = Endpoints(tmp_path)
+    assert ends.of_model(0) == ends
+    assert [ends.frames, ends.of_model(3).frames] == [f"ipc://{tmp_path}/frames{n}.sock" for n in ("", "-3")]
+    assert ends.of_model(3).predictions == f"ipc://{tmp_path}/predictions-3.sock"
+    assert ends.of_model(3).journal == f"{tmp_path}/inference-3.journal"
+    assert ends.of_model(3).control == ends.control

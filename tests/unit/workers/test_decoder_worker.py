@@ -37,7 +37,8 @@ class Bench:
         assert self.poller.wait(60.0)
         self.supervisor.receive()
         self.ring: OwnedRing = create_ring(uuid.uuid4().hex[:12], "a", 0, FrameFormat(PixelFormat.I420, 64, 48), 8)
-        spec: dict[str, Any] = {"source": SOURCE, "resume_after": 0, "frames": self.ends.endpoints.frames}
+        addresses = [self.ends.endpoints.frames]
+        spec: dict[str, Any] = {"source": SOURCE, "resume_after": 0, "frames": addresses, "counted": 1}
         self.worker = DecoderWorker(WorkerContext("decoder:a", 1, self.control, self.ends.zmq), spec)
 
     def answer(self, message: Message) -> None:
@@ -110,11 +111,11 @@ def test_a_want_of_open_files_is_waited_for(
 ) -> None:
     tries: list[None] = []
 
-    def fail_thrice(descriptor: RingDescriptor, reuse: bool) -> RingWriter:
+    def fail_thrice(descriptor: RingDescriptor, reuse: bool, counted: int) -> RingWriter:
         tries.append(None)
         if len(tries) <= 3:
             raise RingShortage("cannot attach to the ring of a just now: Too many open files")
-        return RingWriter(descriptor, reuse)
+        return RingWriter(descriptor, reuse, counted)
 
     monkeypatch.setattr("mpipeline.workers.decoder_worker.RingWriter", fail_thrice)
     bench.answer(bench.granted())

@@ -152,7 +152,7 @@ def test_hints_that_come_twice_late_or_for_unknown_rings(file: Bench) -> None:
 
 
 def test_a_ring_that_is_announced_twice_is_read_once(file: Bench) -> None:
-    file.loop.rings.add(AttachedRing(RingReader(file.ring.descriptor, 0), True, 0x7FFE))
+    file.loop.rings.add(AttachedRing(RingReader(file.ring.descriptor, 0), True))
     file.report()
     file.publish(1)
     file.loop.step()

@@ -56,7 +56,7 @@ class Bench:
 
     def tell(self, descriptor: RingDescriptor, every_frame: bool = True) -> None:
         """The supervisor's word of a ring."""
-        self.made.obey(RingAttached(descriptor, every_frame, skip_mask=6), 0)
+        self.made.obey(RingAttached(descriptor, every_frame), 0)
 
     def damage(self, index: int, how: str = "slots") -> None:
         damage(self.owned[index].descriptor.segment, how)
@@ -162,10 +162,10 @@ def test_rings_come_and_go_by_the_word_of_the_supervisor(bench: Bench) -> None:
     made = ReadRings(bench.reports.append, begin=begun.append)
     first, second = bench.another("a").descriptor, bench.another("a").descriptor
     for descriptor in (first, second, second):
-        made.obey(RingAttached(descriptor, every_frame=True, skip_mask=6), 5)
+        made.obey(RingAttached(descriptor, every_frame=True), 5)
     made.obey(Drain(), 5)
     assert [ring.reader.descriptor for ring in begun] == [first, second]
-    assert [(ring.reader.bit, ring.every_frame, ring.skip_mask) for ring in begun] == [(5, True, 6)] * 2
+    assert [(ring.reader.bit, ring.every_frame) for ring in begun] == [(5, True)] * 2
     made.obey(RingRetired(first.segment), 5)
     assert made.of("a") == [begun[1]]
     made.obey(RingDamaged("a", second.segment), 5)

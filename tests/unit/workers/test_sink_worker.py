@@ -65,7 +65,8 @@ class Bench:
         self.context = context = WorkerContext("sink:s", 1, self.control, self.ends.zmq)
         context.clock = self.clock
         sink = {"name": "s", "kind": "pulsing"}
-        spec = {"sink": sink, "resume": False, "bit": 1, "predictions": self.ends.endpoints.predictions}
+        feed = {"model": "", "bit": 1, "sources": ["gate", "a"], "predictions": self.ends.endpoints.predictions}
+        spec = {"sink": sink, "resume": False, "feeds": [feed]}
         self.worker = SinkWorker(context, spec)
         self.sink: Pulsing = self.worker._sink
 
@@ -94,7 +95,7 @@ class Bench:
         for message in messages:
             assert self.inference.send(received[0], message)
         for _ in range(300):
-            if self.worker._loop.retrying.is_active:
+            if self.worker._lanes[0].loop.retrying.is_active:
                 return
             self.worker.step()
         raise AssertionError("it never failed")
@@ -170,13 +171,13 @@ def test_an_end_that_is_tried_again_is_announced_again(bench: Bench) -> None:
 def test_a_ring_that_was_retired_is_not_waited_for(bench: Bench) -> None:
     bench.worker.open()
     bench.worker.receive(RingRetired("mp-x-0"))
-    bench.worker._await_ring(to_wire(prediction(meta("a", 1)), FrameRef("mp-x-0", 1, 11)))
-    assert bench.worker._loop.rings.get("mp-x-0") is None  # and this clock would never have ended the wait
+    bench.worker._await_ring(bench.worker._lanes[0].loop, to_wire(prediction(meta("a", 1)), FrameRef("mp-x-0", 1, 11)))
+    assert bench.worker._lanes[0].loop.rings.get("mp-x-0") is None  # and this clock would never have ended the wait
 
 
 def test_a_ring_that_was_damaged_before_it_was_known_is_not_waited_for(bench: Bench) -> None:
     bench.worker.open()
     bench.worker.receive(RingDamaged("a", "mp-x-0"))
     message = to_wire(prediction(meta("a", 1)), FrameRef("mp-x-0", 1, 11))
-    bench.worker._await_ring(message)
-    assert bench.worker._loop.is_lost(message)
+    bench.worker._await_ring(bench.worker._lanes[0].loop, message)
+    assert bench.worker._lanes[0].loop.is_lost(message)

@@ -10,6 +10,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "name": "By which other programs find the run: up to 40 of a-z 0-9 - _ . (default: the file's name)",
         "sources": "Where frames come from, at least one",
         "model": "What is inferred",
+        "models": "In place of model: several by name, each with an inference process of its own",
         "tracker": "What follows the objects from frame to frame: a kind, or a mapping with its options",
         "sinks": "Where predictions go",
         "batching": "How frames are put together",
@@ -23,6 +24,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "delivery": "every_frame: none is lost; latest: always the freshest (default: as the source is a file or live)",
         "max_fps": "At most so many frames a second are passed on",
         "slots": "Places in the source's ring in shared memory, 2 to 256 (default: by the plan)",
+        "models": "Names of the models that infer its frames (default: all)",
         "expect": "The size that a camera will have, so that the plan knows the memory before it is seen",
     },
     "ExpectSpec": {"width": "Pixels", "height": "Pixels"},
@@ -47,6 +49,7 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "SinkSpec": {
         "name": "Identifies the sink (default: its kind)",
         "kind": "Which implementation it is",
+        "models": "Names of the models whose predictions it takes (default: all)",
         "filter": "What of the predictions it gets (default: everything)",
         "overflow": "When the sink is slower than the predictions; auto: files wait for it, live streams drop",
         "queue": "Predictions of live streams that are kept for a sink that lags",

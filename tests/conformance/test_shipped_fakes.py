@@ -34,7 +34,7 @@ def checks(holder: Any, *parameters: str) -> list[Any]:
 
 
 def about_files(check: Callable[..., Any]) -> bool:
-    return any(mark.args[1] is sink_suite.BUILTIN for mark in getattr(check, "pytestmark", []))
+    return any(mark.args[1] in (sink_suite.BUILTIN, sink_suite.ON_DISK) for mark in getattr(check, "pytestmark", []))
 
 
 SINK_CHECKS = [one for one in checks(sink_suite, "kind", "tmp_path") if not about_files(one)]

@@ -154,7 +154,7 @@ def test_builtin_kinds_have_a_file_per_source_or_say_why_not(kind: str, tmp_path
     sink.open(resume=False)
     write(sink, "yard/east", 1)
     sink.close()
-    assert len(list(tmp_path.iterdir())) == (1 if kind in ON_DISK else 0)
+    assert len(list(tmp_path.iterdir())) == 1
 
 
 @pytest.mark.parametrize("kind", ["jsonl", "csv", "video"])

@@ -78,8 +78,13 @@ class TestTheEnd:
 
 
 def test_the_status_tells_each_model_by_name() -> None:
-    made = [child(Role.DECODER, "a"), child(Role.DECODER, "b"), *(child(Role.INFERENCE, "") for _ in range(2))]
-    for one, name in zip(made[2:], (PEOPLE, FACES), strict=True):
+    made = [
+        child(Role.DECODER, "a"),
+        child(Role.DECODER, "b"),
+        *(child(Role.INFERENCE, "") for _ in range(2)),
+        child(Role.SINK, "x"),
+    ]
+    for one, name in zip(made[2:4], (PEOPLE, FACES), strict=True):
         one.plan = replace(one.plan, name=name)
     made[0].counters = {"frames_dropped{reason=max_fps,source=a}": 1.0}
     made[2].counters = {"frames_inferred{source=a}": 8.0, "frames_inferred{source=b}": 5.0}

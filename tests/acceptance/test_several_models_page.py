@@ -1,0 +1,78 @@
+"""docs/several-models.md: its config, from the text itself, runs and does what the page says."""
+
+from __future__ import annotations
+
+import json
+import re
+import shutil
+from pathlib import Path
+
+import av
+import numpy as np
+import pytest
+import yaml
+from support import media, onnx_models, runs
+from support.command import Workplace
+
+PAGE = Path(__file__).resolve().parents[2] / "docs" / "several-models.md"
+FRAMES = 24
+
+
+def example(name: str) -> str:
+    found = re.search(rf"<!-- example: {re.escape(name)} -->\n```\w*\n(.*?)```", PAGE.read_text("utf-8"), re.DOTALL)
+    assert found, f"the page has no block {name!r}"
+    return found[1]
+
+
+def seeing(path: Path, scores: tuple[float, float]) -> None:
+    """A model that finds one box of the likelier of two classes, whatever it is shown."""
+    answer = np.zeros((4 + 2, 20), np.float32)
+    answer[:, 0] = (32, 32, 20, 20, *scores)
+    onnx_models.detector(path, answer, metadata={"names": "{0: 'one', 1: 'two'}"})
+
+
+@pytest.fixture
+def furnished(place: Workplace) -> Workplace:
+    """The page's config with the files that it names."""
+    text = example("watch.yaml")
+    place.write("watch.yaml", text)
+    (place.folder / "videos").mkdir()
+    film = media.video(media.VideoSpec(width=64, height=48, frames=FRAMES))
+    for source in yaml.safe_load(text)["sources"]:
+        shutil.copy(film, place.folder / source["uri"])
+    seeing(place.folder / "people.onnx", (0.9, 0.0))
+    seeing(place.folder / "faces.onnx", (0.0, 0.8))
+    return place
+
+
+def test_two_models_on_four_sources_to_three_sinks(furnished: Workplace) -> None:
+    run = furnished.start("run", "watch.yaml", "--json")
+    assert run.wait() == 0, run.log
+    out = furnished.folder / "out"
+    found = runs.by_origin(out / "everything.jsonl")
+    wanted = {"gate": ("people", "faces"), "yard": ("people", "faces"), "hall": ("faces",), "lane": ("people",)}
+    assert {origin: [line["frame_id"] for line in lines] for origin, lines in found.items()} == {
+        f"{source}:{model}": list(range(1, FRAMES + 1)) for source, models in wanted.items() for model in models
+    }
+    classes = {line["model"]: line["predictions"][0]["class"] for lines in found.values() for line in lines}
+    assert classes == {"people": "one", "faces": "two"}
+    assert sorted(path.name for path in out.glob("*-faces.jsonl")) == [
+        f"{s}-faces.jsonl" for s in ("gate", "hall", "yard")
+    ]
+    for source in ("gate", "yard", "lane"):
+        with av.open(str(out / f"{source}.mp4")) as container:
+            assert sum(1 for _ in container.decode(video=0)) == FRAMES
+    assert not (out / "hall.mp4").exists()
+    (told,) = run.events("source_finished", source="gate")
+    assert re.fullmatch(
+        r"gate: 24 frames, people 24, faces 24 inferred, dropped: none, decode errors: \d+", told["message"]
+    )
+
+
+def test_its_line_is_one_that_is_written(furnished: Workplace) -> None:
+    assert furnished.start("run", "watch.yaml").wait() == 0
+    shown = re.search(r"```json\n(\{.*), …\}", PAGE.read_text("utf-8"))
+    assert shown
+    written = [json.loads(line) for line in (furnished.folder / "out" / "everything.jsonl").read_text().splitlines()]
+    keys = list(json.loads(shown[1] + "}"))
+    assert all(list(line)[: len(keys)] == keys for line in written)

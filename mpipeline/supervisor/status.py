@@ -166,6 +166,7 @@ def _source(
     elif state == StreamState.STREAMING.value and now_ns - child.heard_ns > _stalled_ns(stream):
         state, reason = StreamState.STALLED.value, Reason.STALLED.value
     format = stream.descriptor.format if stream is not None else None
+    inferred, all_inferred = min([counts.inferred.get(model, 0) for model in models]), sum(counts.inferred.values())
     return SourceStatus(
         name=str(child.plan.spec["source"]["name"]),
         state=state or "CONNECTING",
@@ -177,11 +178,11 @@ def _source(
         rate=stream.rate if stream is not None else 0.0,
         frame_count=stream.frame_count if stream is not None else 0,
         frames=counts.of("frames_published"),
-        inferred=min([counts.inferred.get(model, 0) for model in models]),
+        inferred=inferred,
         decode_errors=counts.of("decode_errors"),
         reconnects=counts.of("reconnects"),
         dropped=counts.dropped,
-        latency_seconds=counts.totals.get("latency_seconds", 0.0),
+        latency_seconds=counts.totals.get("latency_seconds", 0.0) * inferred / max(all_inferred, 1),
         restarts=child.restarts,
         by_model={model: counts.inferred.get(model, 0) for model in models if model},
     )

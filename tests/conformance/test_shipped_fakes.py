@@ -34,7 +34,8 @@ def checks(holder: Any, *parameters: str) -> list[Any]:
 
 
 def about_files(check: Callable[..., Any]) -> bool:
-    return any(mark.args[1] in (sink_suite.BUILTIN, sink_suite.ON_DISK) for mark in getattr(check, "pytestmark", []))
+    kinds = (sink_suite.BUILTIN, sink_suite.ON_DISK)
+    return any(mark.args[1] is one for mark in getattr(check, "pytestmark", []) for one in kinds)
 
 
 SINK_CHECKS = [one for one in checks(sink_suite, "kind", "tmp_path") if not about_files(one)]

@@ -82,13 +82,16 @@ def test_the_status_tells_each_model_by_name() -> None:
         child(Role.DECODER, "a"),
         child(Role.DECODER, "b"),
         *(child(Role.INFERENCE, "") for _ in range(2)),
-        child(Role.SINK, "x"),
+        *(child(Role.SINK, name) for name in "xy"),
     ]
     for one, name in zip(made[2:4], (PEOPLE, FACES), strict=True):
         one.plan = replace(one.plan, name=name)
     made[0].counters = {"frames_dropped{reason=max_fps,source=a}": 1.0}
     made[2].counters = {"frames_inferred{source=a}": 8.0, "frames_inferred{source=b}": 5.0}
     made[3].counters = {"frames_inferred{source=a}": 6.0, "frames_dropped{reason=stale,source=a}": 2.0}
+    made[2].counters["latency_seconds{source=a}"] = 4.0
+    made[3].counters["latency_seconds{source=a}"] = 3.0
     a, b = describe(plan(), "running", {c.name: c for c in made}, {}, [], 0).sources  # type: ignore[misc]
     assert (a.inferred, a.by_model, a.dropped) == (6, {"people": 8, "faces": 6}, {"max_fps": 1, "faces stale": 2})
+    assert a.latency_seconds == 3.0  # of as many frames as it tells: half a second each
     assert (b.inferred, b.by_model) == (5, {"people": 5})

@@ -58,10 +58,8 @@ FINISHING = "FINISHING"
 
 @dataclass(frozen=True, slots=True)
 class Hello:
-    """First words of a worker. `incarnation` counts the starts of this name within the run, from 1.
-
-    `models`: those of which an attached program takes predictions; empty for all.
-    """
+    """First words of a worker. `incarnation` counts the starts of this name within the run, from 1. `models`: those of
+    which an attached program takes predictions; empty for all."""
 
     role: Role
     name: str
@@ -187,8 +185,7 @@ class SinkAdded:
     """For an inference worker: predictions go to this sink too. `bit` is its reader bit, -1 if it wants no pixels.
 
     `overflow` is block, drop_oldest or drop_newest, for `every_frame` and for `latest` sources each; `queue` bounds the
-    predictions of live sources that are kept for it. `repeats_ends`: if it comes back, it is told again which sources
-    have ended, because it waits for the word of other models on them.
+    predictions of live sources that are kept for it. `repeats_ends`: who comes back is told of ended sources again.
     """
 
     name: str

@@ -4,6 +4,25 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 
+_MODEL = {
+    "path": "The model file, or the folder of a model package",
+    "id": "A model of the cache or the hub, such as yolov8n-640 or coco/3",
+    "family": "How it is fed and read (default: inferred from the file)",
+    "backend": "What executes it",
+    "target": "Code of your own, as module:attribute",
+    "device": "auto, cpu, or a device that the backend knows",
+    "threads": "Threads of the backend; 0: one for each physical core",
+    "streams": "How many frames are inferred side by side; 0: as many as there are threads",
+    "precision": "In what weights and activations are multiplied",
+    "confidence": "Only detections that score more are told, 0 to 1",
+    "iou_threshold": "Of two boxes of a class that overlap more, the weaker goes, 0 to 1",
+    "max_detections": "The best so many of a frame",
+    "class_agnostic_nms": "Boxes of different classes suppress each other, too",
+    "classes": "Only these are kept, names or numbers",
+    "names": "Names of the classes, a list, or a mapping from number to name",
+    "size": "[width, height] of the model's input in pixels, where the model leaves it open",
+}
+
 # name of the spec → key → what it means, with its unit
 DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
     "RunConfig": {
@@ -28,24 +47,8 @@ DESCRIPTIONS: Mapping[str, Mapping[str, str]] = {
         "expect": "The size that a camera will have, so that the plan knows the memory before it is seen",
     },
     "ExpectSpec": {"width": "Pixels", "height": "Pixels"},
-    "ModelSpec": {
-        "path": "The model file, or the folder of a model package",
-        "id": "A model of the cache or the hub, such as yolov8n-640 or coco/3",
-        "family": "How it is fed and read (default: inferred from the file)",
-        "backend": "What executes it",
-        "target": "Code of your own, as module:attribute",
-        "device": "auto, cpu, or a device that the backend knows",
-        "threads": "Threads of the backend; 0: one for each physical core",
-        "streams": "How many frames are inferred side by side; 0: as many as there are threads",
-        "precision": "In what weights and activations are multiplied",
-        "confidence": "Only detections that score more are told, 0 to 1",
-        "iou_threshold": "Of two boxes of a class that overlap more, the weaker goes, 0 to 1",
-        "max_detections": "The best so many of a frame",
-        "class_agnostic_nms": "Boxes of different classes suppress each other, too",
-        "classes": "Only these are kept, names or numbers",
-        "names": "Names of the classes, a list, or a mapping from number to name",
-        "size": "[width, height] of the model's input in pixels, where the model leaves it open",
-    },
+    "ModelSpec": _MODEL,
+    "NamedModelSpec": {**_MODEL, "batching": "How frames are put together for this model (default: as for all)"},
     "SinkSpec": {
         "name": "Identifies the sink (default: its kind)",
         "kind": "Which implementation it is",

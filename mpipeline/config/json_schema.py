@@ -31,13 +31,15 @@ def json_schema() -> Schema:
         parts[spec.__name__] = {"anyOf": [_branch(spec, kind, common, parts) for kind in sorted(_kinds(spec))]}
     for key, group in _TABLES.items():
         names = sorted(registry.kinds(group))  # type: ignore[arg-type]
-        parts["ModelSpec"]["properties"][key]["examples"] = names
+        for model in ("ModelSpec", "NamedModelSpec"):
+            parts[model]["properties"][key]["examples"] = names
     for name, part in {"RunConfig": whole, **parts}.items():
         _describe(part, name)
     required = set(whole["required"])
     for key, field in whole["properties"].items():
         if key not in required:  # with nothing behind it, it means the default
             whole["properties"][key] = _either(field, {"type": "null"})
+    whole["anyOf"] = [{"required": [key]} for key in ("model", "models")]
     made = {"$schema": _DIALECT, **whole, "title": _TITLE, "$defs": parts}
     opened: Schema = _with_variables(made)
     return opened

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
@@ -158,3 +159,35 @@ def test_a_class_that_wants_no_pixels_has_no_object_that_does(bench: Bench) -> N
         object.__setattr__(lane.feed, "bit", -1)
     with pytest.raises(ConfigError, match="`wants_frames` is False in its class"):
         bench.worker.open()
+
+
+class Gathering(Failing):
+    """Sends what it has taken when it is told to; `acts` are the models of what it has taken, and when it has sent."""
+
+    gathers = 10
+
+    def open(self, resume: bool) -> Any:
+        self.acts: list[str] = []
+        return super().open(resume)
+
+    def write(self, prediction: Prediction, frame: Frame | None) -> None:
+        super().write(prediction, frame)
+        self.acts.append(prediction.model)
+
+    def flush(self) -> None:
+        self.acts.append("sent")
+
+
+def test_what_is_gathered_of_one_model_is_sent_before_anything_of_another_is_taken(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpipeline.registry.load", lambda group, kind: Gathering)
+    bench = Bench(tmp_path)
+    bench.begin()
+    bench.predict("people", "b", 1, 2, 3)
+    bench.predict("faces", "a", 1, 2)
+    wanted = [{"b": 3}, {"a": 2}]
+    bench.until(lambda: [bench.statuses[model].acknowledged for model in MODELS] == wanted)
+    for one, following in pairwise(bench.sink.acts):  # type: ignore[attr-defined]
+        assert "sent" in (one, following) or one == following
+    bench.close()

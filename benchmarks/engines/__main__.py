@@ -6,7 +6,8 @@ Models: `light_person_detector` of the test data, which sees the frame at 192 pi
 written here, and YOLOv8n with random weights, exported by Ultralytics, or a graph of its class written here where
 Ultralytics cannot be had. Contenders:
 
-* `mpipeline run` with each backend and precision that is installed (`auto` is what it takes by itself),
+* `mpipeline run` with each backend and precision that is installed (`auto` is what it takes by itself), and with the
+  8-bit model that `mpipeline models quantize` makes,
 * the rival's `InferencePipeline` with a callable as its user would write it (benchmarks/engines/callables.py):
   preprocessing of the models' authors by OpenCV and NumPy, ONNX Runtime, OpenCV's NMS; ONNX Runtime in its default
   settings, a thread a core, and in one thread: what is faster counts,
@@ -58,6 +59,8 @@ def ours() -> list[Ours]:
         else:
             known = getattr(registry.load("backends", backend), "precisions", _PRECISIONS[:1])
             found += [Ours(backend, precision) for precision in _PRECISIONS if precision in known]
+    if machine.versions(["openvino"]) and machine.versions(["onnx"]):
+        found.append(Ours("openvino", programs.EIGHT_BIT))
     return found
 
 

@@ -14,8 +14,11 @@ from support import media
 
 from benchmarks import machine
 from benchmarks.engines import graph
+from mpipeline.config.schema import ModelSpec, SourceSpec
+from mpipeline.hosted import quantization
 
 NAMES = ["light", "nano", "small-640", "yolov8n"]
+_FRAMES_FOR_SCALES = 30
 _PROGRAM = Path(__file__).with_name("ultralytics_program.py")
 
 
@@ -66,6 +69,16 @@ def cases(ultralytics: Path | None) -> list[Case]:
     return found
 
 
+def eight_bit(case: Case, video: str) -> Path:
+    """The model in 8 bit, as `mpipeline models quantize` makes it, with scales from some frames of the video."""
+    digest = hashlib.sha256(Path(case.path).read_bytes() + Path(quantization.__file__).read_bytes()).hexdigest()[:8]
+    spec = ModelSpec.from_mapping({"path": case.path, "family": case.family, "backend": "onnxruntime"})
+    source = SourceSpec.from_mapping({"name": "video", "uri": video})
+    return _made(
+        f"{case.name}-{digest}-int8", lambda path: quantization.quantize(spec, [source], _FRAMES_FOR_SCALES, path)
+    )
+
+
 def _exporter(python: Path, batch: int) -> Callable[[Path], None]:
     def export(path: Path) -> None:
         with tempfile.TemporaryDirectory() as folder:
@@ -77,7 +90,7 @@ def _exporter(python: Path, batch: int) -> Callable[[Path], None]:
     return export
 
 
-def _made(name: str, make: Callable[[Path], None]) -> Path:
+def _made(name: str, make: Callable[[Path], object]) -> Path:
     """A model file that is kept where the tests keep what they make."""
     source = Path(graph.__file__).read_bytes() + _PROGRAM.read_bytes()
     path = media.folder() / f"{hashlib.sha256(source).hexdigest()[:12]}-{name}.onnx"

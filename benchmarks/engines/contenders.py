@@ -12,11 +12,12 @@ from pathlib import Path
 from typing import Any, Protocol
 
 from benchmarks import processes, videos
-from benchmarks.engines.cases import Case
+from benchmarks.engines.cases import Case, eight_bit
 
 _FOLDER = Path(__file__).parent
 _LIMIT_S = 300.0
 CONFIDENCE, IOU_THRESHOLD = 0.3, 0.45  # of all, as in `callables.py`
+EIGHT_BIT = "int8"  # a model of its own, not a precision of the backend
 RIVAL, PREDICTOR = "streamvision", "Ultralytics"
 Frames = dict[tuple[int, int], list[list[float]]]  # (source, frame id) → [class, score, left, top, right, bottom]
 
@@ -48,7 +49,9 @@ class Ours:
     def command(self, case: Case, files: Sequence[str], folder: Path, detections: bool) -> list[str]:
         """As in Contender."""
         model: dict[str, Any] = {"path": case.path, "family": case.family, "backend": self.backend}
-        if self.precision != "float32":
+        if self.precision == EIGHT_BIT:
+            model["path"] = str(eight_bit(case, files[0]))
+        elif self.precision != "float32":
             model["precision"] = self.precision
         sinks: list[dict[str, Any]] = [{"kind": "python", "target": "arriving:Moments", "options": {"path": "moments"}}]
         if detections:

@@ -8,11 +8,12 @@ from typing import Any
 
 from benchmarks import report, samples
 from benchmarks.engines.cases import Case
-from benchmarks.engines.contenders import RIVAL, Ours
+from benchmarks.engines.contenders import EIGHT_BIT, RIVAL, Ours
 from benchmarks.samples import Rounds
 from benchmarks.side_by_side import tables as side_by_side
 
 _SPEED = "frames_per_s"
+_OPTED = ("bfloat16", EIGHT_BIT)
 _AUTO = Ours("auto").name
 _FAST_GOAL, _EQUAL_GOAL, _ALONE_GOAL, _OPTED_GOAL = 3.0, 1.25, 0.9, 3.0
 
@@ -74,7 +75,7 @@ def _speeds(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Ro
             row.append(samples.spread(samples.values(rounds, key(case, name, count), _SPEED)).text("{:.1f}"))
             other = best_rival(case, names, count, rounds)
             row.append(_against(rounds, key(case, name, count), other, _SPEED) if other else "")
-            limit = best_alone(case, rounds, "bfloat16" if "bfloat16" in name else "float32")
+            limit = best_alone(case, rounds, next((each for each in _OPTED if each in name), "float32"))
             row.append(_against(rounds, key(case, name, count), *limit) if limit is not None else "")
         rows.append(row)
     return report.Table(f"{case.name}: {case.text}", heads, rows, samples.others(rounds, case.name))
@@ -96,7 +97,7 @@ def _alone(case: Case, rounds: Rounds) -> report.Table:
 def _goals(case: Case, names: Sequence[str], sources: Sequence[int], rounds: Rounds) -> list[list[object]]:
     """A row for each goal that this model has, with each number of sources."""
     wanted: list[tuple[str, str, str, float]] = []  # contender, to what, its figure, goal
-    opted = [name for name in names if "bfloat16" in name]
+    opted = [name for name in names if any(each in name for each in _OPTED)]
     for count in sources:
         if not case.is_yolov8n and not case.is_fast:
             continue

@@ -89,11 +89,11 @@ def start(place: Workplace, servers: Servers, *arguments: str) -> Command:
 def test_servers_that_are_stopped_and_started_again_have_every_frame_once(place: Workplace, servers: Servers) -> None:
     run = start(place, servers)
     servers.wait_for_some(run)
-    for server in servers.all:
+    for server, kind in zip(servers.all, ("mqtt", "redis", "database"), strict=True):
         server.stop()
-    for kind in ("mqtt", "redis", "database"):
-        run.wait_for("sink_retrying", sink=kind)
-    for server in servers.all:
+        run.wait_for(
+            "sink_retrying", sink=kind
+        )  # then the job waits, and sends nothing to the others
         server.start()
     assert run.wait() == 0, run.log
     wait_until(lambda: len(servers.subscriber.messages) >= TOTAL, "all messages", lambda: str(servers.published()))

@@ -91,9 +91,7 @@ def test_servers_that_are_stopped_and_started_again_have_every_frame_once(place:
     servers.wait_for_some(run)
     for server, kind in zip(servers.all, ("mqtt", "redis", "database"), strict=True):
         server.stop()
-        run.wait_for(
-            "sink_retrying", sink=kind
-        )  # then the job waits, and sends nothing to the others
+        run.wait_for("sink_retrying", sink=kind)  # then the job waits, and sends nothing to the others
         server.start()
     assert run.wait() == 0, run.log
     wait_until(lambda: len(servers.subscriber.messages) >= TOTAL, "all messages", lambda: str(servers.published()))

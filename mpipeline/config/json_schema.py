@@ -13,11 +13,12 @@ from mpipeline.config.descriptions import DESCRIPTIONS
 from mpipeline.config.schema import RunConfig, SinkSpec, SourceSpec
 from mpipeline.config.spec import KindSpec
 from mpipeline.errors import MpipelineError
+from mpipeline.registry import Group
 
 _DIALECT = "https://json-schema.org/draft/2020-12/schema"
 _TITLE = "mpipeline config"
 _VARIABLE = {"type": "string", "pattern": r"\$\{"}  # a number may come from the environment
-_TABLES = {"family": "models", "backend": "backends"}  # keys of the model that name a kind
+_TABLES: dict[str, Group] = {"family": "models", "backend": "backends"}  # keys of the model that name a kind
 
 Schema = dict[str, Any]
 
@@ -30,7 +31,7 @@ def json_schema() -> Schema:
         common = parts[spec.__name__]["properties"]
         parts[spec.__name__] = {"anyOf": [_branch(spec, kind, common, parts) for kind in sorted(_kinds(spec))]}
     for key, group in _TABLES.items():
-        names = sorted(registry.kinds(group))  # type: ignore[arg-type]
+        names = sorted(registry.kinds(group))
         for model in ("ModelSpec", "NamedModelSpec"):
             parts[model]["properties"][key]["examples"] = names
     for name, part in {"RunConfig": whole, **parts}.items():

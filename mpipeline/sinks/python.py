@@ -104,13 +104,13 @@ class PythonSink:
     @cached_property
     def _target(self) -> Callable[..., Any]:
         try:
-            target = imported(self._options.target)
+            target: Callable[..., Any] = imported(self._options.target)
         except ConfigError as error:
             cause = error.__cause__ or error
             raise ConfigError(f"sink {self.name!r}: {error}{self._place(cause)}") from cause
         if not callable(target):
             raise ConfigError(f"sink {self.name!r}: {self._options.target} is not a class")
-        return target  # type: ignore[no-any-return]
+        return target
 
     def _call(self, verb: str, function: Callable[..., Any], *arguments: Any, **options: Any) -> Any:
         try:

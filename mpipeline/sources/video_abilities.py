@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from typing import Literal
 
 from mpipeline.sources.video_log import FFmpegLog
 
@@ -44,11 +45,11 @@ def abilities() -> Abilities:
     )
 
 
-def _has(codec: str, mode: str) -> bool:
+def _has(codec: str, mode: Literal["r", "w"]) -> bool:
     import av
 
     try:
-        av.Codec(codec, mode)  # type: ignore[arg-type]
+        av.Codec(codec, mode)
     except ValueError:  # av.codec.UnknownCodecError is one
         return False
     return True

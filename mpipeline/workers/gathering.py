@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 
 from mpipeline.frame import FrameMeta
 from mpipeline.sinks.sink import Sink
@@ -12,10 +12,16 @@ class Gathering:
     """Between `write` and `flush` of one sink. A sink without `flush` gathers nothing: what it has written is done."""
 
     def __init__(self, sink: Sink) -> None:
-        self.is_used = callable(getattr(sink, "flush", None))
+        self._send: Callable[[], object] | None = getattr(sink, "flush", None)
+        self.is_used = self._send is not None
         self.waiting = 0  # predictions that the sink has, and has not refused
         self._most: int = getattr(sink, "gathers", 1)
         self._last: dict[str, int] = {}
+
+    def send(self) -> None:
+        """Has the sink send what it has; its errors go up."""
+        if self._send is not None:
+            self._send()
 
     @property
     def is_empty(self) -> bool:

@@ -234,7 +234,7 @@ class SinkLoop:
     def _flush(self) -> None:
         while self._gathering.waiting:
             try:
-                self._sink.flush()  # type: ignore[attr-defined]  # it has one, or nothing would wait
+                self._gathering.send()
             except PredictionRejected as error:
                 self._gathering.waiting -= 1
                 self._reject(error)

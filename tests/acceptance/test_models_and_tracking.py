@@ -3,27 +3,19 @@
 from __future__ import annotations
 
 import csv
-import os
 from collections import Counter
-from pathlib import Path
 
 import av
 import pytest
 from support import runs
 from support.command import Workplace
+from support.data import DATA, needs_data
 from support.tracks import of_lines
-
-DATA = Path(os.environ.get("MPIPELINE_TEST_DATA") or "../shared/data")
-if not DATA.is_absolute():
-    DATA = Path(__file__).parents[2] / DATA
 
 REAL = {"lane": ("udacity_test_video_720p.mp4", 38), "shop": ("derived/retail_360p15_h264.mp4", 302)}
 COUNT = 150
 
-pytestmark = [
-    pytest.mark.needs_data,
-    pytest.mark.skipif(not (DATA / "videos").is_dir(), reason="MPIPELINE_TEST_DATA has no videos"),
-]
+pytestmark = needs_data
 pytest.importorskip("trackers", reason="needs the library: pip install --no-deps 'trackers>=2.6,<3'")
 
 

@@ -10,14 +10,11 @@ from pathlib import Path
 
 import pytest
 from support.agreement import Box, agreement, load_expected
+from support.data import DATA, needs_data
 
 from mpipeline.errors import EXIT_DONE, EXIT_SOURCE_FAILED
 
-DATA = Path(os.environ.get("MPIPELINE_TEST_DATA", Path(__file__).parents[3] / "shared" / "data"))
-pytestmark = [
-    pytest.mark.needs_data,
-    pytest.mark.skipif(not DATA.is_dir(), reason=f"the real videos and models are absent: {DATA}"),
-]
+pytestmark = needs_data
 
 FORMS = {"yolox_nano": ("yolox_nano", "yolox_nano_dyn"), "light_person_detector": ("light_person_detector",)}
 REFERENCES = sorted(path.stem for path in (DATA / "expected").glob("*.jsonl"))

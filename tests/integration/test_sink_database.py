@@ -13,7 +13,7 @@ import pytest
 from pydantic import ValidationError
 from support.predictions import failure, meta
 from support.servers import Postgres
-from support.sinking import make, write
+from support.sinking import make, send_again, write
 
 from mpipeline.errors import PredictionRejected, Reason, SinkError
 from mpipeline.prediction import Failure, Prediction
@@ -63,16 +63,7 @@ def test_a_row_has_the_record_and_tells_runs_apart(place: Place) -> None:
 
 
 def test_whatever_is_sent_again_is_there_once(place: Place) -> None:
-    """The first is never closed, as if it had been killed; the second is told twice, as after a lost answer."""
-    first = make("database", url=place.url)
-    first.open(resume=False)
-    write(first, "a", 1, 2)
-    second = make("database", url=place.url)
-    assert second.open(resume=True) == {"a": 2}
-    write(second, "a", 1, 2, 3)
-    write(second, "a", 3, 4)
-    second.close()
-    first.close()
+    send_again("database", place.url)
     assert place.rows("select run, frame_id from predictions order by 2") == [(1, n) for n in range(1, 5)]
 
 

@@ -9,7 +9,7 @@ from typing import Any
 import pytest
 from pydantic import ValidationError
 from support.servers import RedisServer
-from support.sinking import make, write
+from support.sinking import make, send_again, write
 
 from mpipeline.errors import Reason, SinkError
 from mpipeline.sinks.redis import RedisOptions
@@ -47,16 +47,7 @@ def test_an_entry_has_the_record_and_tells_runs_apart(server: RedisServer) -> No
 
 
 def test_whatever_is_sent_again_is_there_once(server: RedisServer) -> None:
-    """The first is never closed, as if it had been killed; the second is told twice, as after a lost answer."""
-    first = make("redis", url=server.url)
-    first.open(resume=False)
-    write(first, "a", 1, 2)
-    second = make("redis", url=server.url)
-    assert second.open(resume=True) == {"a": 2}
-    write(second, "a", 1, 2, 3)
-    write(second, "a", 3, 4)
-    second.close()
-    first.close()
+    send_again("redis", server.url)
     assert [(entry["run"], entry["frame_id"]) for entry in entries(server)] == [("1", str(n)) for n in range(1, 5)]
 
 

@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-import os
-from pathlib import Path
-
 import pytest
+from support.data import DATA, needs_data
 from support.reading import read
 
 from mpipeline.errors import Reason
 
-DATA = Path(os.environ.get("MPIPELINE_TEST_DATA", "../shared/data"))
-if not DATA.is_absolute():
-    DATA = Path(__file__).parents[2] / DATA
-
-pytestmark = [
-    pytest.mark.needs_data,
-    pytest.mark.skipif(not (DATA / "videos").is_dir(), reason="MPIPELINE_TEST_DATA has no videos"),
-]
+pytestmark = needs_data
 
 FRAMES = {
     "nvidia_Retail02_short.mp4": 603,

@@ -2,26 +2,18 @@
 
 from __future__ import annotations
 
-import os
 import zlib
-from pathlib import Path
 
 import numpy as np
 import pytest
+from support.data import DATA, needs_data
 
 from mpipeline.errors import SourceError
 from mpipeline.frame import plane_views
 from mpipeline.sources.video import VideoSource
 from mpipeline.sources.video_open import VideoOptions
 
-DATA = Path(os.environ.get("MPIPELINE_TEST_DATA", "../shared/data"))
-if not DATA.is_absolute():
-    DATA = Path(__file__).parents[2] / DATA
-
-pytestmark = [
-    pytest.mark.needs_data,
-    pytest.mark.skipif(not (DATA / "videos").is_dir(), reason="MPIPELINE_TEST_DATA has no videos"),
-]
+pytestmark = needs_data
 
 AHEAD = 30  # frames that are compared behind each resume point
 # Whether a seek must be made somewhere: not in files with a single key frame, without times, or damaged before it.

@@ -3,16 +3,13 @@
 from __future__ import annotations
 
 import functools
-import os
-from pathlib import Path
 
 import cv2
 import numpy as np
 import numpy.typing as npt
+from support.data import DATA
 
 from mpipeline.frame import Frame, FrameMeta
-
-DATA = Path(os.environ.get("MPIPELINE_TEST_DATA", "../shared/data"))
 
 
 @functools.cache

@@ -5,60 +5,35 @@ A process of its own, `python -m support.publisher FILE URL FORMAT [NAME=VALUE â
 
 from __future__ import annotations
 
-import os
 import signal
-import subprocess
 import sys
 import time
 from collections.abc import Iterator
 from fractions import Fraction
-from pathlib import Path
-from types import TracebackType
 
 import av
 from av.packet import Packet
 from support import media
+from support.programs import Killable, of_support
 
 CLIP = media.VideoSpec(width=160, height=96, frames=75, rate=15, gop=5)
 QUICK_HLS = {"hls_time": "0.5", "hls_list_size": "5", "hls_flags": "delete_segments"}  # segments of a good half second
-_TESTS = Path(__file__).resolve().parents[1]
 
 
-class Publisher:
+class Publisher(Killable):
     """A context manager around the process. `options` are those of FFmpeg's muxer."""
 
     def __init__(self, url: str, format: str, **options: str) -> None:
         self._arguments = [str(media.video(CLIP)), url, format, *(f"{name}={value}" for name, value in options.items())]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> Publisher:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
     def start(self) -> None:
         """Starts it; it needs a moment until something is sent."""
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.publisher", *self._arguments],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS), os.environ.get("PYTHONPATH", "")])},
-            stdin=subprocess.DEVNULL,
-        )
+        self._process = of_support("publisher", *self._arguments)
 
     def pause(self) -> None:
         """It hangs: nothing is sent, nothing is closed."""
         assert self._process is not None
         self._process.send_signal(signal.SIGSTOP)
-
-    def kill(self) -> None:
-        """It is gone, as after a loss of power."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
 
 
 def publish(file: str, url: str, format: str, options: dict[str, str]) -> None:

@@ -6,9 +6,9 @@ import shutil
 import socket
 import subprocess
 from pathlib import Path
-from types import TracebackType
 
 from support.leftovers import wait_until
+from support.programs import Killable
 
 _MODULE = Path("/usr/lib/nginx/modules/ngx_rtmp_module.so")
 _CONFIG = """
@@ -27,7 +27,7 @@ def is_here() -> bool:
     return _nginx() is not None and _MODULE.exists()
 
 
-class RtmpServer:
+class RtmpServer(Killable):
     """Takes streams at `url` and gives them to whoever asks; the port stays the same from start to start."""
 
     def __init__(self, folder: Path) -> None:
@@ -35,16 +35,6 @@ class RtmpServer:
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
             self._port = probe.getsockname()[1]
-        self._process: subprocess.Popen[bytes] | None = None
-
-    def __enter__(self) -> RtmpServer:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
     @property
     def host(self) -> str:
@@ -64,13 +54,6 @@ class RtmpServer:
         log = str(self._folder / "error.log")
         self._process = subprocess.Popen([nginx, "-p", str(self._folder), "-c", str(config), "-e", log])
         wait_until(self._listens, "the RTMP server")
-
-    def kill(self) -> None:
-        """It is gone at once."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
 
     def _listens(self) -> bool:
         with socket.socket() as probe:

@@ -7,19 +7,18 @@ import os
 import signal
 import socket
 import subprocess
-import sys
 import urllib.parse
 import urllib.request
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
-_TESTS = Path(__file__).resolve().parents[1]
+from support.programs import Killable, of_support
+
 _DEADLINE_S = 20.0
 
 
-class RtspProgram:
+class RtspProgram(Killable):
     """Cameras in another process, on ports that stay the same from start to start. A context manager.
 
     `log`: where it writes when each picture was sent, as `support.rtsp_mount.Mount` says.
@@ -37,18 +36,8 @@ class RtspProgram:
         self._cameras = cameras
         self._access = ["--user", user, "--password", password, *(["--log", str(log)] if log is not None else [])]
         self._login = f"{user}:{urllib.parse.quote(password, safe='')}@" if user else ""
-        self._process: subprocess.Popen[bytes] | None = None
         self.host = host
         self.port, self._control = _free_ports(host, 2)
-
-    def __enter__(self) -> RtspProgram:
-        self.start()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        self.kill()
 
     @property
     def pid(self) -> int:
@@ -65,12 +54,7 @@ class RtspProgram:
         assert self._process is None
         cameras = [f"{name}={','.join(map(str, files))}" for name, files in self._cameras.items()]
         ports = ["--host", self.host, "--port", str(self.port), "--control", str(self._control), "--no-udp"]
-        self._process = subprocess.Popen(
-            [sys.executable, "-m", "support.rtsp_server", *cameras, *ports, *self._access],
-            env={**os.environ, "PYTHONPATH": os.pathsep.join([str(_TESTS), os.environ.get("PYTHONPATH", "")])},
-            stdin=subprocess.DEVNULL,
-            stdout=subprocess.PIPE,
-        )
+        self._process = of_support("rtsp_server", *cameras, *ports, *self._access, stdout=subprocess.PIPE)
         assert self._process.stdout is not None
         line = self._process.stdout.readline()  # empty if it has died
         if not line.startswith(b"ready"):
@@ -91,15 +75,6 @@ class RtspProgram:
     def thaw(self) -> None:
         """SIGCONT."""
         os.kill(self.pid, signal.SIGCONT)
-
-    def kill(self) -> None:
-        """SIGKILL; harmless when repeated."""
-        process, self._process = self._process, None
-        if process is not None:
-            process.kill()
-            process.wait()
-            assert process.stdout is not None
-            process.stdout.close()
 
 
 def _free_ports(host: str, count: int) -> list[int]:

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from pathlib import Path
 from typing import Any
 
+from hypothesis import strategies as st
 from support.predictions import meta, picture, prediction
 
 from mpipeline import registry
+from mpipeline.prediction import Prediction
 
 
 def make(kind: str, name: str = "under-test", **options: Any) -> Any:
@@ -27,3 +31,34 @@ def flush(sink: Any) -> None:
     """Has a sink that gathers send it; of others everything is written already."""
     if hasattr(sink, "flush"):
         sink.flush()
+
+
+def send_again(kind: str, url: str) -> None:
+    """Frames 1 to 4 of source `a`, through a sink that is never closed, as if it had been killed, and a successor.
+
+    The successor is told twice, as after a lost answer. Each must be at the server once.
+    """
+    first = make(kind, url=url)
+    first.open(resume=False)
+    write(first, "a", 1, 2)
+    second = make(kind, url=url)
+    assert second.open(resume=True) == {"a": 2}
+    write(second, "a", 1, 2, 3)
+    write(second, "a", 3, 4)
+    second.close()
+    first.close()
+
+
+def cut_and_resumed(open_sink: Callable[..., Any], path: Path, work: Sequence[Prediction], draw: Any) -> None:
+    """Writes the work, cuts the file somewhere, and writes all of it again into what is left: the file is whole."""
+    first = open_sink(path)
+    for each in work:
+        first.write(each, None)
+    first.close()
+    whole = path.read_bytes()
+    path.write_bytes(whole[: draw(st.integers(0, len(whole)))])
+    second = open_sink(path, resume=True)
+    for each in work:
+        second.write(each, None)
+    second.close()
+    assert path.read_bytes() == whole

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,6 +10,7 @@ import av
 import numpy as np
 import pytest
 from support.agreement import agreement, load_expected
+from support.data import DATA, needs_data
 from support.pictures import frame_of
 
 from mpipeline.backends.backend import BackendOptions
@@ -21,17 +21,11 @@ from mpipeline.frame import ColorMatrix, Frame, FrameFormat, PixelFormat
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.selection import choose_family
 
-DATA = Path(os.environ.get("MPIPELINE_TEST_DATA", "../shared/data"))
 FRAMES = 15  # of each video, the first ones that have a reference
 H273_MATRICES = {1: ColorMatrix.BT709, 9: ColorMatrix.BT2020, 10: ColorMatrix.BT2020}  # all others as BT.601
 FULL_RANGE = 2
 
-pytestmark = [
-    pytest.mark.needs_data,
-    pytest.mark.skipif(
-        not DATA.is_dir(), reason=f"needs the real videos and models: {DATA} (MPIPELINE_TEST_DATA) is absent"
-    ),
-]
+pytestmark = needs_data
 
 
 @dataclass(frozen=True)

@@ -11,6 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.findings import multi_label, single_label
 from support.predictions import failure, meta, prediction
+from support.sinking import cut_and_resumed
 
 from mpipeline.prediction import Prediction
 from mpipeline.sinks.csv import COLUMNS, CsvOptions, CsvSink, rows
@@ -137,17 +138,7 @@ def test_rubbish_at_the_end_is_cut_off(tmp_path: Path, rubbish: bytes) -> None:
 def test_cut_anywhere_and_resumed_every_row_is_there_once(tmp_path_factory: Any, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("cut") / "out.csv"
     work = [prediction(meta(source, n), *(TWO * (n - 1))[: n - 1]) for n in range(1, 5) for source in ("a", 'ü, "x"')]
-    first = sink(path)
-    for each in work:
-        first.write(each, None)
-    first.close()
-    whole = path.read_bytes()
-    path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    second = sink(path, resume=True)
-    for each in work:
-        second.write(each, None)
-    second.close()
-    assert path.read_bytes() == whole
+    cut_and_resumed(sink, path, work, data.draw)
 
 
 def test_a_rotated_file_begins_with_the_names_of_the_columns(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -13,6 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from support.findings import embedding, multi_label, single_label, with_keypoints, with_masks
 from support.predictions import failure, meta, prediction
+from support.sinking import cut_and_resumed
 
 from mpipeline.errors import SinkError
 from mpipeline.prediction import Prediction
@@ -170,17 +171,7 @@ def test_a_whole_line_of_rubbish_at_the_end_is_cut_off(tmp_path: Path) -> None:
 def test_cut_anywhere_and_resumed_every_line_is_there_once(tmp_path_factory: Any, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("cut") / "out.jsonl"
     work = [prediction(meta(source, n), (1, 2, 3, 4)) for n in range(1, 5) for source in ("a", "ü")]
-    first = sink(path)
-    for each in work:
-        first.write(each, None)
-    first.close()
-    whole = path.read_bytes()
-    path.write_bytes(whole[: data.draw(st.integers(0, len(whole)))])
-    second = sink(path, resume=True)
-    for each in work:
-        second.write(each, None)
-    second.close()
-    assert path.read_bytes() == whole
+    cut_and_resumed(sink, path, work, data.draw)
 
 
 def test_goes_on_in_a_new_file_when_its_own_is_rotated(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

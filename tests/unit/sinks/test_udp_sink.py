@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import errno
-import json
 import socket
 from collections.abc import Iterator
 from datetime import datetime
-from typing import Any
 
 import pytest
+from support.datagrams import received, receiving
 from support.predictions import failure, meta, prediction
 
 from mpipeline.errors import PredictionRejected, SinkError
@@ -18,9 +17,7 @@ from mpipeline.sinks.udp import UdpOptions, UdpSink
 
 @pytest.fixture
 def receiver() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        made.bind(("127.0.0.1", 0))
-        made.settimeout(30)
+    with receiving() as made:
         yield made
 
 
@@ -30,11 +27,6 @@ def sink(receiver: socket.socket) -> Iterator[UdpSink]:
     assert made.open(resume=False) is None
     yield made
     made.close()
-
-
-def received(receiver: socket.socket) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(receiver.recv(70_000))
-    return found
 
 
 def test_a_datagram_is_the_prediction_with_its_metadata(sink: UdpSink, receiver: socket.socket) -> None:

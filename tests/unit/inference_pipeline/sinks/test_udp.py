@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pytest
+from support.datagrams import received, receiving
 from support.video_frames import BEGIN, box, detections, frame
 
 from mpipeline.errors import InvalidArgument, PredictionRejected, SinkError
@@ -18,9 +19,7 @@ from mpipeline.inference_pipeline.sinks import UDPSink
 
 @pytest.fixture
 def receiver() -> Iterator[socket.socket]:
-    with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as made:
-        made.bind(("127.0.0.1", 0))
-        made.settimeout(30)
+    with receiving() as made:
         yield made
 
 
@@ -28,11 +27,6 @@ def receiver() -> Iterator[socket.socket]:
 def sink(receiver: socket.socket) -> Iterator[UDPSink]:
     with UDPSink.init("127.0.0.1", receiver.getsockname()[1]) as made:
         yield made
-
-
-def received(receiver: socket.socket) -> dict[str, Any]:
-    found: dict[str, Any] = json.loads(receiver.recv(70_000).decode("utf-8"))
-    return found
 
 
 def nothing_more(receiver: socket.socket) -> bool:

@@ -89,6 +89,11 @@ class Batcher:
         queue = self._queues.pop(source, None)
         return [item for _, item in queue.frames] if queue is not None else []
 
+    @property
+    def is_live(self) -> bool:
+        """Whether any source is live."""
+        return any(queue.live for queue in self._queues.values())
+
     def waiting(self, source: str) -> int:
         """How many frames of `source` wait."""
         queue = self._queues.get(source)
@@ -156,7 +161,7 @@ class Batcher:
 
     def _size_allowed(self, sources_waiting: int) -> int:
         """How many frames a batch may take now, if as many are there."""
-        if any(queue.live for queue in self._queues.values()):
+        if self.is_live:
             return min(self._max_size, sources_waiting + self._seconds_allowed)
         return self._max_size
 

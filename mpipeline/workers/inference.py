@@ -6,6 +6,7 @@ frames whose message was lost, or whose reader died, are found by walking the ri
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable, Sequence
 
 from mpipeline.batching import Batcher, Waiting
@@ -19,16 +20,20 @@ from mpipeline.workers.journal import Journal
 from mpipeline.workers.predictor import Predictor
 from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.tracking import Tracking
-from mpipeline.workers.trials import Trials
+from mpipeline.workers.trials import Attempt, Trials
 
 _WALK_NS = NS_PER_S  # how often the rings are walked although no message asked for it
+_AHEAD = 2  # batches in the model where no frame is lost by being chosen early
+
+_Taken = list[tuple[AttachedRing, Lease]]
 
 
 class InferenceLoop:
     """Steps the predictor over whatever waits. `progress` counts frames that were inferred or have failed.
 
     `rings` are those that it reads; `report` hears of one that is damaged. `tracking`, if any, sees each prediction
-    before the sinks do.
+    before the sinks do. `ended` is called by some thread of the predictor's, if it has any, when a step would find
+    predictions: while those threads work on one batch, the steps publish the one before and choose the next.
     """
 
     def __init__(
@@ -41,11 +46,12 @@ class InferenceLoop:
         journal: Journal | None = None,
         report: Callable[[RingDamaged], object] = lambda _: None,
         tracking: Tracking | None = None,
+        ended: Callable[[], object] | None = None,
     ) -> None:
         self.progress = 0
         self.rings = ReadRings(report, self._forget, self._begin, clock)
         self.dispatch = Dispatch(deliver, recorder, self._decline)
-        self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder)
+        self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder, ended)
         self._batcher = batcher
         self._clock = clock
         self._recorder = recorder
@@ -54,6 +60,7 @@ class InferenceLoop:
         self._unclear: set[str] = set()  # sources whose rings must be asked: a message was missed, or is not true
         self._ended: dict[str, SourceEnded] = {}
         self._next_walk_ns = 0
+        self._in_model: deque[tuple[_Taken, Attempt]] = deque()
 
     # --- what the supervisor says -------------------------------------------------------------------------------
 
@@ -88,7 +95,7 @@ class InferenceLoop:
     # --- work ---------------------------------------------------------------------------------------------------
 
     def step(self) -> bool:
-        """Infers one batch if one is due; says whether there was one."""
+        """Begins with one batch if one is due, publishes those that are through; says whether there was either."""
         self._trials.flush()
         self.rings.try_again()
         now = self._clock.monotonic_ns()
@@ -97,29 +104,37 @@ class InferenceLoop:
             self._unclear = self.rings.sources()
         while self._unclear:
             self._walk(self._unclear.pop())
-        batch = self._batcher.take(now)
+        through = [self._in_model.popleft()] if self._is_through() else []
+        batch = self._batcher.take(now) if self._has_room() else None
         if batch is not None:
             for item, reason in batch.dropped:
                 self._drop(item, reason)
-            if batch.items:
-                self._infer(batch.items)
+            self._begin_with(batch.items)
+        while self._is_through():
+            through.append(self._in_model.popleft())
+        for taken, attempt in through:  # last: the model has something to do meanwhile
+            self._publish(taken, attempt)
         if self._ended:
             self._pass_on_ends()
         if self._trials.has_suspects:
             for source in self._offered:
                 self._trials.settle(source, self.dispatch.oldest_owed(source))
         self.dispatch.send()
-        return batch is not None
+        return batch is not None or bool(through)
 
     def wait_s(self, longest: float) -> float:
-        """How long there is nothing to do unless a message comes, in seconds."""
-        deadline = self._batcher.deadline()
+        """How long there is nothing to do unless a message comes, or the predictor's word, in seconds."""
+        if self._is_through():
+            return 0.0
+        deadline = self._batcher.deadline() if self._has_room() else None
         if deadline is None:
             return longest
         return min(longest, max(0.0, (deadline - self._clock.monotonic_ns()) / NS_PER_S))
 
     def is_drained(self, lossless_only: bool) -> bool:
         """Whether nothing waits in rings, batcher and queues, and every owed acknowledgement has come."""
+        if self._in_model:
+            return False
         for source in self.rings.sources():
             if self.rings.pending(source):
                 self._walk(source)
@@ -135,6 +150,13 @@ class InferenceLoop:
             self._tracking.close()
 
     # --- inside -------------------------------------------------------------------------------------------------
+
+    def _is_through(self) -> bool:
+        return bool(self._in_model) and self._trials.is_through(self._in_model[0][1])
+
+    def _has_room(self) -> bool:
+        """Whether the model may be given a batch. Of a live source the newest frame is to be chosen, when it can go."""
+        return len(self._in_model) < (1 if self._batcher.is_live else _AHEAD)
 
     def _begin(self, ring: AttachedRing) -> None:
         """A ring is read from now on, beginning with what a predecessor left unfinished."""
@@ -160,20 +182,21 @@ class InferenceLoop:
         for item in sorted(found, key=lambda item: item.frame_id):
             self._offer(item)
 
-    def _infer(self, items: Sequence[Waiting]) -> None:
-        taken: list[tuple[AttachedRing, Lease]] = []
+    def _begin_with(self, items: Sequence[Waiting]) -> None:
+        taken: _Taken = []
         for item in items:
             ring, lease = self.rings.get(item.ref.ring), self.rings.acquire(item.ref)
             if ring is not None and lease is not None:  # else the writer has reused the slot, and has counted it
                 taken.append((ring, lease))
         # A ring that was found damaged by one frame has taken those before it along.
         taken = [(ring, lease) for ring, lease in taken if self.rings.get(lease.ref.ring) is ring]
-        if not taken:
-            return
-        predictions = self._trials.predict([lease for _, lease in taken])
-        for (ring, lease), found in zip(taken, predictions, strict=True):
+        if taken:
+            self._in_model.append((taken, self._trials.begin([lease for _, lease in taken])))
+
+    def _publish(self, taken: _Taken, attempt: Attempt) -> None:
+        for (ring, lease), found in zip(taken, self._trials.predictions(attempt), strict=True):
             if self.rings.get(lease.ref.ring) is not ring:
-                continue  # found damaged while a frame before was published: nobody could ever be done with this one
+                continue  # found damaged meanwhile: nobody could ever be done with this one
             if found.failure is None:
                 frame = found.frame
                 self._recorder.add("frames_inferred", source=frame.source)
@@ -206,9 +229,10 @@ class InferenceLoop:
         self.dispatch.forget(source)
 
     def _pass_on_ends(self) -> None:
-        held_up = self.rings.held_up()
+        unfinished = self.rings.held_up()
+        unfinished |= {lease.frame.meta.source for taken, _ in self._in_model for _, lease in taken}
         for source, message in list(self._ended.items()):
-            if source in held_up:
+            if source in unfinished:
                 continue
             rings = self.rings.of(source)
             if not self._batcher.waiting(source) and not self.rings.pending(source):

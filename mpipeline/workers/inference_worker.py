@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping
 from typing import Any
 
@@ -48,8 +49,9 @@ class InferenceWorker:
         self._journal = Journal(spec.get("journal"), blamed=blamed, incarnation=context.incarnation)
         self._frames = channel.bind_frames(context.zmq_context, spec["frames"])
         self._sinks = channel.Router(context.zmq_context, spec["predictions"])
+        self._through = os.eventfd(0, os.EFD_CLOEXEC | os.EFD_NONBLOCK)  # readable when the model is done with frames
         self._poller = channel.Poller()
-        for item in (self._frames, self._sinks, context.control):
+        for item in (self._frames, self._sinks, context.control, self._through):
             self._poller.add(item)
         self._loop: InferenceLoop | None = None
         self._draining_since: int | None = None
@@ -82,6 +84,7 @@ class InferenceWorker:
             self._journal,
             context.control.send,
             tracking,
+            lambda: os.eventfd_write(self._through, 1),
         )
         return facts
 
@@ -89,7 +92,8 @@ class InferenceWorker:
         """Takes of what the sockets have, infers one batch; waits if there is nothing to do."""
         loop = self._loop
         assert loop is not None
-        self._poller.wait(loop.wait_s(_LONGEST_WAIT_S))
+        if self._through in self._poller.wait(loop.wait_s(_LONGEST_WAIT_S)):
+            os.eventfd_read(self._through)
         for identity, status in self._sinks.arrived():
             if isinstance(status, SinkStatus):
                 loop.status(identity, status)
@@ -128,7 +132,8 @@ class InferenceWorker:
     def close(self) -> None:
         """Closes engine, rings and sockets."""
         if self._loop is not None:
-            self._loop.close()
+            self._loop.close()  # no thread is in the model after that
+        os.close(self._through)
         self._journal.close()
         self._frames.close()
         self._sinks.close()

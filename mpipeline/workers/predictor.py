@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor, wait
-from functools import partial
-from typing import Protocol
+import threading
+from collections.abc import Callable, Mapping, Sequence
+from concurrent.futures import Future, ThreadPoolExecutor, wait
+from typing import Any, Protocol
 
 import numpy as np
 
@@ -18,69 +18,122 @@ from mpipeline.prediction import Findings
 from mpipeline.tensor import Tensor
 
 
+class Work:
+    """Frames that are in the model. `ended` is called by the thread that is done with the last of them."""
+
+    def __init__(self, parts: Sequence[Future[Sequence[Findings]]], ended: Callable[[], object] | None = None) -> None:
+        self._parts = parts
+        if ended is not None:
+            last = _Last(len(parts), ended)  # knows nothing of the parts: they would wait for a garbage collection
+            for part in parts:
+                part.add_done_callback(last)
+
+    def is_done(self) -> bool:
+        """Whether `findings` need not wait."""
+        return all(part.done() for part in self._parts)
+
+    def findings(self) -> Sequence[Findings]:
+        """What was found in each frame, in order. Raises what the model raised, once nobody looks at pixels."""
+        wait(self._parts)
+        return [one for part in self._parts for one in part.result()]
+
+
+class _Last:
+    """Counts down from `left`, called by any thread, and calls `ended` at zero."""
+
+    def __init__(self, left: int, ended: Callable[[], object]) -> None:
+        self._left = left
+        self._ended = ended
+        self._lock = threading.Lock()
+
+    def __call__(self, _: object) -> None:
+        with self._lock:
+            self._left -= 1
+            is_last = self._left == 0
+        if is_last:
+            self._ended()
+
+
 class Predictor(Protocol):
     """What the inference loop calls. `max_batch` bounds the frames of one call."""
 
     max_batch: int
 
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+        """Takes the frames in; they, and their pixels, are used until the work is done.
+
+        A predictor without threads of its own is done when this returns; with threads, `ended` is as in Work.
+        """
+
     def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
         """What was found in each frame, in order."""
 
     def close(self) -> None:
-        """Gives the engine back."""
+        """Waits for all work and gives the engine back."""
 
 
 class TensorPredictor:
-    """Preprocesses into one preallocated batch, runs the backend, postprocesses.
+    """Preprocesses into preallocated batches, runs the backend, postprocesses.
 
-    With several `families`, which differ in nothing, the frames are shared out among as many threads, each of which
-    calls the backend for its own: engines on a processor lose much by working on one frame with several threads.
+    With several `families`, which differ in nothing, there are as many threads, each with one of them, that share the
+    frames out among them: engines on a processor lose much by working on one frame with several threads. Work may then
+    be begun while other work goes on; it waits for its turn.
     """
 
     def __init__(self, families: Sequence[Family], backend: Backend, max_batch: int) -> None:
         self.max_batch = max_batch
-        self._families = families
         self._backend = backend
-        family = families[0]
+        self._family = family = families[0]
         rows = max(max_batch, family.batch or 1)
         self._rows = math.ceil(rows / family.batch) * family.batch if family.batch else rows
-        self._input = np.zeros((self._rows, *family.input_shape), np.dtype(family.input_dtype))
+        self._in_use: list[tuple[Work, Tensor]] = []  # the rows of all inputs, and the work that last had them
         constants: Mapping[str, Tensor] = getattr(family, "constants", {})
         self._constants = {name: np.repeat(row[None], self._rows, axis=0) for name, row in constants.items()}
-        self._helpers = ThreadPoolExecutor(len(families) - 1, "inference") if len(families) > 1 else None
+        self._lanes = len(families)
+        self._mine = threading.local()
+        self._threads: ThreadPoolExecutor | None = None
+        if self._lanes > 1:
+            left = list(families)
+            self._threads = ThreadPoolExecutor(self._lanes, "inference", lambda: self._take_family(left))
+
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+        """As in Predictor."""
+        size = self._family.batch or math.ceil(len(frames) / self._lanes)
+        rows = self._free_rows()
+        begin = self._threads.submit if self._threads is not None else at_once
+        parts = []
+        for start in range(0, len(frames), size):
+            chunk = frames[start : start + size]
+            parts.append(begin(self._infer, chunk, rows[start : start + (self._family.batch or len(chunk))]))
+        work = Work(parts, ended if self._threads is not None else None)
+        self._in_use.append((work, rows))
+        return work
 
     def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
         """As in Predictor."""
-        size = self._families[0].batch or math.ceil(len(frames) / len(self._families))
-        chunks = [(start, frames[start : start + size]) for start in range(0, len(frames), size)]
-        if self._helpers is None or len(chunks) == 1:
-            return [one for start, chunk in chunks for one in self._infer(self._families[0], start, chunk)]
-        lanes = [chunks[lane :: len(self._families)] for lane in range(min(len(chunks), len(self._families)))]
-        work = [partial(self._infer_all, family, lane) for family, lane in zip(self._families, lanes, strict=False)]
-        others = [self._helpers.submit(one) for one in work[1:]]
-        try:
-            found = work[0]()
-        finally:
-            wait(others)  # whatever happens: they look at pixels that the caller gives back
-        for other in others:
-            found |= other.result()
-        return [one for start, _ in chunks for one in found[start]]
+        return self.begin(frames).findings()
 
     def close(self) -> None:
         """As in Predictor."""
-        if self._helpers is not None:
-            self._helpers.shutdown()
+        if self._threads is not None:
+            self._threads.shutdown()
         self._backend.close()
 
-    def _infer_all(
-        self, family: Family, chunks: Sequence[tuple[int, Sequence[Frame]]]
-    ) -> dict[int, Sequence[Findings]]:
-        return {start: self._infer(family, start, chunk) for start, chunk in chunks}
+    def _free_rows(self) -> Tensor:
+        """Rows for one batch which no work uses any more; as many are made as there is work at a time."""
+        for index, (work, rows) in enumerate(self._in_use):
+            if work.is_done():
+                del self._in_use[index]
+                return rows
+        return np.zeros((self._rows, *self._family.input_shape), np.dtype(self._family.input_dtype))
 
-    def _infer(self, family: Family, start: int, frames: Sequence[Frame]) -> Sequence[Findings]:
-        """What was found in frames that go into the rows from `start` on."""
-        geometries = [family.preprocess(frame, self._input[start + i]) for i, frame in enumerate(frames)]
-        rows = self._input[start : start + (family.batch or len(frames))]
+    def _take_family(self, left: list[Family]) -> None:
+        self._mine.family = left.pop()
+
+    def _infer(self, frames: Sequence[Frame], rows: Tensor) -> Sequence[Findings]:
+        """What was found in frames that go into these rows, of which a model with a fixed batch has a few more."""
+        family: Family = self._mine.family if self._threads is not None else self._family
+        geometries = [family.preprocess(frame, row) for frame, row in zip(frames, rows, strict=False)]
         constants = {name: value[: len(rows)] for name, value in self._constants.items()}
         return family.postprocess(self._backend.run({family.input_name: rows, **constants}), geometries)
 
@@ -92,6 +145,10 @@ class FramePredictor:
         self.max_batch = max_batch
         self._backend = backend
 
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+        """As in Predictor."""
+        return Work([at_once(self.predict, frames)])
+
     def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
         """As in Predictor."""
         found = self._backend.infer(frames)
@@ -102,3 +159,16 @@ class FramePredictor:
     def close(self) -> None:
         """As in Predictor."""
         self._backend.close()
+
+
+def at_once(infer: Callable[..., Sequence[Findings]], *arguments: Any) -> Future[Sequence[Findings]]:
+    """What a thread would do, done by the caller's own."""
+    done: Future[Sequence[Findings]] = Future()
+    try:
+        done.set_result(infer(*arguments))
+    except (Exception, SystemExit) as error:  # noqa: BLE001 - engines raise what they like, and call sys.exit
+        done.set_exception(error)
+    try:
+        return done
+    finally:
+        del done  # the error knows this frame: they would wait for a garbage collection

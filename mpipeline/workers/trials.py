@@ -8,7 +8,8 @@ explicit failure.
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 
 from mpipeline.clock import NS_PER_S, Clock
 from mpipeline.errors import BackendError, Reason
@@ -17,24 +18,49 @@ from mpipeline.metrics.recorder import Recorder
 from mpipeline.prediction import Failure, Prediction
 from mpipeline.ring.reader import Lease
 from mpipeline.workers.journal import Journal
-from mpipeline.workers.predictor import Predictor
+from mpipeline.workers.predictor import Predictor, Work
 
 logger = logging.getLogger("mpipeline.inference")
 
 _HOPELESS = 30  # failed frames in a row, none good between them, after which the worker gives up
 _MOST_DEATHS = 2  # once in a batch, where others may be guilty, and once alone
 _RAISED = "inference_failed"
+_PATIENCE_NS = NS_PER_S  # after which a batch is waited for, and no sign of life is given before it is through
+
+_Key = tuple[str, int]  # source, frame id
+
+
+@dataclass(frozen=True, slots=True)
+class Attempt:
+    """Leases whose frames go through the model, since when; without `work` they go once their predictions are taken."""
+
+    leases: Sequence[Lease]
+    since_ns: int
+    work: Work | None
 
 
 class Trials:
-    """Calls the predictor, keeps the journal, turns what goes wrong into failures."""
+    """Calls the predictor, keeps the journal, turns what goes wrong into failures.
 
-    def __init__(self, predictor: Predictor, journal: Journal, clock: Clock, recorder: Recorder) -> None:
+    `ended` is called by some thread when frames that were begun are through.
+    """
+
+    def __init__(
+        self,
+        predictor: Predictor,
+        journal: Journal,
+        clock: Clock,
+        recorder: Recorder,
+        ended: Callable[[], object] | None = None,
+    ) -> None:
         self._predictor = predictor
         self._journal = journal
         self._clock = clock
         self._recorder = recorder
         self._summary = Summariser(logger, clock)
+        self._ended = ended
+        self._in_model: list[Sequence[_Key]] = []
+        self._through_ns = 0  # when the last of them came out
         self._failures_in_row = 0
         self._done: dict[str, int] = {}  # source → highest frame id that was answered
 
@@ -43,14 +69,33 @@ class Trials:
         """Whether there are frames that are, or were not long ago, inferred alone."""
         return self._journal.has_suspects
 
-    def predict(self, leases: Sequence[Lease]) -> Iterator[Prediction]:
+    def begin(self, leases: Sequence[Lease]) -> Attempt:
+        """Puts the frames into the model. Its threads, if it has any, work on them when this returns."""
+        now = self._clock.monotonic_ns()
+        return Attempt(leases, now, None if self._journal.has_suspects else self._put_in(leases))
+
+    def is_through(self, attempt: Attempt) -> bool:
+        """Whether it is time for the attempt's predictions: they are there, or overdue.
+
+        Taking those keeps the worker then from saying that it is well: to its supervisor a model that hangs looks as it
+        does in a worker that has no threads for it.
+        """
+        late = self._clock.monotonic_ns() - attempt.since_ns > _PATIENCE_NS
+        return attempt.work is None or attempt.work.is_done() or late
+
+    def predictions(self, attempt: Attempt) -> Iterator[Prediction]:
         """One prediction for each lease, in order, each as early as it is known.
 
         Raises BackendError if nothing has worked for many frames: the worker is better started anew.
         """
-        for group in self._groups(leases):
+        groups = self._groups(attempt.leases) if attempt.work is None else [attempt.leases]
+        for group in groups:
             deaths = self._deaths(group[0])
-            for prediction in [self._condemned(group[0], deaths)] if deaths >= _MOST_DEATHS else self._infer(group):
+            if deaths >= _MOST_DEATHS:
+                found = [self._condemned(group[0], deaths)]
+            else:
+                found = self._infer(attempt if attempt.work is not None else self._attempt(group))
+            for prediction in found:
                 self._done[prediction.frame.source] = prediction.frame.frame_id
                 yield prediction
 
@@ -99,35 +144,53 @@ class Trials:
     def _deaths(self, lease: Lease) -> int:
         return self._journal.deaths(lease.frame.meta.source, lease.frame.meta.frame_id)
 
-    def _infer(self, leases: Sequence[Lease]) -> list[Prediction]:
-        started = self._clock.monotonic_ns()
+    def _infer(self, attempt: Attempt) -> list[Prediction]:
+        leases = attempt.leases
         try:
-            predictions = self._call(leases)
+            predictions = self._outcome(attempt)
         except (Exception, SystemExit) as error:  # noqa: BLE001 - engines raise what they like, and call sys.exit
             if len(leases) == 1:
                 return [self._failed(leases[0], error)]
             text = f"a batch of {len(leases)} failed, going on frame by frame: {error}"
             self._summary.add("failed batches", text)
             return self._infer_singly(leases)
-        self._recorder.add("inference_seconds", (self._clock.monotonic_ns() - started) / NS_PER_S)
+        now = self._clock.monotonic_ns()
+        # The engine turned to these when it was through with those before.
+        self._recorder.add("inference_seconds", (now - max(attempt.since_ns, self._through_ns)) / NS_PER_S)
+        self._through_ns = now
         return predictions
 
     def _infer_singly(self, leases: Sequence[Lease]) -> list[Prediction]:
         predictions = []
         for lease in leases:
             try:
-                predictions += self._call([lease])
+                predictions += self._outcome(self._attempt([lease]))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
                 predictions.append(self._failed(lease, error))
         return predictions
 
-    def _call(self, leases: Sequence[Lease]) -> list[Prediction]:
-        frames = [lease.frame for lease in leases]
-        self._journal.enter([(frame.meta.source, frame.meta.frame_id) for frame in frames])
-        try:
-            found = self._predictor.predict(frames)
-        finally:
+    def _attempt(self, leases: Sequence[Lease]) -> Attempt:
+        return Attempt(leases, self._clock.monotonic_ns(), self._put_in(leases))
+
+    def _put_in(self, leases: Sequence[Lease]) -> Work:
+        self._in_model.append(_keys(leases))
+        self._note()
+        return self._predictor.begin([lease.frame for lease in leases], self._ended)
+
+    def _note(self) -> None:
+        if self._in_model:
+            self._journal.enter([key for keys in self._in_model for key in keys])
+        else:
             self._journal.leave()
+
+    def _outcome(self, attempt: Attempt) -> list[Prediction]:
+        assert attempt.work is not None
+        frames = [lease.frame for lease in attempt.leases]
+        try:
+            found = attempt.work.findings()
+        finally:
+            self._in_model.remove(_keys(attempt.leases))
+            self._note()
         if not all(findings.is_finite for findings in found):
             raise BackendError("the model gave a box, a key point or a score that is no finite number")
         predictions = [Prediction.of(f.meta, findings) for f, findings in zip(frames, found, strict=True)]
@@ -150,3 +213,7 @@ class Trials:
         fields = {"event": "frame_given_up", "source": meta.source, "reason": Reason.CRASHED.value}
         logger.error("frame %d of %s: %s", meta.frame_id, meta.source, message, extra=fields)
         return Prediction(meta, None, Failure(Reason.CRASHED.value, message))
+
+
+def _keys(leases: Sequence[Lease]) -> list[_Key]:
+    return [(lease.frame.meta.source, lease.frame.meta.frame_id) for lease in leases]

@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import uuid
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Callable, Sequence
+from concurrent.futures import Future
 from typing import Any
 
 from mpipeline.batching import Batcher
@@ -11,7 +13,7 @@ from mpipeline.clock import NS_PER_MS, ManualClock
 from mpipeline.frame import Frame, FrameFormat, FrameMeta, FrameRef, PixelFormat
 from mpipeline.messages import FrameReady, PredictionReady, SessionOpened, SinkAdded, SinkStatus
 from mpipeline.metrics.recorder import Recorder
-from mpipeline.prediction import Detections
+from mpipeline.prediction import Detections, Findings
 from mpipeline.ring.reader import RingReader
 from mpipeline.ring.segment import create_ring
 from mpipeline.ring.writer import RingWriter
@@ -19,14 +21,28 @@ from mpipeline.testing.fakes import level_of, seen
 from mpipeline.transport import codec
 from mpipeline.workers.inference import AttachedRing, InferenceLoop
 from mpipeline.workers.journal import Journal
+from mpipeline.workers.predictor import Work, at_once
 
 FORMAT = FrameFormat(PixelFormat.GRAY8, 16, 16)
 
 
-class Predictor:
-    """Fails for poisonous levels; counts calls."""
+class Inline:
+    """A predictor without threads."""
 
     max_batch = 8
+
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+        return Work([at_once(self.predict, frames)])
+
+    def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
+        raise NotImplementedError
+
+    def close(self) -> None:
+        pass
+
+
+class Predictor(Inline):
+    """Fails for poisonous levels; counts calls."""
 
     def __init__(self) -> None:
         self.poison: set[int] = set()
@@ -41,8 +57,33 @@ class Predictor:
             raise RuntimeError("poison")
         return [seen(level, 16, 16) for level in levels][1 if self.short else 0 :]
 
-    def close(self) -> None:
-        pass
+
+class Threaded(Predictor):
+    """As if a thread of its own did the work, which is done when `finish` is called; `told` counts what it has said."""
+
+    def __init__(self) -> None:
+        super().__init__()
+        self.told = 0
+        self._open: deque[tuple[Future[Sequence[Findings]], Sequence[Frame]]] = deque()
+
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+        part: Future[Sequence[Findings]] = Future()
+        self._open.append((part, frames))
+        return Work([part], ended)
+
+    @property
+    def begun(self) -> list[int]:
+        """Of how many frames each batch is that is in the model."""
+        return [len(frames) for _, frames in self._open]
+
+    def finish(self) -> None:
+        """The oldest batch is through."""
+        part, frames = self._open.popleft()
+        done = at_once(self.predict, frames)
+        if (error := done.exception()) is not None:
+            part.set_exception(error)
+        else:
+            part.set_result(done.result())
 
 
 class Bench:

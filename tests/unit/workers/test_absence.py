@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 
 import pytest
-from support.inference_bench import Bench
+from support.inference_bench import Bench, Inline
 
 from mpipeline.frame import Frame
 from mpipeline.prediction import Detections
@@ -99,18 +99,13 @@ def test_a_batch_that_takes_seconds_is_followed_by_the_newest_frame(
     bench = live(staleness_ms)
     hints = []
 
-    class Slow:
-        max_batch = 8
-
+    class Slow(Inline):
         def predict(self, frames: Sequence[Frame]) -> list[Detections]:
             if not hints:
                 for frame_id in range(2, 100):
                     bench.clock.advance(0.04)
                     hints.append(bench.publish(frame_id, hint=False))
             return [seen(int(frame.planes[0][0, 0]), 16, 16) for frame in frames]
-
-        def close(self) -> None:
-            pass
 
     bench.predictor = Slow()  # type: ignore[assignment]
     bench.loop.close()

@@ -124,7 +124,7 @@ def test_a_live_slot_that_was_reused_meanwhile_is_passed_over(live: Bench) -> No
     for frame_id in range(2, 11):
         live.publish(frame_id, hint=False)
     live.loop._batcher.take(live.clock.monotonic_ns())
-    live.loop._infer([])
+    live.loop._begin_with([])
     live.loop.hint(first)
     live.clock.advance(1.1)
     live.publish(11)

@@ -98,6 +98,39 @@ def test_a_failure_waits_for_the_other_threads(poison: int) -> None:
     predictor.close()
 
 
+def test_work_may_be_begun_while_other_work_goes_on(monkeypatch: pytest.MonkeyPatch) -> None:
+    backend = FakeBackend(BackendOptions("fake", streams=2))
+    families = [FakeFamily(backend.open(), ModelOptions()) for _ in range(2)]
+    users: dict[int, set[int]] = {}
+    for number, family in enumerate(families):
+        seen = users.setdefault(number, set())
+        preprocess = family.preprocess
+        monkeypatch.setattr(
+            family, "preprocess", lambda *a, seen=seen, of=preprocess: (seen.add(threading.get_ident()), of(*a))[1]
+        )
+    predictor = TensorPredictor(families, backend, 4)
+    told = threading.Semaphore(0)
+    for turn in range(50):
+        first, second = 4 * turn + 1, 4 * turn + 3
+        works = [predictor.begin([frame(at), frame(at + 1)], told.release) for at in (first, second)]
+        found = [one.class_id.tolist() for work in works for one in work.findings()]
+        assert found == [[first], [first + 1], [second], [second + 1]]
+        assert all(work.is_done() for work in works)
+        assert all(told.acquire(timeout=10) for _ in works)
+    assert all(len(one) == 1 for one in users.values())  # no family is used by two threads
+    predictor.close()
+
+
+def test_without_threads_work_is_done_when_it_is_begun() -> None:
+    predictor, backend = joined(4)
+    backend.poison = frozenset([2])
+    assert predictor.begin([frame(1)]).is_done()
+    failed = predictor.begin([frame(2)])
+    assert failed.is_done()
+    with pytest.raises(BackendError, match="cannot bear level 2"):
+        failed.findings()
+
+
 def test_closing_closes_the_backend() -> None:
     predictor, _ = joined(2)
     predictor.close()

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from support.inference_bench import Bench
+from support.inference_bench import Bench, Inline
 
 from mpipeline.frame import Frame
 from mpipeline.prediction import Detections
@@ -23,10 +23,8 @@ class Death(BaseException):
     """What SIGSEGV is to a process."""
 
 
-class Deadly:
+class Deadly(Inline):
     """Dies of some frames; notes which ones went in together."""
-
-    max_batch = 8
 
     def __init__(self, *deadly: int) -> None:
         self.deadly = set(deadly)
@@ -46,9 +44,6 @@ class Deadly:
         for one in (one for one, frame_id in zip(found, ids, strict=True) if frame_id in self.overflows):
             one.xyxy[0, 2] = np.inf
         return found
-
-    def close(self) -> None:
-        pass
 
 
 class Lives:

@@ -6,17 +6,20 @@ import argparse
 import logging
 import signal
 import sys
+from collections.abc import Sequence
+from functools import partial
 from pathlib import Path
 
 from mpipeline import log
 from mpipeline.cli.display import display
 from mpipeline.cli.download_bar import with_model
+from mpipeline.cli.systemd import notifier
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config import RunConfig
 from mpipeline.config.environment import log_settings
 from mpipeline.config.load import config_from_arguments, load_config, model_key
 from mpipeline.errors import ConfigError
-from mpipeline.pipeline import Pipeline
+from mpipeline.pipeline import Pipeline, Watch
 from mpipeline.supervisor.status import RunStatus
 
 logger = logging.getLogger("mpipeline.run")
@@ -110,12 +113,18 @@ def run_config(config: RunConfig, level: str, *, json: bool, progress: bool, res
     started_ns = clock.monotonic_ns()
     try:
         with display(config, json=json, level=level, enabled=progress, stream=sys.stderr) as watch:
-            code = pipeline.run(watch)
+            watches = [one for one in (watch, notifier(config)) if one is not None]
+            code = pipeline.run(partial(_tell_all, watches) if watches else None)
         summarise(pipeline.status(), (clock.monotonic_ns() - started_ns) / NS_PER_S)
         return code
     finally:
         for number, handler in previous.items():
             signal.signal(number, handler)
+
+
+def _tell_all(watches: Sequence[Watch], status: RunStatus) -> None:
+    for watch in watches:
+        watch(status)
 
 
 def summarise(status: RunStatus, seconds: float) -> None:

@@ -1,4 +1,4 @@
-"""The only reader of the environment: `${NAME}` in the config, the run directory's root, log, store, the display."""
+"""The only reader of the environment: `${NAME}` in the config, the run directory's root, log, systemd, store …"""
 
 from __future__ import annotations
 
@@ -14,6 +14,9 @@ from mpipeline.errors import ConfigError
 RUN_ROOT = "MPIPELINE_RUN_ROOT"
 LOG_LEVEL = "MPIPELINE_LOG_LEVEL"
 LOG_JSON = "MPIPELINE_LOG_JSON"
+NOTIFY_SOCKET = "NOTIFY_SOCKET"
+WATCHDOG_USEC = "WATCHDOG_USEC"
+WATCHDOG_PID = "WATCHDOG_PID"
 LEVELS = ("debug", "info", "warning", "error")
 MODEL_CACHE_DIR = "MODEL_CACHE_DIR"
 API_KEYS = ("ROBOFLOW_API_KEY", "API_KEY")
@@ -124,6 +127,24 @@ def log_settings() -> LogSettings:
     if json not in ("0", "1", "false", "true"):
         raise ConfigError(f"{LOG_JSON}: expected 1 or 0, got {json!r}")
     return LogSettings(level, json in ("1", "true"))
+
+
+@dataclass(frozen=True, slots=True)
+class ServiceSettings:
+    """How systemd wants to hear of this process: at which socket (empty: not at all), and how often that it is well.
+
+    `watchdog_s`: a service that has not said so for so many seconds is ended; 0: none is.
+    """
+
+    address: str = ""
+    watchdog_s: float = 0.0
+
+
+def service_settings() -> ServiceSettings:
+    """The settings from NOTIFY_SOCKET, WATCHDOG_USEC and WATCHDOG_PID, which systemd sets for what it starts."""
+    is_meant = os.environ.get(WATCHDOG_PID, str(os.getpid())) == str(os.getpid())
+    period = os.environ.get(WATCHDOG_USEC, "") if is_meant else ""
+    return ServiceSettings(os.environ.get(NOTIFY_SOCKET, ""), int(period) / 1e6 if period.isdecimal() else 0.0)
 
 
 def x_display() -> str | None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import importlib
+import inspect
 import os
 import sys
 from collections.abc import Callable, Mapping, Sequence
@@ -20,17 +21,17 @@ from mpipeline.tensor import ModelInfo
 class PythonBackend:
     """Calls `options.target`, "module:attribute", with a list of frames; the current directory can be imported from.
 
-    The attribute is a callable that takes `list[Frame]`, or a class that is made without arguments and has
-    `infer(frames)` or `__call__(frames)`, and, if it likes, `open()` and `close()`. It returns one result for each
-    frame, in order; the forms of a result stand in `backends.results`. Planes of a frame must not be kept after the
-    call; `frame.bgr()` gives pixels that may. If it has `names`, a sequence or a mapping of numbers, these are the
-    names of the classes.
+    The attribute is a callable that takes `list[Frame]`, or a class that is made without arguments (with `device`, if
+    one is chosen and it takes that) and has `infer(frames)` or `__call__(frames)`, and, if it likes, `open()` and
+    `close()`. It returns one result for each frame, in order; the forms of a result stand in `backends.results`. Planes
+    of a frame must not be kept after the call; `frame.bgr()` gives pixels that may. If it has `names`, a sequence or a
+    mapping of numbers, these are the names of the classes.
     """
 
     takes: ClassVar[str] = "frames"
 
     def __init__(self, options: BackendOptions) -> None:
-        self._target = options.target
+        self._target, self._device = options.target, options.device
         self._subject: Any = None
         self._infer: Callable[[list[Frame]], Any] | None = None
         self._reader = ResultReader(self._target, {})
@@ -38,7 +39,7 @@ class PythonBackend:
     def open(self) -> ModelInfo:
         """Imports, makes and opens the target. Raises ConfigError if it is not there, BackendError if it fails."""
         found = _imported(self._target)
-        self._subject = self._guarded("making it", found) if isinstance(found, type) else found
+        self._subject = self._guarded("making it", lambda: self._made(found)) if isinstance(found, type) else found
         if hasattr(self._subject, "open"):
             self._guarded("open()", self._subject.open)
         infer = getattr(self._subject, "infer", self._subject)
@@ -63,11 +64,22 @@ class PythonBackend:
         if subject is not None and hasattr(subject, "close"):
             self._guarded("close()", subject.close)
 
+    def _made(self, kind: Callable[..., Any]) -> Any:
+        return kind(device=self._device) if self._device != "auto" and _takes_device(kind) else kind()
+
     def _guarded(self, what: str, action: Callable[[], Any]) -> Any:
         try:
             return action()
         except Exception as error:
             raise BackendError(f"{self._target}: {what} raised {type(error).__name__}: {error}") from error
+
+
+def _takes_device(kind: Callable[..., Any]) -> bool:
+    """Whether it names a parameter `device`, for what `model.device` says."""
+    try:
+        return "device" in inspect.signature(kind).parameters
+    except (TypeError, ValueError):  # of a class that is not written in Python
+        return False
 
 
 def _imported(target: str) -> Any:

@@ -16,7 +16,7 @@ from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config import RunConfig
 from mpipeline.errors import EXIT_DONE
 from mpipeline.prediction import origin
-from mpipeline.supervisor.plan import decoder_name, inference_name, sink_name
+from mpipeline.supervisor.plan import decoder_name, make_plan, sink_name
 from mpipeline.supervisor.status import RunStatus
 
 _FLOWS_NS = 5 * NS_PER_S  # a source whose last line is older did not flow when the strike came
@@ -38,6 +38,9 @@ class LiveRun:
         self._tail = Tail(self._stage.ledger, self._take)
         self._flows: dict[str, Flow] = {  # by origin
             origin(source.name, model): Flow() for source in config.sources for model in config.models_of(source)
+        }
+        self._inferred = {  # inference process → origins
+            one.worker: {origin(source, one.name) for source in one.sources} for one in make_plan(config).models
         }
         self._seen_ns: dict[str, int] = {}
         self._started_ns = self._clock.monotonic_ns()
@@ -98,7 +101,7 @@ class LiveRun:
         if worker.role == "decoder":
             return {source for source in flowing if decoder_name(_parts(source)[0]) == worker.name}
         if worker.role == "inference":
-            return {source for source in flowing if inference_name(_parts(source)[1]) == worker.name}
+            return {one for one in flowing if one in self._inferred.get(worker.name, ())}
         return flowing if worker.name == sink_name(LEDGER) else set()
 
     def _watch(self, status: RunStatus) -> None:

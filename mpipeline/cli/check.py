@@ -3,14 +3,17 @@
 from __future__ import annotations
 
 import argparse
+import math
 
 from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mpipeline import registry
+from mpipeline.backends.backend import BackendOptions
 from mpipeline.cli.run import add_config_arguments, config_of
 from mpipeline.config import ModelSpec
+from mpipeline.config.device import as_list
 from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED, ModelUnavailable
 from mpipeline.pipeline import look_and_plan
 from mpipeline.ring.capacity import available_bytes
@@ -35,6 +38,9 @@ def command(arguments: argparse.Namespace) -> int:
     console.print(_sinks(plan))
     for name, model in config.every_model().items():
         _tell_model(console, name, model)
+        if len(as_list(model.device)) > 1:
+            for one in [each for each in plan.models if each.name == name]:
+                console.print(f"  {one.device}: {escape(' '.join(one.sources))}")
     if config.tracker is not None:  # what is wrong with it is told here
         registry.load("trackers", config.tracker.kind)(config.tracker.options, 30.0)
         console.print(f"tracker {config.tracker.kind}")
@@ -42,9 +48,10 @@ def command(arguments: argparse.Namespace) -> int:
         if outlook := getattr(source.options, "outlook", ""):
             console.print(escape(f"{source.name}: {outlook}"))
     free = available_bytes()
-    console.print(f"shared memory {plan.ring_bytes / _MIB:.0f} MiB of {free / _MIB:.0f} MiB available")
+    container = f"a container needs --shm-size={math.ceil(plan.container_bytes / _MIB)}m"
+    console.print(f"shared memory {plan.ring_bytes / _MIB:.0f} MiB of {free / _MIB:.0f} MiB available; {container}")
     if plan.ring_bytes > free:
-        console.print("[red]/dev/shm is too small for this plan[/]: docker run --shm-size, or fewer slots")
+        console.print("[red]/dev/shm is too small for this plan[/]: more of it, or fewer slots")
     for error in unreadable.values():
         console.print(f"[red]{escape(str(error))}[/]")
     if plan.known_ring_bytes > free:
@@ -55,7 +62,10 @@ def command(arguments: argparse.Namespace) -> int:
 def _tell_model(console: Console, name: str, model: ModelSpec) -> None:
     threshold = f"  confidence {model.confidence:g}" if model.target is None else ""
     which = escape(str(model.path or model.target or model.id))
-    console.print(f"model {name}{': ' if name else ''}{which}  backend {model.backend}{threshold}")
+    how = f"backend {model.backend}  device {escape(' '.join(as_list(model.device)))}{threshold}"
+    console.print(f"model {name}{': ' if name else ''}{which}  {how}")
+    for device in as_list(model.device):  # one that its backend does not know is told here
+        registry.load("backends", model.backend)(BackendOptions(str(model.path or model.target or model.id), device))
     try:
         located(model, fetch=False)
     except ModelUnavailable as missing:
@@ -64,7 +74,7 @@ def _tell_model(console: Console, name: str, model: ModelSpec) -> None:
 
 def _sources(plan: Plan, unreadable: set[str]) -> Table:
     table = Table(box=None, pad_edge=False)
-    several = len(plan.models) > 1
+    several = len(plan.config.every_model()) > 1
     for heading in ("source", "kind", "size", "delivery", "slots", "ring MiB", *(["models"] if several else [])):
         table.add_column(heading, justify="right" if heading in ("slots", "ring MiB") else "left")
     for source, ring in zip(plan.config.sources, plan.rings, strict=True):
@@ -78,7 +88,7 @@ def _sources(plan: Plan, unreadable: set[str]) -> Table:
 
 def _sinks(plan: Plan) -> Table:
     table = Table(box=None, pad_edge=False)
-    several = len(plan.models) > 1
+    several = len(plan.config.every_model()) > 1
     for heading in ("sink", "kind", "overflow (files / live)", *(["models"] if several else [])):
         table.add_column(heading)
     for sink in plan.sinks:

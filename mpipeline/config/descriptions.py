@@ -10,7 +10,7 @@ _MODEL = {
     "family": "How it is fed and read (default: inferred from the file)",
     "backend": "What executes it",
     "target": "Code of your own, as module:attribute",
-    "device": "auto, cpu, or a device that the backend knows",
+    "device": "auto, cpu, cuda, cuda:1, or a list of GPUs that share the sources",
     "threads": "Threads of the backend; 0: one for each physical core",
     "streams": "How many frames are inferred side by side; 0: as many as there are threads",
     "precision": "In what weights and activations are multiplied",

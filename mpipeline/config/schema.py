@@ -12,6 +12,7 @@ from pydantic import AfterValidator, BeforeValidator, Field, ValidationInfo, fie
 
 from mpipeline import registry
 from mpipeline.config import names, routing
+from mpipeline.config.device import Device
 from mpipeline.config.expectation import describe
 from mpipeline.config.locate import Problem
 from mpipeline.config.spec import KindSpec, Spec, problem_error
@@ -28,11 +29,10 @@ RunName = Annotated[str, AfterValidator(names.checked_run_name)]
 Fraction = Annotated[float, Field(ge=0, le=1)]
 Side = Annotated[int, Field(ge=1, le=16384)]
 ClassNumber = Annotated[int, Field(ge=0, lt=100_000)]
-
-_OF_FAMILIES = (
-    *("family", "confidence", "iou_threshold", "max_detections", "class_agnostic_nms", "classes", "names", "size"),
+_NOT_FOR_PYTHON = (
+    *("precision", "family", "confidence", "iou_threshold", "max_detections", "class_agnostic_nms"),
+    *("classes", "names", "size"),
 )
-_NOT_FOR_PYTHON = ("precision", *_OF_FAMILIES)
 _KIND_OF = "mpipeline.sources.selection:kind_of"  # looked up when needed: config and sources are neighbours
 _OF_SEVERAL = "playlist"  # the kind that reads several files
 _LIVE_SCHEMES = re.compile(r"(rtsps?|rtmps?|udp|rtp|srt|tcp)://", re.IGNORECASE)
@@ -86,7 +86,7 @@ class ModelSpec(Spec):
     family: str | None = None
     backend: str = "auto"
     target: str | None = None
-    device: str = "auto"
+    device: Device = "auto"
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     streams: Annotated[int, Field(ge=0, le=256)] = 0
     precision: Precision = "float32"

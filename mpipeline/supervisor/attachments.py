@@ -24,10 +24,10 @@ class Attachment:
     feeds: tuple[FeedPlan, ...]
     pidfd: int
 
-    def listener(self, model: str) -> SinkAdded | None:
-        """As the inference process of that model knows it; None if it takes nothing of that model."""
+    def listener(self, inference: str) -> SinkAdded | None:
+        """As that inference process knows it; None if it takes nothing of it."""
         for feed in self.feeds:
-            if feed.model == model:
+            if feed.worker == inference:
                 several = len(self.feeds) > 1
                 return SinkAdded(self.name, feed.bit, "drop_oldest", "drop_oldest", _LISTENER_QUEUE, several)
         return None
@@ -41,7 +41,7 @@ class Attachments:
     """Those that are here now, and the reader bits that they use: a bit for each model whose frames are looked at."""
 
     def __init__(self, models: Sequence[ModelPlan], reserved_bits: int) -> None:
-        self._models = {model.name: model for model in models}
+        self._models = tuple(models)
         self._reserved = reserved_bits
         self._present: dict[str, Attachment] = {}
 
@@ -69,19 +69,21 @@ class Attachments:
         return attachment
 
     def _feeds(self, hello: Hello) -> tuple[FeedPlan, ...]:
-        chosen = []
-        for name in dict.fromkeys(hello.models) or self._models:
-            if name not in self._models:
-                named = suggestion(name, filter(None, self._models)) or "; its only model has no name"
+        names = dict.fromkeys(model.name for model in self._models)
+        for name in hello.models:
+            if name not in names:
+                named = suggestion(name, filter(None, names)) or "; its only model has no name"
                 raise MpipelineError(f"this run has no model {name!r}{named}")
-            chosen.append(self._models[name])
+        chosen = [
+            model for name in dict.fromkeys(hello.models) or names for model in self._models if model.name == name
+        ]
         bits = [-1] * len(chosen)
         if hello.wants_frames:
             taken = {feed.bit for attachment in self._present.values() for feed in attachment.feeds}
             bits = [b for b in range(_FIRST_BIT_FROM_TOP, self._reserved - 1, -1) if b not in taken][: len(chosen)]
             if len(bits) < len(chosen):
                 raise RunExists("no more programs can attach to the pixels of this run (15 readers at most)")
-        return tuple(FeedPlan(one.name, one.sources, bit) for one, bit in zip(chosen, bits, strict=True))
+        return tuple(FeedPlan(one.name, one.worker, one.sources, bit) for one, bit in zip(chosen, bits, strict=True))
 
     def remove(self, attachment: Attachment) -> None:
         """It has gone."""

@@ -36,7 +36,7 @@ class Audience:
         self._children = children
         self._endpoints = endpoints
         self._send = send
-        self._sinks: dict[str, dict[str, SinkAdded]] = {}  # worker → model → as inference knows it, once it was ready
+        self._sinks: dict[str, dict[str, SinkAdded]] = {}  # sink → inference process → as it knows it, once ready
         for model in plan.models:
             rings.add_reader(Reader(model.worker, model.bit, True, model.sources, infers=True))
 
@@ -46,11 +46,11 @@ class Audience:
 
     def feeds(self, feeds: tuple[FeedPlan, ...]) -> list[dict[str, Any]]:
         """What a sink or an attached program is told of its feeds in START."""
-        bits = {model.name: model.bit for model in self._plan.models}
+        bits = {model.worker: model.bit for model in self._plan.models}
         return [
             {
                 "model": feed.model,
-                "predictions": self._endpoints.of_model(bits[feed.model]).predictions,
+                "predictions": self._endpoints.of_model(bits[feed.worker]).predictions,
                 "sources": list(feed.sources),
                 "bit": feed.bit,
             }
@@ -59,11 +59,11 @@ class Audience:
 
     def introduce(self, model: ModelPlan, identity: str) -> None:
         """A fresh inference process hears of all its listeners."""
-        for by_model in self._sinks.values():
-            if model.name in by_model:
-                self._send(identity, by_model[model.name])
+        for by_worker in self._sinks.values():
+            if model.worker in by_worker:
+                self._send(identity, by_worker[model.worker])
         for attachment in self.attachments.present():
-            if (listener := attachment.listener(model.name)) is not None:
+            if (listener := attachment.listener(model.worker)) is not None:
                 self._send(identity, listener)
 
     # --- sinks --------------------------------------------------------------------------------------------------
@@ -76,16 +76,16 @@ class Audience:
         """A sink that wants pixels is ready: from now on frames are pending for it too."""
         sink = self.sink(child)
         for feed in sink.feeds:
-            if not self._is_given_up(feed.model):
+            if not self._is_given_up(feed.worker):
                 pins = sink.overflow(every_frame=True) == "block"
-                self._rings.add_reader(Reader(_reader(child.name, feed.model), feed.bit, pins, feed.sources))
+                self._rings.add_reader(Reader(_reader(child.name, feed.worker), feed.bit, pins, feed.sources))
 
     def admit(self, child: Child, *, wants_frames: bool) -> None:
         """A sink is ready: its models' predictions go to it too."""
         sink = self.sink(child)
         every, latest = sink.overflow(every_frame=True), sink.overflow(every_frame=False)
         self._sinks[child.name] = {
-            feed.model: SinkAdded(
+            feed.worker: SinkAdded(
                 sink.spec.name,
                 feed.bit if wants_frames else -1,
                 every,
@@ -95,16 +95,16 @@ class Audience:
             )
             for feed in sink.feeds
         }
-        for model, added in self._sinks[child.name].items():
-            self._tell(model, added)
+        for worker, added in self._sinks[child.name].items():
+            self._tell(worker, added)
 
     def dismiss(self, child: Child) -> None:
         """A sink is over for good: nobody waits for it any longer."""
         sink = self.sink(child)
         self._sinks.pop(child.name, None)
         for feed in sink.feeds:
-            self._rings.remove_reader(_reader(child.name, feed.model))
-            self._tell(feed.model, SinkRemoved(sink.spec.name))
+            self._rings.remove_reader(_reader(child.name, feed.worker))
+            self._tell(feed.worker, SinkRemoved(sink.spec.name))
 
     # --- models -------------------------------------------------------------------------------------------------
 
@@ -113,12 +113,11 @@ class Audience:
         it has found."""
         self._rings.remove_reader(model.worker)
         for sink in self._plan.sinks:
-            self._rings.remove_reader(_reader(sink.worker, model.name))
+            self._rings.remove_reader(_reader(sink.worker, model.worker))
         for attachment in self.attachments.present():
-            self._rings.remove_reader(_reader(attachment.identity, model.name))
+            self._rings.remove_reader(_reader(attachment.identity, model.worker))
 
-    def _is_given_up(self, model: str) -> bool:
-        worker = next(one.worker for one in self._plan.models if one.name == model)
+    def _is_given_up(self, worker: str) -> bool:
         return self._children[worker].state is ProcessState.FATAL
 
     # --- attached programs --------------------------------------------------------------------------------------
@@ -137,21 +136,21 @@ class Audience:
             return None
         self._send(identity, Start({"feeds": self.feeds(attachment.feeds)}))
         for feed in attachment.feeds:
-            if feed.bit >= 0 and not self._is_given_up(feed.model):
-                self._rings.add_reader(Reader(_reader(identity, feed.model), feed.bit, False, feed.sources))
+            if feed.bit >= 0 and not self._is_given_up(feed.worker):
+                self._rings.add_reader(Reader(_reader(identity, feed.worker), feed.bit, False, feed.sources))
         return attachment
 
     def listen(self, attachment: Attachment) -> None:
         """From now on its models' predictions go to an attached program too."""
         for feed in attachment.feeds:
-            self._tell(feed.model, attachment.listener(feed.model))
+            self._tell(feed.worker, attachment.listener(feed.worker))
         logger.info("%s attached", attachment.name, extra={"event": "attached", "sink": attachment.name})
 
     def detach(self, attachment: Attachment) -> None:
         """An attached program has said goodbye or is dead: what it held is given back."""
         for feed in attachment.feeds:
-            self._tell(feed.model, SinkRemoved(attachment.name))
-            self._rings.remove_reader(_reader(attachment.identity, feed.model))
+            self._tell(feed.worker, SinkRemoved(attachment.name))
+            self._rings.remove_reader(_reader(attachment.identity, feed.worker))
         self.attachments.remove(attachment)
         logger.info("%s detached", attachment.name, extra={"event": "detached", "sink": attachment.name})
 
@@ -171,13 +170,12 @@ class Audience:
         looks = any(added.bit >= 0 for added in self._sinks[worker].values())
         return looks and any(source is None or source in feed.sources for feed in sink.feeds)
 
-    def _tell(self, model: str, message: Message | None) -> None:
-        for one in self._plan.models:
-            child = self._children[one.worker]
-            if one.name == model and message is not None and child.ready is not None and child.is_alive:
-                self._send(child.identity, message)
+    def _tell(self, worker: str, message: Message | None) -> None:
+        child = self._children[worker]
+        if message is not None and child.ready is not None and child.is_alive:
+            self._send(child.identity, message)
 
 
-def _reader(listener: str, model: str) -> str:
+def _reader(listener: str, inference: str) -> str:
     """The name of a feed among the readers of rings."""
-    return f"{listener} {model}" if model else listener
+    return f"{listener} {inference}"

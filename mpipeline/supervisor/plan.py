@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from mpipeline import registry
+from mpipeline.config.device import as_list
 from mpipeline.config.schema import RunConfig, SinkSpec, SourceSpec
 from mpipeline.errors import ConfigError
 from mpipeline.frame import FrameFormat, PixelFormat
@@ -32,22 +33,26 @@ class WorkerPlan:
 
 @dataclass(frozen=True, slots=True)
 class ModelPlan:
-    """One model: its name, "" if it is the only one, its worker and reader bit, and the sources that feed it."""
+    """One inference process: the name of its model, "" if it is the only one, its worker, its reader bit, and the
+    sources that feed it. A model on several devices has several, each with sources of its own.
+    """
 
     name: str
     worker: str
     bit: int
     sources: tuple[str, ...]
+    device: str = "auto"
 
 
 @dataclass(frozen=True, slots=True)
 class FeedPlan:
-    """What one sink gets of one model: of which sources, and by which reader bit, should it want pixels.
+    """What one sink gets of one inference process: of which sources, and by which reader bit, should it want pixels.
 
     The bit is -1 if sinks of this kind never do.
     """
 
     model: str
+    worker: str
     sources: tuple[str, ...]
     bit: int
 
@@ -105,6 +110,14 @@ class Plan:
         """Shared memory of the rings whose size is known, not assumed."""
         return sum(ring.bytes for ring in self.rings if not ring.assumed)
 
+    @property
+    def container_bytes(self) -> int:
+        """Shared memory for a container: all rings, and room for one source that comes back in another size.
+
+        Its old ring is then still being read.
+        """
+        return self.ring_bytes + max(ring.bytes for ring in self.rings)
+
 
 def decoder_name(source: str) -> str:
     """The worker of a source."""
@@ -116,9 +129,10 @@ def sink_name(sink: str) -> str:
     return f"sink:{sink}"
 
 
-def inference_name(model: str = "") -> str:
-    """The worker of a model; the only model of a run has no name."""
-    return f"inference:{model}" if model else "inference"
+def inference_name(model: str = "", device: str = "") -> str:
+    """The worker of a model; the only model of a run has no name. `device`: which of several it is on."""
+    which = "@".join(part for part in (model, device) if part)
+    return f"inference:{which}" if which else "inference"
 
 
 def make_plan(config: RunConfig, known: Mapping[str, StreamInfo] | None = None) -> Plan:
@@ -143,11 +157,24 @@ def make_plan(config: RunConfig, known: Mapping[str, StreamInfo] | None = None) 
 
 
 def _models(config: RunConfig) -> tuple[ModelPlan, ...]:
-    feeding = {source.name: config.models_of(source) for source in config.sources}
-    return tuple(
-        ModelPlan(name, inference_name(name), bit, tuple(one for one, models in feeding.items() if name in models))
-        for bit, name in enumerate(config.every_model())
-    )
+    found: list[ModelPlan] = []
+    for name, spec in config.every_model().items():
+        devices = as_list(spec.device)
+        feeding = [source.name for source in config.sources if name in config.models_of(source)]
+        for device, sources in _shares(feeding, devices).items():
+            worker = inference_name(name, device if len(devices) > 1 else "")
+            found.append(ModelPlan(name, worker, len(found), sources, device))
+    return tuple(found)
+
+
+def _shares(sources: Sequence[str], devices: Sequence[str]) -> dict[str, tuple[str, ...]]:
+    """Which sources each device gets: in turn, by their names, so that every start of the run gives the same.
+
+    A device that would get none is left out.
+    """
+    turn = {source: number % len(devices) for number, source in enumerate(sorted(sources))}
+    shares = {device: tuple(one for one in sources if turn[one] == i) for i, device in enumerate(devices)}
+    return {device: share for device, share in shares.items() if share}
 
 
 def _sinks(config: RunConfig, models: tuple[ModelPlan, ...]) -> tuple[SinkPlan, ...]:
@@ -158,7 +185,7 @@ def _sinks(config: RunConfig, models: tuple[ModelPlan, ...]) -> tuple[SinkPlan, 
         looks = getattr(registry.load("sinks", spec.kind), "wants_frames", None) is not False
         for model in models:
             if model.name in config.models_of(spec):
-                feeds.append(FeedPlan(model.name, model.sources, bit if looks else -1))
+                feeds.append(FeedPlan(model.name, model.worker, model.sources, bit if looks else -1))
                 bit += looks
         sinks.append(SinkPlan(spec, sink_name(spec.name), tuple(feeds)))
     if bit > MAX_READERS:
@@ -171,7 +198,10 @@ def _sinks(config: RunConfig, models: tuple[ModelPlan, ...]) -> tuple[SinkPlan, 
 
 
 def _inference(config: RunConfig, model: ModelPlan, known: Mapping[str, StreamInfo]) -> WorkerPlan:
-    spec = {key: value for key, value in config.every_model()[model.name].to_mapping().items() if key != "batching"}
+    given = config.every_model()[model.name].to_mapping()
+    spec = {key: value for key, value in given.items() if key != "batching"}
+    if "device" in given:
+        spec["device"] = model.device
     batching = config.batching_of(model.name)
     sources = [source for source in config.sources if source.name in model.sources]
     return WorkerPlan(
@@ -206,6 +236,7 @@ def slots_for(config: RunConfig, source: SourceSpec, every_frame: bool) -> int:
     shares = []
     for model in models:
         feeding = sum(model in config.models_of(one) for one in config.sources)
+        feeding = math.ceil(feeding / len(as_list(config.every_model()[model].device)))
         shares.append(math.ceil(config.batching_of(model).max_size / feeding))
     return 2 * max(shares) + 6
 

@@ -12,6 +12,7 @@ from typing import Any
 from mpipeline import registry
 from mpipeline.backends.backend import Backend, BackendOptions
 from mpipeline.backends.cores import physical_cores
+from mpipeline.config.device import only
 from mpipeline.config.environment import model_cache
 from mpipeline.config.schema import ModelSpec
 from mpipeline.errors import ConfigError, ModelError
@@ -103,7 +104,7 @@ def _backend_kind(spec: ModelSpec) -> Any:
 
 
 def _backend_options(spec: ModelSpec, target: str, streams: int = 1) -> BackendOptions:
-    return BackendOptions(target, spec.device, spec.threads, spec.precision, _cache(), streams)
+    return BackendOptions(target, only(spec.device), spec.threads, spec.precision, _cache(), streams)
 
 
 def _cache() -> Path | None:

@@ -57,7 +57,7 @@ class _Lane:
     def begin(self, written: Mapping[str, int]) -> None:
         """What the sink has already; `written` by origin."""
         model = self.feed.model
-        known = written if not model else {s: n for s in self.feed.sources if (n := written.get(origin(s, model)))}
+        known = {one: n for one in self.feed.sources if (n := written.get(origin(one, model)))}
         self.subscription.acknowledged.update(known)
         if self._filter is not None:
             self._filter.begin(known)

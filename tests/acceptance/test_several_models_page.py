@@ -76,3 +76,24 @@ def test_its_line_is_one_that_is_written(furnished: Workplace) -> None:
     written = [json.loads(line) for line in (furnished.folder / "out" / "everything.jsonl").read_text().splitlines()]
     keys = list(json.loads(shown[1] + "}"))
     assert all(list(line)[: len(keys)] == keys for line in written)
+
+
+FINDER = """
+class Finder:
+    def __init__(self, device):
+        self.device = device
+
+    def infer(self, frames):
+        box = {"x": 5, "y": 5, "width": 4, "height": 4, "confidence": 0.9, "class": self.device}
+        return [[box] for _ in frames]
+"""
+
+
+def test_one_model_on_two_gpus(furnished: Workplace) -> None:
+    furnished.write("gpus.yaml", example("gpus.yaml"))
+    furnished.write("finder.py", FINDER)
+    assert furnished.start("run", "gpus.yaml").wait() == 0
+    found = runs.by_source(furnished.folder / "out" / "predictions.jsonl")
+    devices = {source: {line["predictions"][0]["class"] for line in lines} for source, lines in found.items()}
+    assert devices == {"gate": {"cuda:0"}, "yard": {"cuda:0"}, "hall": {"cuda:1"}}
+    assert {source: len(lines) for source, lines in found.items()} == dict.fromkeys(devices, FRAMES)

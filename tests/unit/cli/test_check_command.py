@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
 
 import pytest
 
 from mpipeline.cli import main
+from mpipeline.demo import MODEL_PATH
 from mpipeline.supervisor.child import Child
 
 CONFIG = """
@@ -72,3 +74,28 @@ def test_too_small_a_shm_says_what_to_do(
     monkeypatch.setattr("mpipeline.cli.check.available_bytes", lambda: 1 << 20)
     main(["check", str(config)])
     assert "--shm-size" in capsys.readouterr().out
+
+
+def test_it_says_how_much_shared_memory_a_container_needs(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    main(["check", str(config)])
+    found = re.search(r"shared memory (\d+) MiB of .*; a container needs --shm-size=(\d+)m", capsys.readouterr().out)
+    assert found
+    largest = 6 * 1920 * 1080 * 3 // 2 >> 20  # the camera's ring, once more for a change of its size
+    assert largest <= int(found[2]) - int(found[1]) <= largest + 3
+
+
+def test_several_devices_and_the_sources_of_each(config: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    assert main(["check", str(config), "--set", "model.device=[cuda:0, cuda:1]"]) == 0
+    said = capsys.readouterr().out
+    assert "m:Model  backend python  device cuda:0 cuda:1\n  cuda:0: gate\n  cuda:1: made\n" in said
+
+
+def test_a_device_that_the_backend_does_not_know(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    (tmp_path / "m.onnx").write_bytes(MODEL_PATH.read_bytes())
+    path = tmp_path / "c.yaml"
+    path.write_text(
+        f"sources: [{{kind: synthetic}}]\nmodel: {{path: {tmp_path}/m.onnx, backend: openvino, device: npu}}\n"
+        "sinks: [{kind: console}]\n"
+    )
+    assert main(["check", str(path)]) == 78
+    assert "not 'npu'" in capsys.readouterr().err

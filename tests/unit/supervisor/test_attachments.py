@@ -75,9 +75,9 @@ def test_of_several_models_all_or_those_that_are_named_each_with_a_bit() -> None
         made.add(hello("c"), "c")
     with pytest.raises(MpipelineError, match="no model 'face'; did you mean 'faces'"):
         made.add(hello("d", models=("face",)), "d")
-    assert both.listener("people").repeats_ends  # type: ignore[union-attr]
-    assert one.listener("people") is None
-    assert one.listener("faces").repeats_ends is False  # type: ignore[union-attr]
+    assert both.listener("inference:people").repeats_ends  # type: ignore[union-attr]
+    assert one.listener("inference:people") is None
+    assert one.listener("inference:faces").repeats_ends is False  # type: ignore[union-attr]
     for each in made.present():
         made.remove(each)
 

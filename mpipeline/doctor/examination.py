@@ -16,6 +16,7 @@ CHECKS: dict[str, str] = {
     "engines": "mpipeline.doctor.engines:engines",
     "video": "mpipeline.doctor.media:video",
     "devices": "mpipeline.doctor.media:devices",
+    "jetson": "mpipeline.doctor.jetson:jetson",
     "processor": "mpipeline.doctor.machine:processor",
     "memory": "mpipeline.doctor.memory:memory",
     "limits": "mpipeline.doctor.machine:limits",

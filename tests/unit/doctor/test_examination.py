@@ -16,7 +16,7 @@ def report() -> dict[tuple[str, str], Finding]:
 
 def test_on_a_machine_on_which_tests_run_nothing_is_broken(report: dict[tuple[str, str], Finding]) -> None:
     assert not [one for one in report.values() if one.level is Level.BROKEN]
-    assert {subject for subject, _ in report} == set(CHECKS)
+    assert {subject for subject, _ in report} | {"jetson"} == set(CHECKS), "of a Jetson only where it is one"
     assert all(one.text for one in report.values())
 
 

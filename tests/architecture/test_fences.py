@@ -29,7 +29,7 @@ FENCES = {
     "onnxruntime": ["mpipeline/backends/onnxruntime.py", "mpipeline/hosted/quantization.py"],
     "openvino": ["mpipeline/backends/openvino.py"],
     "tensorrt": ["mpipeline/backends/tensorrt*.py"],
-    "pycuda": ["mpipeline/backends/tensorrt*.py"],
+    "pycuda": ["mpipeline/cuda/pycuda_driver.py"],
     "urllib3": ["mpipeline/store/*", "mpipeline/sinks/webhook.py"],
     "filelock": ["mpipeline/store/*"],
     "paho": ["mpipeline/sinks/mqtt.py"],

@@ -26,9 +26,13 @@ FENCES = {
     ],
     "supervision": ["mpipeline/inference_pipeline/sinks/conversion.py", "mpipeline/trackers/library.py"],
     "trackers": ["mpipeline/trackers/library.py"],
-    "onnxruntime": ["mpipeline/backends/onnxruntime.py", "mpipeline/hosted/quantization.py"],
+    "onnxruntime": [
+        "mpipeline/backends/onnxruntime.py",
+        "mpipeline/backends/engines/onnx_model.py",  # its tools make float16 of float32
+        "mpipeline/hosted/quantization.py",
+    ],
     "openvino": ["mpipeline/backends/openvino.py"],
-    "tensorrt": ["mpipeline/backends/tensorrt*.py"],
+    "tensorrt": ["mpipeline/backends/tensorrt*.py", "mpipeline/backends/engines/library.py"],
     "pycuda": ["mpipeline/cuda/pycuda_driver.py"],
     "urllib3": ["mpipeline/store/*", "mpipeline/sinks/webhook.py"],
     "filelock": ["mpipeline/store/*"],
@@ -37,7 +41,7 @@ FENCES = {
     "sqlalchemy": ["mpipeline/sinks/database*.py"],
     "rich": ["mpipeline/cli/*"],
     "torch": ["mpipeline/demo/*"],
-    "onnx": ["mpipeline/demo/*", "mpipeline/hosted/quantization.py"],
+    "onnx": ["mpipeline/demo/*", "mpipeline/hosted/quantization.py", "mpipeline/backends/engines/onnx_model.py"],
 }
 LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx", "supervision", "trackers"}
 LAZY |= {"paho", "redis", "sqlalchemy"}

@@ -35,6 +35,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="PERCENT",
         help="of the detections, those near the threshold left out, that may differ (default: 10)",
     )
+    parser.add_argument("--symmetric", action="store_true", help="in the form that engines of TensorRT are made of")
     parser.add_argument("--force", action="store_true", help="replace a file that is there already")
 
 
@@ -55,7 +56,7 @@ def command(arguments: argparse.Namespace) -> int:
         if (sidecar := sidecar_path(first.path)).exists():
             shutil.copyfile(sidecar, sidecar_path(made))
         with progress(2 * arguments.frames * len(config.sources), enabled=not arguments.json) as advance:
-            count = quantize(first, config.sources, arguments.frames, made, advance)
+            count = quantize(first, config.sources, arguments.frames, made, advance, symmetric=arguments.symmetric)
             second = ModelSpec.from_mapping({**first.to_mapping(), "path": str(made), "backend": backend})
             result = compare(first, second, config.sources, arguments.frames, advance)
         changed = 100 * result.differences.changed

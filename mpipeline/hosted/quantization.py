@@ -26,6 +26,8 @@ from mpipeline.tensor import Tensor
 from mpipeline.workers.loading import load_model
 
 _PER_CHANNEL_OPSET = 13  # of the first ONNX version whose DequantizeLinear takes a scale for each channel
+# Biases stay in float32: TensorRT takes no integers there.
+_SYMMETRIC = {"ActivationSymmetric": True, "WeightSymmetric": True, "QuantizeBias": False}
 _INSTALL = "pip install 'mpipeline[quantize]'"
 
 
@@ -35,10 +37,13 @@ def quantize(
     most: int,
     target: Path,
     advance: Callable[[], object] = lambda: None,
+    *,
+    symmetric: bool = False,
 ) -> int:
     """Writes the 8-bit model to `target`; returns how many convolutions are 8 bit in it.
 
-    The scales are those of at most `most` frames of each source; `advance` is called after each. Raises ConfigError if
+    The scales are those of at most `most` frames of each source; `advance` is called after each. `symmetric` leaves the
+    zero of every scale at 0, which TensorRT asks for, and costs a little of what is found. Raises ConfigError if
     the library is missing or there is no frame, ModelError if the model cannot be converted, SourceError, BackendError.
     """
     onnx, quantization = _libraries()
@@ -61,10 +66,11 @@ def quantize(
                     str(made),
                     frames,
                     quant_format=quantization.QuantFormat.QDQ,
-                    activation_type=quantization.QuantType.QUInt8,
+                    activation_type=quantization.QuantType.QInt8 if symmetric else quantization.QuantType.QUInt8,
                     weight_type=quantization.QuantType.QInt8,
                     per_channel=True,
                     nodes_to_quantize=chosen,
+                    extra_options=_SYMMETRIC if symmetric else None,
                 )
             os.replace(_with_metadata(made, weights, onnx), target)
     finally:

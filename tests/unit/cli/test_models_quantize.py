@@ -116,3 +116,14 @@ def test_without_the_library(
     monkeypatch.setitem(sys.modules, "onnx", None)
     assert quantized(detector, clip) == 78
     assert "pip install 'mpipeline[quantize]'" in capsys.readouterr().err
+
+
+def test_the_form_that_tensorrt_takes(detector: Path, clip: str) -> None:
+    assert quantized(detector, clip, "--most-changed", "50", "--symmetric") == 0
+    model = onnx.load(str(detector.with_suffix(".int8.onnx")))
+    values = {each.name: numpy_helper.to_array(each) for each in model.graph.initializer}
+    zeros = [
+        values[node.input[2]] for node in model.graph.node if node.op_type in ("QuantizeLinear", "DequantizeLinear")
+    ]
+    assert zeros
+    assert all(zero.dtype == np.int8 and not zero.any() for zero in zeros)

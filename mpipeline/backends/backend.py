@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import ClassVar, Protocol
@@ -18,7 +18,8 @@ class BackendOptions:
 
     `target` is a path of a model file, or "module:attribute" for the `python` backend. `cache` is a folder, which need
     not exist, where a backend may keep what it has found out or made for later runs; None: nothing is kept. `streams`:
-    how many threads will call `run` at the same time; they share `threads`.
+    how many threads will call `run` at the same time; they share `threads`. `tell` is to be called once a second while
+    `open` takes long, with what is being done: who waits would else take the process for dead.
     """
 
     target: str
@@ -27,6 +28,7 @@ class BackendOptions:
     precision: Precision = "float32"
     cache: Path | None = None
     streams: int = 1
+    tell: Callable[[str], object] = lambda text: None
 
     def threads_of_stream(self, cores: int) -> int:
         """How many threads each stream has, where `cores` are all that may be used."""

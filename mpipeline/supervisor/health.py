@@ -94,7 +94,8 @@ def _of_workers(status: RunStatus) -> Iterator[Trouble]:
         if worker.state == ProcessState.FATAL.value and worker.role != "decoder":  # of which its source tells
             yield Trouble(Health.FAILED, _sentence(worker.name, worker.state, "", worker.failure))
         elif worker.state in (ProcessState.BACKOFF.value, ProcessState.STARTING.value):
-            yield Trouble(Health.DEGRADED, _sentence(worker.name, worker.state, "", worker.failure))
+            text = _sentence(worker.name, worker.state, "", worker.detail or worker.failure)
+            yield Trouble(Health.DEGRADED, text)
 
 
 def _of_sinks(status: RunStatus) -> Iterator[Trouble]:

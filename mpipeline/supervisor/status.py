@@ -74,7 +74,8 @@ class SinkState:
 class WorkerStatus:
     """One process. `memory_mb`: memory of its own, rings left out, in MB; `cpu`: share of one core, lately.
 
-    Both are 0 before the first look, and where there is no /proc to look into.
+    Both are 0 before the first look, and where there is no /proc to look into. `detail`: what takes so long, before
+    it can work.
     """
 
     name: str
@@ -86,6 +87,7 @@ class WorkerStatus:
     failure: str = ""
     memory_mb: float = 0.0
     cpu: float = 0.0
+    detail: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -141,6 +143,7 @@ def describe(
             _progress(child),
             child.failure,
             *used.get(child.name, (0.0, 0.0)),
+            _opening(child),
         )
         for child in children.values()
     ]
@@ -154,6 +157,11 @@ def describe(
 def _progress(child: Child) -> int:
     heartbeat = child.heartbeat  # once: another thread may have it replaced
     return heartbeat.progress if heartbeat is not None else 0
+
+
+def _opening(child: Child) -> str:
+    heartbeat = child.heartbeat
+    return heartbeat.detail if heartbeat is not None and child.state is ProcessState.STARTING else ""
 
 
 def _source(

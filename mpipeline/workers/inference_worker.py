@@ -15,6 +15,7 @@ from mpipeline.messages import (
     Bye,
     Drain,
     FrameReady,
+    Heartbeat,
     Message,
     SinkAdded,
     SinkRemoved,
@@ -25,7 +26,7 @@ from mpipeline.transport import channel
 from mpipeline.workers.inference import InferenceLoop
 from mpipeline.workers.journal import Journal
 from mpipeline.workers.loading import open_predictor
-from mpipeline.workers.runtime import WorkerContext
+from mpipeline.workers.runtime import HEARTBEAT_NS, WorkerContext
 from mpipeline.workers.tracking import Tracking
 
 _LONGEST_WAIT_S = 0.1
@@ -56,6 +57,7 @@ class InferenceWorker:
         self._loop: InferenceLoop | None = None
         self._draining_since: int | None = None
         self._look_ns = 0
+        self._told_ns = 0
         self.exit_code = EXIT_DONE
 
     @property
@@ -69,7 +71,7 @@ class InferenceWorker:
         tracking = None
         if self._tracker is not None:  # first: what is wrong with it is told sooner than the model is loaded
             tracking = Tracking(self._tracker, context.clock, continues=self._continues)
-        predictor, facts = open_predictor(self._model, self._batching.max_size, self._at_once)
+        predictor, facts = open_predictor(self._model, self._batching.max_size, self._at_once, self._tell)
         batcher = Batcher(
             min(self._batching.max_size, predictor.max_batch),
             int(self._batching.max_wait_ms * NS_PER_MS),
@@ -137,6 +139,12 @@ class InferenceWorker:
         self._journal.close()
         self._frames.close()
         self._sinks.close()
+
+    def _tell(self, text: str) -> None:
+        """Loading the model takes long: says that it goes on."""
+        if (now := self._context.clock.monotonic_ns()) >= self._told_ns:
+            self._told_ns = now + HEARTBEAT_NS
+            self._context.control.send(Heartbeat(0, {}, detail=text))
 
     def _is_drained(self, loop: InferenceLoop) -> bool:
         if self._draining_since is None:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -28,6 +28,7 @@ from mpipeline.workers.predictor import FramePredictor, Predictor, TensorPredict
 
 logger = logging.getLogger("mpipeline.inference")
 
+Tell = Callable[[str], object]
 _KEPT = "backends"  # the folder in the models' cache for what backends keep
 
 
@@ -55,14 +56,15 @@ class LoadedModel:
         return TensorPredictor([family, *twins], self.backend, max(family.batch or allowed, 1 + len(twins)))
 
 
-def load_model(spec: ModelSpec, streams: int = 1) -> LoadedModel:
+def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None) -> LoadedModel:
     """Loads the model at the config's path, a file or a package's folder; may take long.
 
-    As many threads as there are `streams` may use it at the same time. Raises ConfigError, ModelError or BackendError.
+    As many threads as there are `streams` may use it at the same time. `tell` is told now and then what takes so long.
+    Raises ConfigError, ModelError or BackendError.
     """
     package = _package_of(spec)
     check_if_onnx(package.weights)  # its words are plainer than those of the backend
-    backend = _backend_kind(spec)(_backend_options(spec, str(package.weights), streams))
+    backend = _backend_kind(spec)(_backend_options(spec, str(package.weights), streams, tell))
     info = backend.open()
     given = {key: value for key, value in spec.given().items() if key in ModelRequest.__dataclass_fields__}
     said, notes = _fitting(package.said, info) if package.directory is not None else (None, ())
@@ -73,10 +75,12 @@ def load_model(spec: ModelSpec, streams: int = 1) -> LoadedModel:
     return LoadedModel(backend, info, family, resolved.options, package.max_batch, sentences)
 
 
-def open_predictor(model: ModelSpec, max_batch: int, at_once: int = 1) -> tuple[Predictor, Mapping[str, Any]]:
+def open_predictor(
+    model: ModelSpec, max_batch: int, at_once: int = 1, tell: Tell = lambda text: None
+) -> tuple[Predictor, Mapping[str, Any]]:
     """The predictor that the config asks for, ready to work, and what was learnt of the model.
 
-    `at_once`: how many frames will commonly wait together.
+    `at_once`: how many frames will commonly wait together. `tell` as in `load_model`.
     """
     kind = _backend_kind(model)
     if kind.takes == "frames":
@@ -84,7 +88,7 @@ def open_predictor(model: ModelSpec, max_batch: int, at_once: int = 1) -> tuple[
         backend.open()
         return FramePredictor(backend, max_batch), {"takes": "frames"}
     streams = _streams(kind, model, at_once)
-    loaded = load_model(model, streams)
+    loaded = load_model(model, streams, tell)
     family, *twins = [loaded.family_with() for _ in range(streams)]
     for sentence in (*loaded.notes, *family.notes):
         logger.info("%s", sentence, extra={"event": "model_described"})
@@ -103,11 +107,13 @@ def _backend_kind(spec: ModelSpec) -> Any:
     return registry.load("backends", spec.backend)
 
 
-def _backend_options(spec: ModelSpec, target: str, streams: int = 1) -> BackendOptions:
-    return BackendOptions(target, only(spec.device), spec.threads, spec.precision, _cache(), streams)
+def _backend_options(spec: ModelSpec, target: str, streams: int = 1, tell: Tell = lambda text: None) -> BackendOptions:
+    return BackendOptions(
+        target, only(spec.device), spec.threads, spec.precision, backends_cache(), streams, tell
+    )
 
 
-def _cache() -> Path | None:
+def backends_cache() -> Path | None:
     """Where backends may keep something; None if there is no such place, which they do without."""
     with suppress(ConfigError):
         return model_cache() / _KEPT

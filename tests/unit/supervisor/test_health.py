@@ -45,3 +45,9 @@ def test_the_worst_comes_first_with_its_reason() -> None:
 
 def test_a_source_that_is_given_up_is_told_once() -> None:
     assert len(troubles(run(source="FAILED", worker="FATAL", role="decoder"))) == 1
+
+
+def test_what_takes_so_long_is_told() -> None:
+    worker = WorkerStatus("inference", "inference", "STARTING", 1, 0, 0, detail="building engine of m.onnx, 40 %")
+    (trouble,) = troubles(RunStatus("r", "running", (), (worker,), {}))
+    assert trouble.text == "inference is STARTING: building engine of m.onnx, 40 %"

@@ -102,3 +102,10 @@ def test_workers_and_what_was_inferred() -> None:
 
 def test_looking_again_and_again_keeps_nothing() -> None:
     assert blocks_kept(lambda: status(heartbeat=Heartbeat(1, {"frames_decoded{source=a}": 2.0}, "STREAMING"))) < FEW
+
+
+@pytest.mark.parametrize(("state", "told"), [(ProcessState.STARTING, "building"), (ProcessState.RUNNING, "")])
+def test_what_a_process_does_before_it_can_work(state: ProcessState, told: str) -> None:
+    inference = child(Role.INFERENCE, "", state=state, heartbeat=Heartbeat(0, {}, detail="building"))
+    made = describe(PLAN, "running", {c.name: c for c in (DECODER, inference)}, {}, [], NOW)  # type: ignore[misc]
+    assert {worker.name: worker.detail for worker in made.workers} == {DECODER.name: "", inference.name: told}

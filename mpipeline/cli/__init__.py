@@ -16,6 +16,7 @@ COMMANDS: dict[str, tuple[str, str]] = {
     "top": ("mpipeline.cli.top", "show what a run does, as a live table"),
     "init": ("mpipeline.cli.init", "write a commented config, from flags or by asking"),
     "models": ("mpipeline.cli.models", "fetch models by id, list, describe and compare those on this machine"),
+    "engine": ("mpipeline.cli.engine", "build, list, describe and remove the engines of TensorRT"),
     "chaos": ("mpipeline.cli.chaos", "kill workers of a run at random moments and account for every frame"),
     "schema": ("mpipeline.cli.schema", "print the JSON Schema of the config, for editors"),
     "doctor": ("mpipeline.cli.doctor", "look over this machine: what is available, what is not, and how to get it"),

@@ -75,7 +75,10 @@ def command(arguments: argparse.Namespace, folder: Path) -> int:
     with _shown(enabled=not arguments.json) as tell:
         engine = engine_for(request, folder, tell, fresh=arguments.force)
     if arguments.out is not None:
-        arguments.out.write_bytes(engine.plan)
+        try:
+            arguments.out.write_bytes(engine.plan)
+        except OSError as error:
+            raise ConfigError(f"--out {arguments.out}: cannot be written: {error.strerror}") from error
     print(json.dumps(_facts(engine), indent=1) if arguments.json else "\n".join(_told(engine, request)))
     return EXIT_DONE
 

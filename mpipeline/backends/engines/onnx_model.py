@@ -54,12 +54,19 @@ def read_model(path: Path, precision: EnginePrecision) -> OnnxModel:
 
 
 def content_digest(path: Path) -> str:
-    """The SHA-256 of the model, with that of the files beside it in which weights lie. Raises OSError, ModelError."""
+    """The SHA-256 of the model, with that of the files beside it in which weights lie.
+
+    Raises OSError if the file cannot be read, ModelError if one of those beside it cannot.
+    """
     own = digest_of(path)
     if is_alone(path):
         return own
     beside = sorted(_external_files(_loaded(path, _library(), with_weights=False)))
-    together = [own, *(f"{name} {digest_of(path.parent / name)}" for name in beside)]
+    try:
+        together = [own, *(f"{name} {digest_of(path.parent / name)}" for name in beside)]
+    except OSError as error:
+        name = Path(error.filename).name
+        raise ModelError(f"{path}: {name} with weights of it belongs beside it: {error.strerror}") from error
     return hashlib.sha256("\n".join(together).encode()).hexdigest()
 
 

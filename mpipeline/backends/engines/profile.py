@@ -12,6 +12,8 @@ OPEN = -1
 """A dimension that the model leaves open, as TensorRT writes it."""
 
 _PICTURES = 3  # an input of so many dimensions or more has height and width as its last two
+USUAL_SIZE = (640, 640)
+"""Width and height of pictures of which nobody says how large they are, as families have it."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,16 +51,15 @@ def _shapes(name: str, shape: Shape, recipe: Recipe) -> Shapes:
 
 
 def _filled(name: str, shape: Shape, recipe: Recipe, place: int) -> Shape:
-    """The shape with the smallest (0), usual (1) or largest (2) of what the recipe has for open dimensions."""
-    width, height = recipe.size[place] if recipe.size is not None else (OPEN, OPEN)
+    """The shape with the smallest (0), usual (1) or largest (2) of what is to be for open dimensions."""
+    width, height = recipe.size[place] if recipe.size is not None else USUAL_SIZE
     known = {0: recipe.batch[place]}
     if len(shape) >= _PICTURES:
         known |= {len(shape) - 2: height, len(shape) - 1: width}
     filled = tuple(known.get(axis, OPEN) if side == OPEN else side for axis, side in enumerate(shape))
     if OPEN in filled:
         axis = filled.index(OPEN)
-        inner = len(shape) >= _PICTURES and axis >= len(shape) - 2
-        remedy = "--size 640x640, or three of them," if inner else f"--shape {name}=MIN,USUAL,MAX"
+        remedy = f"--shape {name}=MIN,USUAL,MAX"
         raise ModelError(f"input {name!r} is {_shown(shape)}: say with {remedy} what dimension {axis} may be")
     return filled
 
@@ -68,8 +69,12 @@ def _notes(inputs: Mapping[str, Shape], recipe: Recipe) -> list[str]:
     if recipe.batch != (1, 1, 1) and not any(shape[:1] == (OPEN,) for shape in inputs.values()):
         fixed = sorted({shape[0] for shape in inputs.values() if shape})
         notes.append(f"the model's batch is fixed at {', '.join(map(str, fixed))}: what was asked for has no effect")
-    if recipe.size is not None and not any(OPEN in shape[-2:] for shape in inputs.values() if len(shape) >= _PICTURES):
+    pictures = [name for name, shape in inputs.items() if len(shape) >= _PICTURES and OPEN in shape[-2:]]
+    if recipe.size is not None and not pictures:
         notes.append("the model's input size is fixed: what was asked for has no effect")
+    if recipe.size is None and any(name not in recipe.shapes for name in pictures):
+        usual = "{}x{}".format(*USUAL_SIZE)
+        notes.append(f"the model takes pictures of any size, this engine of {usual} alone; --size says others")
     return notes
 
 

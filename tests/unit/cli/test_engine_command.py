@@ -94,6 +94,7 @@ def test_the_words_for_people(library: StandIn, model: Path, capsys: pytest.Capt
         (["--workspace", "0"], "workspace 0: expected a number of bytes from 1 on"),
         (["--device", "tpu"], "--device tpu: expected cuda, cuda:1 and so on, or none"),
         (["--out", "nowhere/x.engine"], "expected a file in a folder that exists"),
+        (["--out", "/dev/full", "--device", "none"], "--out /dev/full: cannot be written: No space left on device"),
     ],
 )
 def test_nonsense_is_told(

@@ -94,3 +94,6 @@ def test_weights_beside_the_file_count(tmp_path: Path) -> None:
     assert digests[0] != digests[1]
     assert content_digest(path) == digests[1]
     assert content_digest(mean_of_image(tmp_path / "n.onnx")) not in digests
+    (tmp_path / "m.onnx.data").unlink()
+    with pytest.raises(ModelError, match=r"m\.onnx: m\.onnx\.data with weights of it belongs beside it: No such file"):
+        content_digest(path)

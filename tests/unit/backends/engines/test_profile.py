@@ -46,7 +46,6 @@ def test_shapes_by_name_go_before_all_others() -> None:
 @pytest.mark.parametrize(
     ("inputs", "recipe", "told"),
     [
-        (OPEN, {}, r"input 'images' is \?x3x\?x\?: say with --size 640x640, or three of them, what dimension 2 may be"),
         ({"tokens": (-1, -1)}, {}, "say with --shape tokens=MIN,USUAL,MAX what dimension 1 may be"),
         (BATCH, {"shapes": {"pictures": ((1,),) * 3}}, "there is no input 'pictures': the inputs are images"),
         (FIXED, {"shapes": {"images": ((1, 3, 64, 96),) * 3}}, "fixed at 1x3x64x96: it takes no other shapes"),
@@ -91,3 +90,10 @@ def test_a_recipe_survives_json() -> None:
     given = {"x": ((1, 2), (3, 4), (5, 6))}
     recipe = Recipe("float16", (1, 2, 3), SIZES, given, 1 << 30, 3, True, False, False)
     assert Recipe.from_mapping(json.loads(json.dumps(recipe.to_mapping()))) == recipe
+
+
+def test_pictures_of_any_size_are_as_large_as_families_have_them() -> None:
+    profile = profile_of(OPEN, Recipe(batch=(1, 1, 4)))
+    assert profile.shapes["images"] == ((1, 3, 640, 640), (1, 3, 640, 640), (4, 3, 640, 640))
+    assert profile.notes == ("the model takes pictures of any size, this engine of 640x640 alone; --size says others",)
+    assert not profile_of(OPEN, Recipe(size=SIZES)).notes

@@ -22,7 +22,7 @@ EXPORTS: dict[str, Make] = {
     "yolo": lambda path: tasks.yolo_model(path, SIZE, "detect"),
     "yolo, end to end": lambda path: tasks.yolo_model(path, SIZE, "detect", end_to_end=True),
     "yolo_segmentation": lambda path: tasks.yolo_model(path, SIZE, "segment", masks=32),
-    "yolo_pose": lambda path: tasks.yolo_model(path, SIZE, "pose", points=17),
+    "yolo_pose": lambda path: tasks.yolo_model(path, SIZE, "pose", points=2),
     "yolo_classification": lambda path: tasks.classifier(path, SIZE),
     "rfdetr": lambda path: tasks.detr(path, SIZE),
     "rfdetr with masks": lambda path: tasks.detr(path, SIZE, masks=True),

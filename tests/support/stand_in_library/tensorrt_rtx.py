@@ -167,8 +167,9 @@ class Builder:
     def build_serialized_network(self, network: _Network, config: _Config) -> _Memory | None:
         with (self._folder / "builds").open("a") as file:
             file.write(f"{os.getpid()}\n")
-        config.progress_monitor.phase_start("building", None, 2)
-        config.progress_monitor.step_complete("building", 0)
+        if config.progress_monitor is not None:
+            config.progress_monitor.phase_start("building", None, 2)
+            config.progress_monitor.step_complete("building", 0)
         while (self._folder / "hold").exists():
             time.sleep(0.02)
         if (self._folder / "crash").exists():
@@ -177,5 +178,6 @@ class Builder:
             self._logger.log(ILogger.Severity.ERROR, (self._folder / "refuse").read_text())
             return None
         config._cache = _Cache(config._cache.content + b"learnt ")
-        config.progress_monitor.phase_finish("building")
+        if config.progress_monitor is not None:
+            config.progress_monitor.phase_finish("building")
         return _Memory(hashlib.sha256(network.content + str(config.said).encode()).digest() * (_BIG // 32))

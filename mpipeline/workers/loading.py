@@ -108,9 +108,7 @@ def _backend_kind(spec: ModelSpec) -> Any:
 
 
 def _backend_options(spec: ModelSpec, target: str, streams: int = 1, tell: Tell = lambda text: None) -> BackendOptions:
-    return BackendOptions(
-        target, only(spec.device), spec.threads, spec.precision, backends_cache(), streams, tell
-    )
+    return BackendOptions(target, only(spec.device), spec.threads, spec.precision, backends_cache(), streams, tell)
 
 
 def backends_cache() -> Path | None:

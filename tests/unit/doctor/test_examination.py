@@ -30,7 +30,7 @@ def test_what_a_run_needs_has_really_been_tried(report: dict[tuple[str, str], Fi
 def test_what_is_missing_comes_with_its_remedy(report: dict[tuple[str, str], Finding]) -> None:
     assert all(one.remedy for one in report.values() if one.level is Level.MISSING)
     extras = {name: one for (subject, name), one in report.items() if subject == "extras"}
-    assert {"cuda", "openvino", "supervision"} <= set(extras)
+    assert {"tensorrt", "openvino", "supervision"} <= set(extras)
     assert "test" not in extras
     lacking = [name for name, one in extras.items() if one.level is Level.MISSING]
     assert all(extras[name].remedy == f"pip install 'mpipeline[{name}]'" for name in lacking)

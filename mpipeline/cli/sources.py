@@ -22,15 +22,15 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     verbs = parser.add_subparsers(dest="verb", metavar="VERB", required=True)
     verb = verbs.add_parser("probe", help="open a source, read it for a moment, and tell what it is")
     verb.description = (
-        "Opens a file, a stream or a camera as a run would, reads it for a moment, and tells its kind, codec, size, "
-        "rate, length, and how long its first frame took. Credentials are not shown."
+        "Opens a file, a stream or a camera as a run would, reads it for a moment, and tells its kind, codec, decoder, "
+        "size, rate, length, and how long its first frame took. Credentials are not shown."
     )
     verb.epilog = (
         "Examples:  mpipeline sources probe lobby.mp4   |   mpipeline sources probe rtsp://viewer:secret@10.0.0.20/1 "
         "--set transport=udp   |   mpipeline sources probe 0 --set fps=15.   "
         "Exit codes: 0 it can be read, 65 it cannot (the reason is told), 78 wrong options."
     )
-    verb.add_argument("uri", metavar="URI", help="a path, an address, or the number of a camera")
+    verb.add_argument("uri", metavar="URI", help="a path, an address, the number of a camera, or a GStreamer pipeline")
     verb.add_argument(
         "--set", action="append", default=[], metavar="KEY=VALUE", dest="overrides", help="a key of the source"
     )
@@ -61,6 +61,8 @@ def _told(found: Probe) -> Iterator[str]:
     yield f"{'source':<12} {found.shown}"
     yield f"{'kind':<12} {found.kind}, {'live' if found.live else 'a file'}"
     yield f"{'codec':<12} {found.codec or 'none'}, {found.pixel_format}"
+    if found.decoder:
+        yield f"{'decoder':<12} {found.decoder}"
     yield f"{'size':<12} {found.width}x{found.height}"
     declared = f"{found.rate:g} frames/s" if found.rate else "not declared"
     if found.measured_rate is not None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import ctypes
 import os
+from collections.abc import Sequence
 from pathlib import Path
 
 from mpipeline.doctor.finding import Finding, Findings, Level
@@ -11,6 +12,7 @@ from mpipeline.sources import video_abilities
 
 _DRIVER = Path("/proc/driver/nvidia/version")
 _MOST_CAMERAS = 64
+_VIDEO_LIBRARIES = "docker run --gpus all -e NVIDIA_DRIVER_CAPABILITIES=compute,utility,video"
 
 
 def video(subject: str) -> Findings:
@@ -24,11 +26,23 @@ def video(subject: str) -> Findings:
     encoder = found.encoder
     text = f"video files are written by {encoder}" if encoder else "no H.264 encoder: sink `video` cannot work"
     yield Finding(subject, "encoder", Level.OK if encoder else Level.WARNING, text)
-    if found.hardware:
-        yield Finding(subject, "hardware", Level.OK, f"can be used: {', '.join(found.hardware)}")
-    else:
-        text = f"none can be used; FFmpeg knows {', '.join(found.known_hardware) or 'none'}"
-        yield Finding(subject, "hardware", Level.MISSING, text, "docker run --gpus all, or --device /dev/dri")
+    yield _hardware(subject, found.hardware)
+
+
+def _hardware(subject: str, tried: Sequence[tuple[str, str]]) -> Finding:
+    """What `hardware: auto` takes, or why it leaves everything to the processor."""
+    if not tried:
+        text = "the processor decodes: this FFmpeg was built without hardware"
+        return Finding(
+            subject, "hardware", Level.MISSING, text, "on Jetson, sources of kind gstreamer decode in hardware"
+        )
+    working = [kind for kind, reason in tried if not reason]
+    if working:
+        return Finding(subject, "hardware", Level.OK, f"decodes with `hardware: auto`: {working[0]}")
+    text = f"the processor decodes; {'; '.join(f'{kind}: {reason}' for kind, reason in tried)}"
+    is_partly_there = any("nvcuvid" in reason for _, reason in tried)
+    remedy = _VIDEO_LIBRARIES if is_partly_there else "docker run --gpus all, or --device /dev/dri"
+    return Finding(subject, "hardware", Level.WARNING if is_partly_there else Level.MISSING, text, remedy)
 
 
 def devices(subject: str) -> Findings:

@@ -19,8 +19,8 @@ class Probe:
     """What a source has shown. Times are seconds; `rate` and `frame_count` are what it declares, 0 if nothing.
 
     `measured_rate` is that of the frames that were read, which is the speed of decoding where it is a file; None if
-    fewer than two came. `first_frame` is the time from the beginning to the first decoded frame. `shown` has no
-    credentials.
+    fewer than two came. `first_frame` is the time from the beginning to the first decoded frame. `decoder` is what
+    decodes, and why that, empty where nothing is chosen. `shown` has no credentials.
     """
 
     shown: str
@@ -37,6 +37,7 @@ class Probe:
     frames: int
     measured_rate: float | None
     decode_errors: int
+    decoder: str = ""
 
     @property
     def duration(self) -> float | None:
@@ -85,7 +86,7 @@ def _probe(spec: SourceSpec, seconds: float, clock: Clock) -> Probe:
         first_frame = since()
         frames = _count(source, since, first_frame + seconds)
         pixel_format = grabbed.format.pixel_format.name.lower()
-        return _told(spec, info, pixel_format, source.decode_errors, opened, first_frame, frames)
+        return _told(spec, info, source, pixel_format, opened, first_frame, frames)
     finally:
         source.close()
 
@@ -101,8 +102,8 @@ def _count(source: Source, since: Callable[[], float], until: float) -> tuple[in
 def _told(
     spec: SourceSpec,
     info: StreamInfo,
+    source: Source,
     pixel_format: str,
-    decode_errors: int,
     opened: float,
     first_frame: float,
     frames: tuple[int, float],
@@ -123,9 +124,11 @@ def _told(
         first_frame=first_frame,
         frames=count,
         measured_rate=(count - 1) / span if count > 1 and span > 0 else None,
-        decode_errors=decode_errors,
+        decode_errors=source.decode_errors,
+        decoder=getattr(source, "decoder", ""),
     )
 
 
 def _shown(spec: SourceSpec) -> str:
-    return redact_address(str(getattr(spec.options, "uri", spec.name)))
+    shown: str = getattr(spec.options, "shown", "") or redact_address(str(getattr(spec.options, "uri", spec.name)))
+    return shown

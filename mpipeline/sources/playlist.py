@@ -109,6 +109,11 @@ class PlaylistSource:
             raise self._verdict()
         return None
 
+    @property
+    def decoder(self) -> str:
+        """What decodes the present file, and why that."""
+        return self._source.decoder if self._source is not None else ""
+
     def retrieve(self, planes: tuple[Pixels, ...]) -> None:
         """Copies the grabbed frame into `planes`, laid out by its format."""
         if self._source is None:

@@ -9,11 +9,11 @@ from typing import TYPE_CHECKING, ClassVar
 from pydantic import BaseModel
 
 from mpipeline.clock import Clock, SystemClock
-from mpipeline.errors import Reason
+from mpipeline.errors import Reason, SourceError
 from mpipeline.frame import Pixels
 from mpipeline.sources.source import GrabbedFrame, StreamInfo
 from mpipeline.sources.video_decode import DecodedFrame
-from mpipeline.sources.video_hardware import find_device
+from mpipeline.sources.video_hardware import Device, find_device
 from mpipeline.sources.video_open import Deadline, VideoOptions
 from mpipeline.sources.video_planes import PlaneCopier
 from mpipeline.sources.video_resume import PacketScan
@@ -22,7 +22,6 @@ from mpipeline.sources.video_savings import scaled
 
 if TYPE_CHECKING:
     import av
-    from av.codec.hwaccel import HWAccel
 
 logger = logging.getLogger("mpipeline.source")
 
@@ -49,6 +48,7 @@ class VideoSource:
         self.decode_errors = 0
         self.connects = not options.is_local
         self.cores = 0
+        self.decoder = ""
         self._name = name
         self._options = options
         self._clock: Clock = clock if clock is not None else SystemClock()
@@ -59,21 +59,22 @@ class VideoSource:
         self._frame: av.VideoFrame | None = None  # what `retrieve` copies
         self._delivered = 0
         self._pts_offset = 0.0  # seconds that the earlier rounds of a loop took
-        self._device: HWAccel | None = None  # what decodes in place of the processor
-        self._untold = ""  # of it
+        self._device: Device | None = None  # what decodes in place of the processor
+        self._lacking = ""  # why none does
 
     def open(self) -> StreamInfo:
         """Connects, and decodes the first frame of a file, or of a stream that does not state its size.
 
         Raises SourceError.
         """
-        self._device, lacking = find_device(self._options.hardware)
+        self._device, self._lacking = find_device(self._options.hardware)
         current = self._round = self._new_round()
-        self._untold = self._hardware_used(current, lacking)
         stream, decode = current.stream, self._options.decode
         width, height = scaled(stream.codec_context.width, stream.codec_context.height, decode.scale)
         if not current.live or not (width and height):
             self._first = self._next()
+            current = self._round  # another one, if the device has failed
+            stream = current.stream
             if self._first is not None:
                 format = self._copier.format_of(self._first.frame)
                 width, height = format.width, format.height
@@ -116,10 +117,8 @@ class VideoSource:
             return None
         frame = self._frame = decoded.frame
         self._delivered += 1
-        if self._untold:  # not before: a look at a source only opens it
-            fields = {"event": "hardware_decoding", "source": self._name}
-            logger.info("%s: %s", self._name, self._untold, extra=fields)
-            self._untold = ""
+        if not self.decoder:  # not before: what decodes is seen from what has been decoded
+            self._tell_decoder()
         return GrabbedFrame(
             format=self._copier.format_of(frame),
             pts=self._pts(frame),
@@ -159,29 +158,61 @@ class VideoSource:
         return None if counted.packets.missing else frames
 
     def _new_round(self) -> Round:
-        opened = Round(self._name, self._options, self._clock, self.cores, self._device)
+        try:
+            opened = Round(self._name, self._options, self._clock, self.cores, self._device)
+        except SourceError:
+            device = self._device
+            if device is None or not (reason := device.lacking()):
+                raise
+            self._device, self._lacking = None, f"{device.kind}: {reason}"
+            return self._new_round()
         self._copier.scale = self._options.decode.scale * 2**opened.halvings
         return opened
 
-    def _hardware_used(self, opened: Round, lacking: str) -> str:
-        if self._options.hardware == "none":
-            return ""
-        codec = opened.stream.codec_context.codec.canonical_name
-        if self._device is not None and opened.is_in_hardware:
-            return f"decodes {codec} in hardware"
-        return f"decodes in software: {lacking or f'the device does not know {codec}'}"
+    def _tell_decoder(self) -> None:
+        assert self._round is not None
+        codec, device = self._round.stream.codec_context, self._device
+        name = codec.codec.canonical_name
+        if device is not None and codec.pix_fmt == device.pixel_format:
+            self.decoder, told = (
+                f"{name} in hardware, by {device.kind}",
+                f"decodes {name} in hardware, by {device.kind}",
+            )
+        else:
+            lacking = self._lacking if device is None else f"{device.kind} does not decode this {name}"
+            self.decoder = f"{name} on the processor" + (f" ({lacking})" if lacking else "")
+            told = f"decodes in software: {lacking}"
+        if self._options.hardware != "none":
+            fields = {"event": "hardware_decoding", "source": self._name}
+            logger.info("%s: %s", self._name, told, extra=fields)
 
     def _next(self) -> DecodedFrame | None:
         while True:
             if self._round is None:
                 raise RuntimeError("grab needs an open source")
-            errors = self._round.errors()
             try:
-                decoded = self._round.next()
-            finally:
-                self.decode_errors += self._round.errors() - errors
-            if decoded is not None or not self._begins_again(self._round):
-                return decoded
+                decoded = self._decoded(self._round)
+                if decoded is not None or not self._begins_again(self._round):
+                    return decoded
+            except SourceError as error:
+                if not self._leaves_device(error):
+                    raise
+
+    def _decoded(self, current: Round) -> DecodedFrame | None:
+        errors = current.errors()
+        try:
+            return current.next()
+        finally:
+            self.decode_errors += current.errors() - errors
+
+    def _leaves_device(self, error: SourceError) -> bool:
+        """Whether the source is open again without its device, of which no frame has come."""
+        if self._device is None or self._delivered or error.reason is not Reason.CORRUPT_DATA:
+            return False
+        self._lacking, self._device = f"{self._device.kind} fails on this stream", None
+        self.close()
+        self._round = self._new_round()
+        return True
 
     def _begins_again(self, ended: Round) -> bool:
         """At the end: whether a loop starts over. Raises SourceError if the end came too early."""

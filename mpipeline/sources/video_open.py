@@ -13,11 +13,10 @@ from mpipeline.clock import NS_PER_S, Clock
 from mpipeline.errors import Reason
 from mpipeline.registry import suggestion
 from mpipeline.sources.video_errors import ffmpeg_error, source_error
-from mpipeline.sources.video_hardware import Hardware
+from mpipeline.sources.video_hardware import Device, Hardware
 from mpipeline.sources.video_savings import DecodeOptions
 
 if TYPE_CHECKING:
-    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
     from av.video.stream import VideoStream
 
@@ -127,7 +126,7 @@ class Deadline:
         return self._clock.monotonic_ns() >= self._end_ns - NS_PER_S // 50
 
 
-def open_container(name: str, options: VideoOptions, clock: Clock, device: HWAccel | None = None) -> InputContainer:
+def open_container(name: str, options: VideoOptions, clock: Clock, device: Device | None = None) -> InputContainer:
     """Opens the container for reading; `device` decodes what it can.
 
     Raises SourceError within `connect_timeout` in all; only the resolution of a host name, which the system does,
@@ -147,7 +146,7 @@ def open_container(name: str, options: VideoOptions, clock: Clock, device: HWAcc
             options=_ffmpeg_options(options),
             metadata_errors="replace",
             timeout=timeout,
-            hwaccel=device,
+            hwaccel=device.accel if device is not None else None,
         )
     except av.FFmpegError as error:
         raise ffmpeg_error(

@@ -9,6 +9,7 @@ from mpipeline.clock import Clock
 from mpipeline.errors import Reason, SourceError
 from mpipeline.sources.video_decode import GATE_PATIENCE, DecodedFrame, FrameDecoder
 from mpipeline.sources.video_errors import ffmpeg_error, source_error
+from mpipeline.sources.video_hardware import Device
 from mpipeline.sources.video_log import FFmpegLog
 from mpipeline.sources.video_open import Deadline, VideoOptions, is_live, open_container, pick_stream
 from mpipeline.sources.video_packets import PacketReader
@@ -18,7 +19,6 @@ from mpipeline.sources.video_watch import FrameWatch
 
 if TYPE_CHECKING:
     import av
-    from av.codec.hwaccel import HWAccel
     from av.container import InputContainer
     from av.packet import Packet
     from av.stream import Stream
@@ -43,7 +43,7 @@ class Round:
     """
 
     def __init__(
-        self, name: str, options: VideoOptions, clock: Clock, cores: int = 0, device: HWAccel | None = None
+        self, name: str, options: VideoOptions, clock: Clock, cores: int = 0, device: Device | None = None
     ) -> None:
         self.frames = 0
         self.log = FFmpegLog()

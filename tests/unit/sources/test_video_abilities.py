@@ -10,5 +10,5 @@ def test_the_codecs_of_cameras_and_files() -> None:
     assert {"h264", "hevc", "mjpeg"} <= set(found.decoders)
     assert not set(found.decoders) & set(found.missing_decoders)
     assert found.encoder == "libx264"
-    assert set(found.hardware) <= set(found.known_hardware)
+    assert all(isinstance(reason, str) for _, reason in found.hardware)
     assert "PyAV" in found.version

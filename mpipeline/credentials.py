@@ -19,7 +19,11 @@ _ENCODED_USER = re.compile(r"(%3a%2f%2f)\S*(%40)", re.IGNORECASE)
 # Values end at '&' or white space; quotes and punctuation at their end are left standing.
 _VALUE = r"[^&\s]*?(?=['\"),.;:\]}>]*(?:[&\s]|$))"
 _QUERY = re.compile(rf"([?&;](?:[^=&;?\s]*(?:pass|pwd|token|secret|key|auth|sig)[^=&;?\s]*)=){_VALUE}", re.IGNORECASE)
-_ASSIGNMENT = re.compile(rf"((?:passw(?:or)?d|passwd|pwd|passphrase|secret|token)=(?!\s)){_VALUE}", re.IGNORECASE)
+_NAME_OF_SECRET = r"((?:passw(?:or)?d|passwd|pwd|passphrase|secret|token|\b(?:user|proxy)-pw)="
+_QUOTED = re.compile(
+    rf"{_NAME_OF_SECRET}(?:\(\w+\))?)\"(?:[^\"\\]|\\.)*\"", re.IGNORECASE
+)  # as in a GStreamer pipeline
+_ASSIGNMENT = re.compile(rf"{_NAME_OF_SECRET}(?!\s)){_VALUE}", re.IGNORECASE)
 
 
 def redact(text: str, *addresses: str) -> str:
@@ -38,7 +42,8 @@ def redact(text: str, *addresses: str) -> str:
     if "%" in text:
         text = _ENCODED_USER.sub(rf"\1{HIDDEN}\2", text)
     if "=" in text:
-        text = _ASSIGNMENT.sub(rf"\1{HIDDEN}", _QUERY.sub(rf"\1{HIDDEN}", text))
+        text = _QUERY.sub(rf"\1{HIDDEN}", _QUOTED.sub(rf"\1{HIDDEN}", text))
+        text = _ASSIGNMENT.sub(rf"\1{HIDDEN}", text)
     return text
 
 

@@ -89,6 +89,12 @@ class SourceError(MpipelineError):
         self.retryable = retryable
 
 
+class SourceHangs(MpipelineError):
+    """What reads a source does not return and cannot be ended but with its process; another process takes its place."""
+
+    exit_code = EXIT_TEMPORARY
+
+
 class ModelError(ConfigError):
     """The model file and what the config says of it do not fit together."""
 

@@ -10,7 +10,7 @@ from typing import Any
 
 from mpipeline import registry
 from mpipeline.config.descriptions import DESCRIPTIONS
-from mpipeline.config.schema import RunConfig, SinkSpec, SourceSpec
+from mpipeline.config.schema import INFERRED, RunConfig, SinkSpec, SourceSpec
 from mpipeline.config.spec import KindSpec
 from mpipeline.errors import MpipelineError
 from mpipeline.registry import Group
@@ -68,10 +68,10 @@ def _branch(spec: type[KindSpec], kind: str, common: Schema, parts: dict[str, Sc
     keys = {name: field for name, field in common.items() if name not in ("options", "kind")}
     keys |= own.get("properties", {})
     required = list(own.get("required", []))
-    infers = spec is SourceSpec and "uri" in keys
-    if infers:
+    infers = spec is SourceSpec and not keys.keys().isdisjoint({"uri", *INFERRED})
+    if infers and "uri" in keys:
         keys["uri"] = {**keys["uri"], "type": ["string", "integer"]}  # the number of a camera
-    else:
+    if not infers:
         required.append("kind")
     about = (implementation.__doc__ or "").strip().splitlines()
     entry = {"const": kind, "description": about[0] if about else kind}

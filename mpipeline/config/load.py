@@ -7,6 +7,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import Any, Literal
 
+from mpipeline import registry
 from mpipeline.config import names
 from mpipeline.config.checks import missing_files, overwritten_files
 from mpipeline.config.document import Document, parse, show
@@ -19,6 +20,7 @@ from mpipeline.errors import ConfigError
 _LARGEST_FILE = 4 << 20  # bytes; whoever gives more has mistaken a video for a config
 _TARGET = re.compile(r"[A-Za-z_][\w.]*:[A-Za-z_][\w.]*")
 _MODEL_ID = re.compile(r"[A-Za-z0-9][\w.-]*(/[A-Za-z0-9][\w.-]*)?")
+_IS_PIPELINE = "mpipeline.sources.selection:is_pipeline"  # looked up when needed: config and sources are neighbours
 _MODEL_FILES = (".onnx", ".engine", ".plan", ".trt", ".pt", ".pth", ".tflite", ".xml", ".yaml", ".zip")
 
 
@@ -56,7 +58,7 @@ def config_from_arguments(
     `model` is as in `model_key`. Raises ConfigError as `load_config` does.
     """
     document = Document({}, Place("arguments"))
-    document.data["sources"] = [{"uri": video} for video in videos]
+    document.data["sources"] = [{_key_of(video): video} for video in videos]
     for index, video in enumerate(videos):
         document.places.set(("sources", index), Place(f"VIDEO {index + 1}"))
         document.hide_address(video)
@@ -76,15 +78,16 @@ def source_from_arguments(uri: str, overrides: Sequence[str] = ()) -> SourceSpec
 
     Raises ConfigError as `load_config` does; that a file is missing is left to whoever opens it.
     """
-    document = Document({"uri": uri}, Place("arguments"))
-    document.places.set(("uri",), Place("URI"))
+    key = _key_of(uri)
+    document = Document({key: uri}, Place("arguments"))
+    document.places.set((key,), Place("URI"))
     document.hide_address(uri)
     apply_overrides(document, overrides)
     spec, problems = validated(SourceSpec, document.data, document.shown, document.scrub)
     problems = document.problems + _without(document.problems, problems)
     if problems or spec is None:
         raise ConfigError(document.places.lines(problems))
-    name = spec.name or names.source_base(uri, spec.kind, 0)
+    name = spec.name or names.source_base(getattr(spec.options, "uri", None), spec.kind, 0)
     return spec.model_copy(update={"name": name})
 
 
@@ -103,6 +106,11 @@ def model_key(model: str) -> Literal["path", "target", "id"]:
     if _TARGET.fullmatch(model):
         return "target"
     return "id" if _MODEL_ID.fullmatch(model) and not model.lower().endswith(_MODEL_FILES) else "path"
+
+
+def _key_of(source: str) -> str:
+    """Which key of a source a word of the command line means."""
+    return "gstreamer" if registry.resolve(_IS_PIPELINE)(source) else "uri"
 
 
 def _finished(

@@ -34,7 +34,7 @@ _NOT_FOR_PYTHON = (
     *("classes", "names", "size"),
 )
 _KIND_OF = "mpipeline.sources.selection:kind_of"  # looked up when needed: config and sources are neighbours
-_OF_SEVERAL = "playlist"  # the kind that reads several files
+INFERRED = {"uris": "playlist", "gstreamer": "gstreamer"}  # keys in place of `uri`, and the kinds that they mean
 _LIVE_SCHEMES = re.compile(r"(rtsps?|rtmps?|udp|rtp|srt|tcp)://", re.IGNORECASE)
 
 
@@ -60,8 +60,8 @@ class SourceSpec(KindSpec):
 
     @classmethod
     def infer_kind(cls, mapping: Mapping[Any, Any]) -> str | None:
-        if mapping.get("uri") is None and mapping.get("uris") is not None:
-            return _OF_SEVERAL
+        if mapping.get("uri") is None:
+            return next((kind for key, kind in INFERRED.items() if mapping.get(key) is not None), None)
         address = names.address(mapping.get("uri"))
         return str(registry.resolve(_KIND_OF)(address)) if address is not None else None
 

@@ -15,6 +15,7 @@ CHECKS: dict[str, str] = {
     "kinds": "mpipeline.doctor.installation:kinds",
     "engines": "mpipeline.doctor.engines:engines",
     "video": "mpipeline.doctor.media:video",
+    "gstreamer": "mpipeline.doctor.gstreamer:gstreamer",
     "devices": "mpipeline.doctor.media:devices",
     "jetson": "mpipeline.doctor.jetson:jetson",
     "processor": "mpipeline.doctor.machine:processor",

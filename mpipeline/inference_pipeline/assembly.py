@@ -96,7 +96,10 @@ def _source(feed: Feed, reference: Reference, has_model: bool) -> dict[str, Any]
     if rules.filling is not None:
         entry["delivery"] = _DELIVERIES[rules.filling]
     # What waits is lent to this process, so a ring must be larger than that. By default only files wait in rings.
-    live = "://" in str(entry.get("uri", "")) or entry.get("realtime") or entry.get("kind") in ("device", "callable")
+    address = str(entry.get("uri", ""))
+    live = (
+        "://" in address or entry.get("realtime") or entry.get("kind") in ("device", "callable") or "gstreamer" in entry
+    )
     if rules.capacity != DEFAULT_BUFFER or (rules.eager is False and rules.filling != "wait" and live):
         entry["slots"] = rules.capacity + _IN_HAND
     if has_model and live and rules.filling != "wait" and feed.batches_per_second is not None:

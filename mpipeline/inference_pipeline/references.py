@@ -11,7 +11,7 @@ from typing import Any
 
 from mpipeline.credentials import redact
 from mpipeline.errors import InvalidArgument, Reason, SourceError
-from mpipeline.sources.selection import kind_of
+from mpipeline.sources.selection import is_pipeline, kind_of
 
 VideoReference = str | int | Callable[[], Any]
 
@@ -69,6 +69,9 @@ def _reference(given: Any, properties: dict[str, Any]) -> Reference:
     if isinstance(given, str):
         if not given:
             raise InvalidArgument(_EMPTY)
+        if is_pipeline(given):
+            _refuse(properties, given)
+            return Reference({"gstreamer": given}, redact(given))
         kind = kind_of(given)
         if kind == "device":
             return _device(given, properties)

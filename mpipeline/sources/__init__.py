@@ -5,6 +5,7 @@ KINDS: dict[str, str] = {
     "playlist": "mpipeline.sources.playlist:PlaylistSource",
     "images": "mpipeline.sources.images:ImagesSource",
     "device": "mpipeline.sources.device:DeviceSource",
+    "gstreamer": "mpipeline.sources.gstreamer:GStreamerSource",
     "synthetic": "mpipeline.sources.synthetic:SyntheticSource",
     "python": "mpipeline.sources.python:PythonSource",
     "callable": "mpipeline.sources.callable:CallableSource",

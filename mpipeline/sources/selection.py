@@ -24,11 +24,13 @@ def kind_of(uri: str) -> str:
     /dev (`/dev/video0`, or a name that the machine's own rules give), but for those places in it where files and pipes
     are; "images" for a folder and for a pattern of names of pictures (`shots/*.png`); "playlist" for a list of files
     that lies here (`.m3u`, or an `.m3u8` that is not HLS); "video" for any other path or URL. Raises ConfigError for an
-    empty address.
+    empty address and for a pipeline of GStreamer, which has a key of its own.
     """
     address = uri.strip()
     if not address:
         raise ConfigError("a source's uri is empty; give a file or an address such as rtsp://host/path")
+    if is_pipeline(address):
+        raise ConfigError("this is a GStreamer pipeline: give it as `gstreamer` in place of `uri`")
     if _NUMBER.fullmatch(address) or (address.startswith("/dev/") and not address.startswith(_NO_DEVICES)):
         return "device"
     if address == "synthetic" or address.startswith("synthetic:"):
@@ -43,6 +45,11 @@ def kind_of(uri: str) -> str:
     except ValueError:  # with a NUL
         return "video"
     return "playlist" if path.lower().endswith(_LISTS) and is_list(path) else "video"
+
+
+def is_pipeline(text: str) -> bool:
+    """Whether this is the text of a GStreamer pipeline, elements with ' ! ' between them, and no file's name."""
+    return " ! " in text and not os.path.lexists(os.path.expanduser(text))
 
 
 def is_list(path: str) -> bool:

@@ -46,13 +46,14 @@ class GrabbedFrame:
 class Source(Protocol):
     """A source of one kind, made as `Kind(name, options)` and used by one thread of one process.
 
-    Every call has a deadline of its own and raises SourceError with a reason code; what goes wrong inside a single
-    frame is counted in `decode_errors`, not raised. After an error or an end only `close` may be called; a new object
-    is made for the next attempt.
+    Every call has a deadline of its own and raises SourceError with a reason code, or SourceHangs if only the end of
+    the process helps. What goes wrong inside a single frame is counted in `decode_errors`, not raised. After an error
+    or an end only `close` may be called; a new object is made for the next attempt.
 
     A built-in kind may name modules in `libraries` that it imports in `open` and that survive a fork: they are
     imported once for all decoders of a run. A source with an attribute `cores` is told by it, before `open`, how many
-    processor cores are its share.
+    processor cores are its share. One with an attribute `decoder` says there, once a frame has
+    come, what decodes it and why.
     """
 
     Options: ClassVar[type[BaseModel]]

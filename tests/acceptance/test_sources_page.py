@@ -12,7 +12,7 @@ from typing import Any
 import cv2
 import pytest
 import yaml
-from support import media, rtmp_server, runs
+from support import gstreamer, media, rtmp_server, runs
 from support.command import Workplace
 from support.fleet import CLIP, Fleet
 from support.http_server import HttpServer
@@ -27,9 +27,9 @@ from support.webcams import LARGE_JPEG, SMALL_JPEG, Webcams
 from mpipeline.config.load import load_config
 
 PAGE = "docs/sources.md"
-FINITE = ("files", "less", "hardware", "playlist", "images", "synthetic")
-LIVE = ("rtsp", "streams", "device", "python")
-OTHERS = ("whole", "tuesday.m3u", "snapshots.py")
+FINITE = ("files", "less", "hardware", "playlist", "images", "gstreamer", "synthetic")
+LIVE = ("rtsp", "streams", "device", "gstreamer-camera", "python")
+OTHERS = ("whole", "tuesday.m3u", "jetson", "snapshots.py")
 SHOP, STREET = VideoSpec(), VideoSpec(suffix=".mkv")  # thirty frames each, two seconds
 HERE = "127.0.0.1:8080"  # where the page has files on a web server
 
@@ -50,6 +50,8 @@ def sources_of(mark: str, **addresses: str) -> list[dict[str, Any]]:
             {"web": HERE, "camera": "192.168.1.20:554", "rtmp": "127.0.0.1:1935", "udp": ":5000"}[ours], theirs
         )
     found: list[dict[str, Any]] = yaml.safe_load(text)["sources"]
+    if "gstreamer" in mark and gstreamer.lacking(*gstreamer.DECODING):
+        return []
     return [{**source, "name": f"{mark}.{source['name']}"} for source in found]
 
 
@@ -80,6 +82,16 @@ def test_the_whole_config_loads(place: Workplace, monkeypatch: pytest.MonkeyPatc
     assert load_config(place.write("whole.yaml", block(PAGE, "example: whole"))).sources[0].kind == "video"
 
 
+def test_what_needs_a_jetson_loads(place: Workplace) -> None:
+    rest = block(PAGE, "example: whole").partition("model:")[2]
+    config = load_config(place.write("jetson.yaml", f"{block(PAGE, 'example: jetson')}model:{rest}"))
+    assert [(source.kind, source.looks_live()) for source in config.sources] == [
+        ("gstreamer", False),
+        ("gstreamer", True),
+        ("gstreamer", True),
+    ]
+
+
 def test_what_has_an_end(place: Workplace, web: HttpServer) -> None:
     make_recordings(place)
     shutil.copy(media.video(SHOP), web.folder / "door.mp4")
@@ -92,6 +104,8 @@ def test_what_has_an_end(place: Workplace, web: HttpServer) -> None:
         **{"playlist.monday": 60, "playlist.tuesday": 60, "images.holiday": 3, "images.timelapse": 2},
         "synthetic.shapes": 50,
     }
+    if not gstreamer.lacking(*gstreamer.DECODING):
+        counts |= {"gstreamer.shop": 30, "gstreamer.street": 30}
     found = runs.frame_ids(place.folder / "out.jsonl")
     assert found == {name: list(range(1, count + 1)) for name, count in counts.items()}
     half = runs.by_source(place.folder / "out.jsonl")["less.half-size"][0]

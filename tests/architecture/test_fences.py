@@ -24,6 +24,7 @@ FENCES = {
         "mpipeline/inference_pipeline/sinks/*",
         "mpipeline/hosted/pictures.py",
     ],
+    "gi": ["mpipeline/sources/gstreamer_library.py"],
     "supervision": ["mpipeline/inference_pipeline/sinks/conversion.py", "mpipeline/trackers/library.py"],
     "trackers": ["mpipeline/trackers/library.py"],
     "onnxruntime": [
@@ -43,7 +44,7 @@ FENCES = {
     "torch": ["mpipeline/demo/*"],
     "onnx": ["mpipeline/demo/*", "mpipeline/hosted/quantization.py", "mpipeline/backends/engines/onnx_model.py"],
 }
-LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx", "supervision", "trackers"}
+LAZY = {"av", "cv2", "onnxruntime", "openvino", "tensorrt", "pycuda", "torch", "onnx", "supervision", "trackers", "gi"}
 LAZY |= {"paho", "redis", "sqlalchemy"}
 
 

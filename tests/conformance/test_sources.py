@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 import pytest
 from pydantic import BaseModel, ValidationError
-from support import media, webcams
+from support import gstreamer, media, webcams
 from support.media import VideoSpec
 from support.webcams import SMALL, SMALL_JPEG, Webcams
 
@@ -33,6 +33,7 @@ FINITE: dict[str, Callable[[int], dict[str, Any]]] = {
     "callable": lambda count: {"target": "support.producers:clip", "properties": {"count": count}},
     "python": lambda count: {"target": "support.cameras:Clip", "options": {"count": count}},
     "images": lambda count: {"uri": str(media.pictures(count)), "rate": 15.0},
+    "gstreamer": lambda count: {"gstreamer": gstreamer.pattern(count)},
     "playlist": lambda count: {"uris": [str(path) for path in media.parts(count)]},
 }
 
@@ -48,6 +49,8 @@ def options_of(kind: str, count: int) -> dict[str, Any]:
 
 def make(kind: str, count: int = 5) -> Source:
     """A source of that kind with `count` frames, or without an end, not yet open."""
+    if kind == "gstreamer":
+        gstreamer.needs("videotestsrc")
     source_class = registry.load("sources", kind)
     source: Source = source_class("conformance", source_class.Options(**options_of(kind, count)))
     return source
@@ -212,7 +215,7 @@ class TestEveryKind:
         program = (
             "import sys; from mpipeline import registry; "
             f"registry.load('sources', {kind!r}); "
-            "print([name for name in ('av', 'cv2', 'onnxruntime') if name in sys.modules])"
+            "print([name for name in ('av', 'cv2', 'gi', 'onnxruntime') if name in sys.modules])"
         )
         printed = subprocess.run([sys.executable, "-c", program], check=True, capture_output=True, text=True).stdout
 

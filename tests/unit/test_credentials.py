@@ -33,6 +33,8 @@ HIDDEN = [
     ("'http://h/x?n=1&Password=a;b'", "'http://h/x?n=1&Password=***'"),
     ("http://h/?access_key=abc, retrying", "http://h/?access_key=***, retrying"),
     ("rtsp://cam/user=admin_password=abc_channel=1.sdp", "rtsp://cam/user=admin_password=***"),
+    ("rtspsrc user-id=a user-pw=p!w ! appsink", "rtspsrc user-id=a user-pw=*** ! appsink"),
+    ('x proxy-pw="a b" y password=(string)"c d" z', "x proxy-pw=*** y password=*** z"),
     ("first rtsp://u:p@cam/\nsecond rtsp://v:q@cam/", "first rtsp://***@cam/\nsecond rtsp://***@cam/"),
 ]
 

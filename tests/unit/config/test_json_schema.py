@@ -48,6 +48,8 @@ def test_every_example_is_valid(validator: Any, text: str) -> None:
     [
         "sources: [{uri: 0, fps: 15}]\nmodel: {id: coco/3}\nbatching:\n" + SINK,
         "sources: [{uri: a.mp4}]\nmodel: {path: a.onnx, confidence: '${CONFIDENCE}'}\n" + SINK,
+        "sources: [{gstreamer: 'a ! b'}]\nmodel: {id: coco/3}\n" + SINK,
+        "sources: [{uris: [a.mp4]}]\nmodel: {id: coco/3}\n" + SINK,
         "sources: [{kind: synthetic, count: 3}]\nmodel: {target: 'a:B'}\nsinks: [{kind: python, target: 'a:B'}]",
         "sources: [{uri: a.mp4}]\nmodel: {path: a.onnx, size: [640, 640], names: [a, b]}\nlimits: {connects: 2}\n"
         + SINK,

@@ -8,7 +8,7 @@ import pytest
 
 import mpipeline.sinks
 from mpipeline.config import RunConfig
-from mpipeline.config.load import config_from_arguments, load_config
+from mpipeline.config.load import config_from_arguments, load_config, source_from_arguments
 from mpipeline.errors import ConfigError
 
 TEXT = """\
@@ -176,3 +176,20 @@ def test_wrong_arguments_are_named(videos: list[str], model: str, lines: list[st
     found = str(caught.value).splitlines()
     assert len(found) == len(lines)
     assert all(line.startswith(start) for line, start in zip(found, lines, strict=True)), found
+
+
+def test_a_pipeline_of_gstreamer_is_one_source(folder: Path) -> None:
+    text = "rtspsrc location=rtsp://u:hunter2@host/x user-pw=hunter2 ! decodebin"
+    (folder / "a.yaml").write_text(f"sources: [{{gstreamer: '{text}'}}]\nmodel: {{path: model.onnx}}\n")
+    for config in (
+        load_config(Path("a.yaml"), sinks_required=False),
+        config_from_arguments([text], "model.onnx", sinks_required=False),
+    ):
+        (source,) = config.sources
+        assert (source.kind, source.name, source.options.gstreamer) == ("gstreamer", "gstreamer-1", text)
+        assert source.looks_live()
+        assert "hunter2" not in repr(config)
+    assert source_from_arguments(text, ["read_timeout=2"]).options.read_timeout == 2
+    with pytest.raises(ConfigError) as caught:
+        source_from_arguments(text, ["read_timeout=-2"])
+    assert "hunter2" not in str(caught.value)

@@ -93,3 +93,14 @@ def test_defaults_of_the_environment(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("CLASS_AGNOSTIC_NMS", "perhaps")
     with pytest.raises(ConfigError, match="true or false"):
         postprocessing_defaults()
+
+
+def test_a_pipeline_of_gstreamer_is_a_live_source_and_its_password_is_not_shown() -> None:
+    text = "rtspsrc location=rtsp://host/x user-pw=secret ! decodebin ! appsink"
+    (found,) = references(text)
+    assert found.entry == {"gstreamer": text}
+    assert "secret" not in found.shown
+    made = source(text)
+    assert (made.kind, made.name, made.options.gstreamer) == ("gstreamer", "gstreamer-1", text)
+    with pytest.raises(InvalidArgument, match="gain"):
+        references(text, {"gain": 2})

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from mpipeline.errors import ConfigError
-from mpipeline.sources.selection import kind_of
+from mpipeline.sources.selection import is_pipeline, kind_of
 
 
 @pytest.mark.parametrize(
@@ -62,3 +62,17 @@ def test_folders_patterns_of_pictures_and_lists(tmp_path: Path, monkeypatch: pyt
 def test_an_empty_address_is_refused() -> None:
     with pytest.raises(ConfigError, match="empty"):
         kind_of("  ")
+
+
+def test_a_pipeline_has_a_key_of_its_own(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ConfigError, match="`gstreamer` in place of `uri`"):
+        kind_of("videotestsrc ! appsink")
+    monkeypatch.chdir(tmp_path)
+    (tmp_path / "yes ! no.mp4").touch()
+    assert kind_of("yes ! no.mp4") == "video"
+    assert [is_pipeline(text) for text in ("yes ! no.mp4", "a ! b\0", "a!b", "x" * 5000 + " ! y")] == [
+        False,
+        True,
+        False,
+        True,
+    ]

@@ -16,7 +16,12 @@ from mpipeline.registry import Group
 
 _PACKAGE = "mpipeline"
 _LEAST_PYTHON = (3, 10)
-_NOT_FOR_USERS = ("test", "benchmarks", "train")  # extras of those who work on the package
+_NOT_SHOWN = (
+    "test",
+    "benchmarks",
+    "train",
+    "gstreamer",
+)  # for those who work on the package; told of in a section of its own
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 _OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
@@ -89,7 +94,7 @@ def _extras() -> dict[str, list[str]]:
     found: dict[str, list[str]] = {}
     for line in _requirements():
         extra = _EXTRA.search(line)
-        if extra is not None and extra[1] not in _NOT_FOR_USERS:
+        if extra is not None and extra[1] not in _NOT_SHOWN:
             found.setdefault(extra[1], []).append(_name_of(line))
     return dict(sorted(found.items()))
 

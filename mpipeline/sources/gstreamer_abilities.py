@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 
 from mpipeline.sources.gstreamer_errors import package_of
@@ -10,8 +11,8 @@ from mpipeline.sources.gstreamer_pipeline import in_hardware, is_decoder
 
 _NEEDED = ("appsink", "videoconvert", "decodebin", "qtdemux", "rtspsrc", "rtph264depay", "v4l2src")
 _CAMERAS = ("nvarguscamerasrc", "libcamerasrc")  # of boards with a CSI port
-_COMMON = ("h264", "h265", "hevc", "av1", "vp9", "mjpeg", "jpeg")  # codecs of cameras and files
-_GENERIC = ("nvv4l2decoder", "v4l2videodec", "vaapidecodebin")  # decoders of several codecs
+_COMMON = re.compile(r"(avdec_|[a-z0-9]*?)(h264|h265|hevc|av1d?|vp9|m?jpeg)(dec)?")  # codecs of cameras and files
+_GENERIC = ("nvv4l2decoder", "v4l2videodec", "vaapidecodebin", "libde265dec")  # of several codecs, or named otherwise
 
 
 @dataclass(frozen=True, slots=True)
@@ -56,4 +57,4 @@ def _decoders(library: Library) -> list[tuple[str, str]]:
 
 
 def _is_common(decoder: str) -> bool:
-    return decoder in _GENERIC or any(codec in decoder for codec in _COMMON)
+    return decoder in _GENERIC or _COMMON.fullmatch(decoder) is not None

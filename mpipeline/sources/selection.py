@@ -15,6 +15,7 @@ _NO_DEVICES = ("/dev/shm/", "/dev/fd/", "/dev/std")
 _LISTS = (".m3u", ".m3u8")
 _HLS = "#EXT-X-"  # how the lines of HLS begin that a list of files does not have
 _HEAD = 64 * 1024  # characters
+_ELEMENT = re.compile(r"\w+\s+[\w:-]+\s*=\s*\S")  # of a pipeline, with a property
 
 
 def kind_of(uri: str) -> str:
@@ -48,8 +49,8 @@ def kind_of(uri: str) -> str:
 
 
 def is_pipeline(text: str) -> bool:
-    """Whether this is the text of a GStreamer pipeline, elements with ' ! ' between them, and no file's name."""
-    return " ! " in text and not os.path.lexists(os.path.expanduser(text))
+    """Whether this is the text of a GStreamer pipeline, elements with ' ! ' between them or a property, and no file."""
+    return (" ! " in text or _ELEMENT.match(text) is not None) and not os.path.lexists(os.path.expanduser(text))
 
 
 def is_list(path: str) -> bool:

@@ -76,3 +76,5 @@ def test_a_pipeline_has_a_key_of_its_own(tmp_path: Path, monkeypatch: pytest.Mon
         False,
         True,
     ]
+    assert is_pipeline("uridecodebin uri=rtsp://host/x")
+    assert not is_pipeline("rtsp://host/x?a=b c")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 from mpipeline.clock import NS_PER_S, Clock
-from mpipeline.errors import Reason, SourceHangs
+from mpipeline.errors import Reason, SourceError, SourceHangs
 from mpipeline.sources.gstreamer_errors import element_error, parse_error, pipeline_error, refused
 from mpipeline.sources.gstreamer_frames import CAPS
 from mpipeline.sources.gstreamer_library import Library
@@ -41,6 +41,7 @@ class Pipeline:
         self._threads = f"gstreamer {name}"
         self._codec = ""
         self._last_warning = ""
+        self._error: SourceError | None = None  # of an element; what came before it is given first
         self._pipeline, self._sink = self._parsed()
         self._bus = self._pipeline.get_bus()
 
@@ -54,16 +55,19 @@ class Pipeline:
             raise pipeline_error(self._name, self._options, Reason.TIMEOUT, "an element hangs while it starts")
         if changed[0] == gst.StateChangeReturn.FAILURE:
             self._attend(_GLANCE_NS)
-            raise pipeline_error(self._name, self._options, Reason.FAILED, "an element does not start")
+            raise self._error or pipeline_error(self._name, self._options, Reason.FAILED, "an element does not start")
 
     def pull(self, deadline_ns: int) -> Any:
         """The next sample; None at the end. Raises SourceError if an element fails, and at the deadline."""
         while True:
-            sample = self._sink.try_pull_sample(_GLANCE_NS)
+            error = self._error  # seen before this look, so that nothing can lie behind it in the queue
+            sample = self._sink.try_pull_sample(0 if error is not None else _GLANCE_NS)
             self._attend()
             if sample is not None:
                 return sample
-            if self._sink.get_property("eos"):
+            if error is not None:
+                raise error
+            if self._error is None and self._sink.get_property("eos"):
                 return None
             if self._clock.monotonic_ns() >= deadline_ns:
                 raise pipeline_error(self._name, self._options, Reason.TIMEOUT, self._last_warning)
@@ -145,19 +149,20 @@ class Pipeline:
         return pipeline, sink
 
     def _attend(self, wait_ns: int = 0) -> None:
-        """Reads what elements have to say, after waiting for that. Raises SourceError if one has failed."""
+        """Takes note of what elements have to say, after waiting for that."""
         kinds = self._library.gst.MessageType
         wanted = kinds.ERROR | kinds.WARNING | kinds.TAG
         while (message := self._bus.timed_pop_filtered(wait_ns, wanted)) is not None:
             wait_ns = 0
             if message.type == kinds.ERROR:
-                raise element_error(self._name, self._options, _who(message), *message.parse_error())
-            if message.type == kinds.WARNING:
+                told = element_error(self._name, self._options, _who(message), *message.parse_error())
+                self._error = self._error or told  # those that follow are about what the first has caused
+            elif message.type == kinds.WARNING:
                 self.warnings += 1
                 self._last_warning = f"{_who(message)} warns: {message.parse_warning()[0].message}"
             else:
-                told, codec = message.parse_tag().get_string("video-codec")
-                self._codec = codec if told else self._codec
+                is_there, codec = message.parse_tag().get_string("video-codec")
+                self._codec = codec if is_there else self._codec
 
     def _left_s(self, deadline_ns: int) -> float:
         return max(0.0, (deadline_ns - self._clock.monotonic_ns()) / NS_PER_S)

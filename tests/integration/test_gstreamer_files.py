@@ -208,3 +208,10 @@ def test_exceptions_of_libraries_that_are_loaded_later_are_unwound_by_the_compil
     )
     run = subprocess.run([sys.executable, "-c", program], check=False, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_what_came_before_an_error_is_given_first() -> None:
+    gstreamer.needs("videotestsrc", "identity")
+    reading = drain(gstreamer.source(gstreamer.pattern(20).replace("! appsink", "! identity error-after=6 ! appsink")))
+    assert reading.error is not None
+    assert len(reading.frames) == 5

@@ -130,6 +130,10 @@ class BackendError(MpipelineError):
     """The engine that executes the model failed."""
 
 
+class NoDevice(BackendError):
+    """There is no GPU, or no driver for one, where a backend needs it. Nothing is broken."""
+
+
 class SinkError(MpipelineError):
     """A sink cannot be opened or written to.
 

@@ -9,7 +9,7 @@ import ctypes
 from typing import Any
 
 from mpipeline.cuda.driver import DeviceFacts
-from mpipeline.errors import BackendError
+from mpipeline.errors import BackendError, NoDevice
 
 DRIVER_LIBRARY = "libcuda.so.1"
 
@@ -36,21 +36,21 @@ _REGISTERS_READ_ONLY = 113
 
 
 def devices(library: str = DRIVER_LIBRARY) -> tuple[DeviceFacts, ...]:
-    """All GPUs, at least one. Raises BackendError that says what is missing and what to do."""
+    """All GPUs, at least one. Raises NoDevice, or BackendError where a driver does not do; both say what helps."""
     try:
         driver = ctypes.CDLL(library)
     except OSError as error:
-        raise BackendError(_NO_DRIVER.format(library=library, reason=error)) from error
+        raise NoDevice(_NO_DRIVER.format(library=library, reason=error)) from error
     code = driver.cuInit(0)
     if code == _NO_DEVICES:
-        raise BackendError(_NO_DEVICE)
+        raise NoDevice(_NO_DEVICE)
     if code:
         raise BackendError(f"the NVIDIA driver does not start: {_reason(driver, code)}")
     count, version = ctypes.c_int(), ctypes.c_int()
     _ask(driver, "cuDeviceGetCount", ctypes.byref(count))
     _ask(driver, "cuDriverGetVersion", ctypes.byref(version))
     if not count.value:
-        raise BackendError(_NO_DEVICE)
+        raise NoDevice(_NO_DEVICE)
     versions = (version.value // 1000, version.value % 1000 // 10)
     return tuple(_facts(driver, index, versions) for index in range(count.value))
 
@@ -59,7 +59,7 @@ def device(index: int, library: str = DRIVER_LIBRARY) -> DeviceFacts:
     """The GPU of that number, from 0. Raises BackendError as `devices` does, and if there is none of that number."""
     found = devices(library)
     if not 0 <= index < len(found):
-        raise BackendError(f"there is no GPU {index}: there are {len(found)}, numbered from 0 ({found[0].name}, …)")
+        raise NoDevice(f"there is no GPU {index}: there are {len(found)}, numbered from 0 ({found[0].name}, …)")
     return found[index]
 
 

@@ -27,7 +27,7 @@ class TensorSpec:
 class Execution:
     """What executes a model, as it says itself: library and version, device, and the precision in effect.
 
-    `streams` inferences run side by side, each with so many `threads`.
+    `streams` inferences run side by side, each with so many `threads`; 0 on a GPU, where that has no meaning.
     """
 
     library: str
@@ -38,22 +38,27 @@ class Execution:
     streams: int = 1
 
     def __str__(self) -> str:
+        doing = f"{self.library} {self.version} infers in {self.precision} on {self.device}"
+        if not self.threads:
+            return f"{doing}, {self.streams} batches at a time" if self.streams > 1 else doing
         threads = f"{self.threads} thread{'s' if self.threads != 1 else ''}"
         side_by_side = f" for each of {self.streams} frames side by side" if self.streams > 1 else ""
-        return f"{self.library} {self.version} infers in {self.precision} on {self.device} with {threads}{side_by_side}"
+        return f"{doing} with {threads}{side_by_side}"
 
 
 @dataclass(frozen=True, slots=True)
 class ModelInfo:
     """What a backend has read from the model file: enough for a family to say how to feed it; and how it executes it.
 
-    `execution` is None where that is the business of code of the user's own.
+    `execution` is None where that is the business of code of the user's own. `max_batch`: the most frames that it
+    takes at once, None where that is no matter.
     """
 
     inputs: tuple[TensorSpec, ...]
     outputs: tuple[TensorSpec, ...]
     metadata: Mapping[str, str] = field(default_factory=dict)
     execution: Execution | None = None
+    max_batch: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -5,4 +5,5 @@ KINDS: dict[str, str] = {
     "onnxruntime": "mpipeline.backends.onnxruntime:OnnxRuntimeBackend",
     "openvino": "mpipeline.backends.openvino:OpenVinoBackend",
     "python": "mpipeline.backends.python:PythonBackend",
+    "tensorrt": "mpipeline.backends.tensorrt:TensorRtBackend",
 }

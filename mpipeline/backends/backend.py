@@ -39,8 +39,9 @@ class Backend(Protocol):
     """Executes a model file: made as `Kind(options)`. Errors are BackendError or ModelError.
 
     It is used by one thread, but `run` by as many at the same time as `options.streams` says. That is one, unless the
-    kind has an attribute `concurrent` that is true. `precisions` are those that may be asked for; a kind without that
-    attribute has float32 alone.
+    kind has an attribute `concurrent` that is true; `ModelInfo.execution.streams` says how many are worth it.
+    `precisions` are those that may be asked for; a kind without that attribute has float32 alone. A kind with a method
+    `input_memory(shape, dtype)` gives arrays of zeros from which `run` reads without a copy, until it is closed.
     """
 
     takes: ClassVar[str]  # "tensors"

@@ -11,6 +11,7 @@ from mpipeline.errors import ModelError
 _OUTSIDE = ("external data", "external_data", "external initializer", "externally stored data", "no such file")
 _UNREADABLE = ("permission", "could not open the file")
 _FOREIGN = ("protobuf", "can't be parsed")
+_ENGINES = (".engine", ".plan", ".trt")
 _LOCATION = b"\x0a\x08location"  # the first key of a TensorProto's `external_data`, as protobuf writes it
 
 
@@ -24,6 +25,11 @@ def is_alone(path: Path) -> bool:
     """Whether all of an ONNX model is in its file: weights may lie in files beside it. Raises OSError."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(_LOCATION) < 0
+
+
+def is_engine_file(path: Path) -> bool:
+    """Whether a file is called as those of TensorRT's engines are."""
+    return path.suffix.lower() in _ENGINES
 
 
 def check_file(path: Path) -> None:
@@ -42,6 +48,8 @@ def check_file(path: Path) -> None:
 
 def why_not_loaded(path: Path, library: str, text: str, reason: str) -> str:
     """A sentence for the error of a library that did not load the file: `text` is all it says, `reason` the gist."""
+    if is_engine_file(path):
+        return f"{path}: is a TensorRT engine, which only backend tensorrt executes, on the GPU that it was made for"
     lowered = text.lower()
     if any(words in lowered for words in _OUTSIDE):
         return f"{path}: a file with the weights, which belongs beside it, is missing or cut off: {reason}"

@@ -46,16 +46,15 @@ class ModelPackage:
 
 
 def open_package(path: Path) -> ModelPackage:
-    """The model at `path`, an ONNX file or a package's folder.
+    """The model at `path`: an ONNX file, a file of a TensorRT engine, or a package's folder.
 
     Raises ModelError if there is none, or if it asks for what is not supported.
     """
     if path.is_dir():
         return read_package(path)
-    if is_engine(path):
-        raise ModelError(f"{path}: is a TensorRT engine; there is no TensorRT backend here yet, give the ONNX file")
-    if path.suffix.lower() != ".onnx":
-        raise ModelError(f"{path}: expected an ONNX file (.onnx) or the folder of a model package")
+    if path.suffix.lower() != ".onnx" and not is_engine(path):
+        expected = "an ONNX file (.onnx), a TensorRT engine (.engine) or the folder of a model package"
+        raise ModelError(f"{path}: expected {expected}")
     if not path.is_file():
         raise ModelError(f"{path}: there is no such model file")
     return ModelPackage(path)
@@ -124,7 +123,7 @@ def _check_weights(directory: Path) -> None:
     except OSError as error:
         raise ModelError(f"{directory}: cannot be read: {error.strerror}") from error
     if any(is_engine(Path(name)) for name in others):
-        raise ModelError(f"{directory}: has a TensorRT engine; there is no TensorRT backend here yet")
+        raise ModelError(f"{directory}: has a TensorRT engine, but no {WEIGHTS}; give the path of the engine itself")
     raise ModelError(f"{directory}: there is no {WEIGHTS}; found: {', '.join(others[:10]) or 'nothing'}")
 
 

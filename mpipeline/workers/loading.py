@@ -72,7 +72,8 @@ def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None
     family, why = choose_family(info, resolved.family)
     executed = () if info.execution is None else (f"{info.execution}.",)
     sentences = (*notes, *resolved.notes, why, *executed)
-    return LoadedModel(backend, info, family, resolved.options, package.max_batch, sentences)
+    max_batch = min((most for most in (package.max_batch, info.max_batch) if most is not None), default=None)
+    return LoadedModel(backend, info, family, resolved.options, max_batch, sentences)
 
 
 def open_predictor(
@@ -89,7 +90,9 @@ def open_predictor(
         return FramePredictor(backend, max_batch), {"takes": "frames"}
     streams = _streams(kind, model, at_once)
     loaded = load_model(model, streams, tell)
-    family, *twins = [loaded.family_with() for _ in range(streams)]
+    executed = loaded.info.execution
+    lanes = streams if executed is None else min(streams, executed.streams)  # fewer on a GPU than there are cores
+    family, *twins = [loaded.family_with() for _ in range(lanes)]
     for sentence in (*loaded.notes, *family.notes):
         logger.info("%s", sentence, extra={"event": "model_described"})
     facts = {"input": list(family.input_shape), "batch": family.batch or 0, "classes": len(family.names)}

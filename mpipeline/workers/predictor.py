@@ -86,6 +86,7 @@ class TensorPredictor:
         self._family = family = families[0]
         rows = max(max_batch, family.batch or 1)
         self._rows = math.ceil(rows / family.batch) * family.batch if family.batch else rows
+        self._memory = getattr(backend, "input_memory", np.zeros)  # that of a GPU goes up from where it lies
         self._in_use: list[tuple[Work, Tensor]] = []  # the rows of all inputs, and the work that last had them
         constants: Mapping[str, Tensor] = getattr(family, "constants", {})
         self._constants = {name: np.repeat(row[None], self._rows, axis=0) for name, row in constants.items()}
@@ -117,6 +118,7 @@ class TensorPredictor:
         """As in Predictor."""
         if self._threads is not None:
             self._threads.shutdown()
+        self._in_use.clear()  # their memory may be the backend's, and go with it
         self._backend.close()
 
     def _free_rows(self) -> Tensor:
@@ -125,7 +127,8 @@ class TensorPredictor:
             if work.is_done():
                 del self._in_use[index]
                 return rows
-        return np.zeros((self._rows, *self._family.input_shape), np.dtype(self._family.input_dtype))
+        rows: Tensor = self._memory((self._rows, *self._family.input_shape), np.dtype(self._family.input_dtype))
+        return rows
 
     def _take_family(self, left: list[Family]) -> None:
         self._mine.family = left.pop()

@@ -6,14 +6,17 @@ import threading
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 from support.onnx_models import mean_of_image
 from support.pictures import meta
+from support.tensorrt_engines import Lab, mean_of_images
 
 from mpipeline import registry
 from mpipeline.backends.backend import BackendOptions
+from mpipeline.backends.tensorrt import TensorRtBackend
 from mpipeline.errors import BackendError, MpipelineError
 from mpipeline.frame import Frame
 from mpipeline.prediction import Detections
@@ -25,8 +28,18 @@ TARGETS: dict[str, Callable[[Path], str]] = {
     "onnxruntime": lambda folder: str(mean_of_image(folder / "model.onnx")),
     "openvino": lambda folder: str(mean_of_image(folder / "model.onnx")),
     "python": lambda folder: f"{__name__}:nothing",
+    "tensorrt": lambda folder: str(Lab(folder).engine(mean_of_images((1, 8)))),
 }
 KINDS = sorted(registry.kinds("backends"))
+
+
+def make(kind: str, options: BackendOptions) -> Any:
+    """The backend; that for GPUs on a simulated one."""
+    if kind != "tensorrt":
+        return registry.load("backends", kind)(options)
+    lab = Lab(Path(options.target).parent)
+    lab.engine(mean_of_images((1, 8)))
+    return TensorRtBackend(options, lab.surroundings)
 
 
 def nothing(frames: list[Frame]) -> list[Detections]:
@@ -41,7 +54,7 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 @pytest.fixture
 def backend(kind: str, tmp_path: Path):
-    made = registry.load("backends", kind)(BackendOptions(TARGETS[kind](tmp_path), threads=1))
+    made = make(kind, BackendOptions(TARGETS[kind](tmp_path), threads=1))
     yield made
     made.close()
 
@@ -80,10 +93,9 @@ def test_one_result_for_each_frame(backend, count: int) -> None:
 
 def test_streams_do_not_disturb_each_other(kind: str, tmp_path: Path) -> None:
     """Each thread's outputs are its own until it calls again."""
-    made = registry.load("backends", kind)
-    if not getattr(made, "concurrent", False):
+    if not getattr(registry.load("backends", kind), "concurrent", False):
         return
-    backend = made(BackendOptions(TARGETS[kind](tmp_path), threads=2, streams=2))
+    backend = make(kind, BackendOptions(TARGETS[kind](tmp_path), threads=2, streams=2))
     backend.open()
     barrier = threading.Barrier(2, timeout=30)
 
@@ -115,4 +127,4 @@ def test_closing_is_harmless_when_repeated_and_before_opening(backend) -> None:
 def test_a_target_that_is_not_there(kind: str, tmp_path: Path) -> None:
     target = str(tmp_path / "absent.onnx") if kind != "python" else "absent_module:absent"
     with pytest.raises(MpipelineError, match="absent"):
-        registry.load("backends", kind)(BackendOptions(target)).open()
+        make(kind, BackendOptions(target)).open()

@@ -91,7 +91,7 @@ def test_another_backend_and_an_engine(tmp_path: Path) -> None:
     with pytest.raises(ModelError, match="is for 'trt'"):
         open_package(tmp_path)
     (tmp_path / "weights.onnx").rename(tmp_path / "engine.plan")
-    with pytest.raises(ModelError, match="no TensorRT backend here yet"):
+    with pytest.raises(ModelError, match=r"has a TensorRT engine, but no weights\.onnx"):
         open_package(tmp_path)
 
 

@@ -66,7 +66,7 @@ def test_whoever_does_not_want_to_fetch_is_told_how(settings: StoreSettings) -> 
     [
         ("missing.onnx", "no such model file"),
         ("dir/dir/missing", "expected an ONNX file"),
-        ("model.engine", "no TensorRT backend here yet"),
+        ("model.engine", "no such model file"),
         ("model.pt", "expected an ONNX file"),
     ],
 )
@@ -91,7 +91,7 @@ def test_a_configs_path_is_looked_at_if_it_is_a_package_or_an_engine(tmp_path: P
     (tmp_path / "folder").mkdir()
     with pytest.raises(ModelError, match="no weights"):
         located(ModelSpec(path=tmp_path / "folder"))
-    with pytest.raises(ModelError, match="TensorRT"):
+    with pytest.raises(ModelError, match="no such model file"):
         located(ModelSpec(path=tmp_path / "model.engine"))
 
 

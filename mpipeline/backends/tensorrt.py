@@ -1,0 +1,139 @@
+"""TensorRT on an NVIDIA GPU: executes engines, which are made of ONNX files here, or files of engines as they are.
+
+All work on the GPU is done by one thread. Each thread that calls `run` has a lane of its own, so that the batch of one
+goes up, or comes down, while that of another computes.
+"""
+
+from __future__ import annotations
+
+import importlib
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, ClassVar
+
+import numpy as np
+
+from mpipeline.backends.backend import BackendOptions
+from mpipeline.backends.devices import MOST_BATCHES, check_device, gpu_of
+from mpipeline.backends.model_file import check_file, is_engine_file
+from mpipeline.backends.tensorrt_lanes import Lanes
+from mpipeline.backends.tensorrt_plan import Plan, read_engine_file
+from mpipeline.cuda import probe, pycuda_driver
+from mpipeline.cuda.driver import DeviceFacts, Gpu
+from mpipeline.cuda.thread import GpuThread
+from mpipeline.errors import BackendError, MissingDependency, ModelError, MpipelineError
+from mpipeline.tensor import Execution, ModelInfo, Precision, Tensor
+
+_LIBRARIES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
+
+
+def library() -> Any:
+    """The module of TensorRT, or of TensorRT-RTX where that is what is installed.
+
+    Raises MissingDependency if neither is, BackendError if one does not load. To be called only where there is a GPU:
+    without a driver, parts of it crash the process.
+    """
+    for name, title in _LIBRARIES.items():
+        try:
+            return importlib.import_module(name)
+        except (ImportError, OSError) as error:  # OSError: a library that it consists of is not there
+            if not isinstance(error, ModuleNotFoundError) or error.name != name:
+                raise BackendError(f"{title} is installed, but does not load: {error}") from error
+    raise MissingDependency("TensorRT", "tensorrt", "backend tensorrt")
+
+
+def plan_of(trt: Any, options: BackendOptions, device: DeviceFacts) -> Plan:
+    """The engine of the model file, made if it is not there yet. Raises ModelError or BackendError."""
+    path = Path(options.target)
+    if is_engine_file(path):
+        return read_engine_file(path)
+    raise ModelError(f"{path}: expected a file of an engine (.engine, .plan)")
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the backend needs of a machine: tests have others."""
+
+    device: Callable[[int], DeviceFacts] = probe.device
+    open_gpu: Callable[[int], Gpu] = pycuda_driver.open_gpu
+    library: Callable[[], Any] = library
+    plan: Callable[[Any, BackendOptions, DeviceFacts], Plan] = plan_of
+
+
+class TensorRtBackend:
+    """Executes a model on a GPU: `options.device` is "auto", "cuda" or "cuda:1".
+
+    An ONNX file is made into an engine when it is opened for the first time on that GPU. A file of an engine (.engine,
+    .plan, .trt) is taken as it is, and computes in the precision in which it was built.
+    """
+
+    takes: ClassVar[str] = "tensors"
+    concurrent: ClassVar[bool] = True
+    precisions: ClassVar[tuple[Precision, ...]] = ("float32", "float16")
+
+    def __init__(self, options: BackendOptions, surroundings: Surroundings | None = None) -> None:
+        check_device("tensorrt", options.device, cpu=False, gpu=True)
+        self._options = options
+        self._surroundings = surroundings if surroundings is not None else Surroundings()
+        self._opened: tuple[GpuThread, Lanes] | None = None
+
+    def open(self) -> ModelInfo:
+        """Asks for the GPU, has the engine made if there is none yet, which may take minutes, and loads it.
+
+        Raises BackendError if there is no GPU or it does not do, MissingDependency if a library is not installed,
+        ModelError with the path if the file is no model, or one that TensorRT does not take.
+        """
+        self.close()
+        options, around = self._options, self._surroundings
+        check_file(Path(options.target))
+        index = gpu_of(options.device) or 0
+        device = around.device(index)  # first: where there is no driver, TensorRT would crash
+        trt = around.library()
+        gpu = around.open_gpu(index)  # what is missing for it, is told before an engine is made
+        plan = around.plan(trt, options, device)
+        count = min(options.streams, MOST_BATCHES)
+        thread = GpuThread(lambda: gpu, count)
+        try:
+            lanes = thread.call(lambda entered: Lanes(trt, plan, thread, entered, count))
+        except BaseException as error:
+            thread.close()
+            if isinstance(error, (ModelError, BackendError)):
+                raise type(error)(f"{options.target}: {error}") from error
+            raise
+        self._opened = thread, lanes
+        title = _LIBRARIES.get(trt.__name__.removesuffix("_bindings"), "TensorRT")
+        execution = Execution(title, trt.__version__, str(device), 0, plan.precision, count)
+        engine = lanes.engine
+        return ModelInfo(engine.inputs, engine.outputs, plan.metadata, execution, engine.max_batch)
+
+    def input_memory(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+        """An array of zeros from which `run` uploads without a copy; not to be touched after `close`."""
+        return self._lanes().input_memory(shape, dtype)
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """Infers one batch; inputs in memory of `input_memory` are read in place.
+
+        Raises BackendError with the reason of TensorRT or CUDA.
+        """
+        lanes = self._lanes()
+        try:
+            return lanes.run(inputs)
+        except MpipelineError as error:
+            shapes = ", ".join(f"{name} {list(value.shape)} {value.dtype}" for name, value in inputs.items())
+            raise BackendError(f"{self._options.target} failed on {shapes}: {error}") from error
+
+    def close(self) -> None:
+        """Waits for what is under way, and gives everything back on the thread that has made it."""
+        opened, self._opened = self._opened, None
+        if opened is not None:
+            thread, lanes = opened
+            try:
+                thread.call(lambda _: lanes.free())
+            finally:
+                thread.close()
+
+    def _lanes(self) -> Lanes:
+        if self._opened is None:
+            raise BackendError(f"{self._options.target} was not opened, or is closed")
+        return self._opened[1]

@@ -1,0 +1,136 @@
+"""One batch on its way through a GPU: page-locked memory, copies, an execution context, all in a stream of its own.
+
+While the batch of one lane computes, that of another goes up or comes down.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Mapping
+from contextlib import suppress
+from typing import Any
+
+import numpy as np
+
+from mpipeline.backends.tensorrt_engine import Shape, TensorRtEngine
+from mpipeline.backends.tensorrt_memory import Buffer, PageLocked
+from mpipeline.cuda.driver import Event, Gpu, Stream
+from mpipeline.errors import BackendError, MpipelineError
+from mpipeline.tensor import Tensor
+
+
+class Lane:
+    """A lane of an engine. All but `is_prepared`, `stage` and `outputs` is called on the GPU's thread."""
+
+    def __init__(self, engine: TensorRtEngine, gpu: Gpu) -> None:
+        self._engine = engine
+        self._context: Any = None
+        self._stream: Stream | None = None
+        self._done: Event | None = None
+        self._buffers = {spec.name: Buffer() for spec in (*engine.inputs, *engine.outputs)}
+        self._prepared: tuple[dict[str, Shape], frozenset[str]] | None = None
+        self._staged: dict[str, PageLocked] = {}
+        self._outputs: dict[str, Tensor] = {}  # as they come down into page-locked memory
+        try:
+            self._context = engine.context()
+            self._stream = gpu.stream()
+            self._done = gpu.event()
+        except BaseException:
+            self.free()
+            raise
+
+    def is_prepared(self, shapes: Mapping[str, Shape], in_place: Mapping[str, PageLocked]) -> bool:
+        """Whether `prepare` need not be called for inputs of these shapes, of which some lie in page-locked memory."""
+        return self._prepared == (shapes, frozenset(in_place))
+
+    def prepare(self, gpu: Gpu, shapes: Mapping[str, Shape], in_place: Mapping[str, PageLocked]) -> None:
+        """Makes ready for such inputs. Raises BackendError, also if they do not fit the engine."""
+        self._prepared, self._outputs, self._staged = None, {}, {}
+        self._choose_profile(shapes)
+        for spec in self._engine.inputs:
+            shape = shapes[spec.name]
+            if not self._context.set_input_shape(spec.name, shape):
+                raise self._engine.failure(f"does not take {spec.name} as {list(shape)}")
+            size = math.prod(shape) * spec.dtype.itemsize
+            self._buffers[spec.name].grow(gpu, size, staged=spec.name not in in_place)
+        outputs = {}
+        for spec in self._engine.outputs:
+            shape = tuple(self._context.get_tensor_shape(spec.name))
+            if any(side < 0 for side in shape):
+                remedy = "export the model with outputs of fixed sizes"
+                raise self._engine.failure(f"the size of {spec.name} depends on what is found; {remedy}")
+            size = math.prod(shape) * spec.dtype.itemsize
+            self._buffers[spec.name].grow(gpu, size)
+            outputs[spec.name] = self._buffers[spec.name].staged(size).bytes.view(spec.dtype).reshape(shape)
+        for name, buffer in self._buffers.items():
+            if not (buffer.is_mapped and name in in_place):
+                self._tell_address(name, buffer.address)
+        self._outputs = outputs
+        self._prepared = (dict(shapes), frozenset(in_place))
+
+    def stage(self, inputs: Mapping[str, Tensor], in_place: Mapping[str, PageLocked]) -> None:
+        """Copies into page-locked memory what does not lie there already."""
+        for name, value in inputs.items():
+            if name in in_place:
+                self._staged[name] = in_place[name]
+            else:
+                staged = self._buffers[name].staged(value.nbytes)
+                np.copyto(staged.bytes.view(value.dtype).reshape(value.shape), value)
+                self._staged[name] = staged
+
+    def enqueue(self, gpu: Gpu) -> Event:
+        """Puts upload, computation and download of what was staged into the stream; the event marks the end.
+
+        Raises BackendError; then nothing is under way any more.
+        """
+        assert self._stream is not None
+        assert self._done is not None
+        try:
+            for name, staged in self._staged.items():
+                if gpu.facts.integrated and staged.address is not None:
+                    self._tell_address(name, staged.address)
+                else:
+                    gpu.upload(self._buffers[name].address, staged.bytes, self._stream)
+            if not self._context.execute_async_v3(self._stream.handle):
+                raise self._engine.failure("the batch is not computed")
+            for name, value in self._outputs.items():
+                buffer = self._buffers[name]
+                if not buffer.is_mapped:
+                    gpu.download(buffer.staged(value.nbytes).bytes, buffer.address, self._stream)
+            self._done.record(self._stream)
+        except BaseException:
+            with suppress(MpipelineError):
+                self._stream.synchronize()  # whoever called takes its memory back
+            raise
+        return self._done
+
+    def outputs(self) -> dict[str, Tensor]:
+        """What came down, by name; valid until the next batch."""
+        return dict(self._outputs)
+
+    def free(self) -> None:
+        """Gives everything back, what uses something before that; harmless when repeated."""
+        if self._stream is not None:
+            with suppress(MpipelineError):
+                self._stream.synchronize()
+        self._context = None
+        self._prepared, self._outputs, self._staged = None, {}, {}
+        for buffer in self._buffers.values():
+            buffer.free()
+        for one in (self._done, self._stream):
+            if one is not None:
+                one.free()
+        self._done = self._stream = None
+
+    def _choose_profile(self, shapes: Mapping[str, Shape]) -> None:
+        assert self._stream is not None
+        profile = self._engine.profile_for(shapes)
+        if profile == self._context.active_optimization_profile:
+            return
+        if not self._context.set_optimization_profile_async(profile, self._stream.handle):
+            remedy = "streams: 1 may help, where one profile cannot be used for several batches at a time"
+            raise BackendError(f"{self._engine.failure(f'cannot change to profile {profile}')}; {remedy}")
+
+    def _tell_address(self, name: str, address: int) -> None:
+        if not self._context.set_tensor_address(name, address):
+            raise self._engine.failure(f"does not take the memory of {name}")

@@ -1,0 +1,86 @@
+"""An engine on a GPU with all its lanes: which thread has which, and what becomes of a batch."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Mapping
+from typing import Any
+
+import numpy as np
+
+from mpipeline.backends.tensorrt_engine import TensorRtEngine
+from mpipeline.backends.tensorrt_lane import Lane
+from mpipeline.backends.tensorrt_memory import InputMemory
+from mpipeline.backends.tensorrt_plan import Plan
+from mpipeline.cuda.driver import Gpu
+from mpipeline.cuda.thread import GpuThread
+from mpipeline.errors import BackendError
+from mpipeline.tensor import Tensor
+
+
+class Lanes:
+    """Loads an engine and makes `count` lanes. Made and closed on `thread`; the rest is called by any other.
+
+    Raises as TensorRtEngine does, and BackendError where the GPU has not memory enough for all lanes.
+    """
+
+    def __init__(self, trt: Any, plan: Plan, thread: GpuThread, gpu: Gpu, count: int) -> None:
+        self._thread = thread
+        self._memory = InputMemory()
+        self._lanes: list[Lane] = []
+        self._mine = threading.local()  # the lane of each thread, which may look at its outputs until it calls again
+        self._sharing_out = threading.Lock()
+        self._given = 0
+        self.engine = TensorRtEngine(trt, plan.content, runs_host_code=plan.runs_host_code)
+        try:
+            for _ in range(count):
+                self._add(gpu)
+        except BaseException:
+            self.free()
+            raise
+
+    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
+        """The outputs, which stay as they are until the same thread calls again. Raises BackendError."""
+        self._check(inputs)
+        lane = self._lane()
+        shapes = {name: value.shape for name, value in inputs.items()}
+        found = {name: self._memory.find(value) for name, value in inputs.items()}
+        in_place = {name: memory for name, memory in found.items() if memory is not None}
+        if not lane.is_prepared(shapes, in_place):
+            self._thread.call(lambda gpu: lane.prepare(gpu, shapes, in_place))
+        lane.stage(inputs, in_place)
+        self._thread.finish(lane.enqueue)
+        return lane.outputs()
+
+    def input_memory(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+        """An array of zeros in page-locked memory; not to be touched after `free`."""
+        return self._thread.call(lambda gpu: self._memory.allocate(gpu, shape, dtype))
+
+    def free(self) -> None:
+        """Lanes before the engine that they execute. Nothing may be under way."""
+        for lane in self._lanes:
+            lane.free()
+        self._lanes = []
+        self._memory.free()
+        self.engine.free()
+
+    def _check(self, inputs: Mapping[str, Tensor]) -> None:
+        expected = {spec.name: spec.dtype for spec in self.engine.inputs}
+        if inputs.keys() != expected.keys():
+            raise BackendError(f"the inputs are {', '.join(expected)}")
+        for name, value in inputs.items():
+            if value.dtype != expected[name]:
+                raise BackendError(f"{name} is {expected[name]}")
+
+    def _lane(self) -> Lane:
+        lane: Lane | None = getattr(self._mine, "lane", None)
+        if lane is None:
+            with self._sharing_out:
+                if self._given == len(self._lanes):  # one thread more than was said
+                    self._thread.call(self._add)
+                lane = self._mine.lane = self._lanes[self._given]
+                self._given += 1
+        return lane
+
+    def _add(self, gpu: Gpu) -> None:
+        self._lanes.append(Lane(self.engine, gpu))

@@ -1,4 +1,4 @@
-"""The fastest backend on the CPU whose outputs equal float32: measured once for each model, then remembered."""
+"""A GPU where one executes the model, else the fastest backend on the CPU: measured once for each model, then kept."""
 
 from __future__ import annotations
 
@@ -7,13 +7,18 @@ import importlib.util
 import json
 import logging
 from collections.abc import Mapping
+from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import ClassVar
+from typing import Any, ClassVar
 
+import numpy as np
+
+from mpipeline.backends.auto_gpu import GpuChoice
 from mpipeline.backends.backend import Backend, BackendOptions
 from mpipeline.backends.cores import cpu_identity, physical_cores
 from mpipeline.backends.decisions import Decision, DecisionFile
+from mpipeline.backends.devices import check_device
 from mpipeline.backends.model_file import digest_of
 from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
 from mpipeline.backends.openvino import OpenVinoBackend
@@ -31,10 +36,11 @@ _MOST_ATTEMPTS = 2  # one may have been killed for another reason
 
 
 class AutoBackend:
-    """Executes an ONNX file by ONNX Runtime or, where that is faster here and gives the same, by OpenVINO.
+    """Executes an ONNX file on a GPU by TensorRT or ONNX Runtime, if there is one (`options.device`: "auto", "cuda").
 
-    Which it is, is measured when a model is opened for the first time on this CPU with these versions and threads, if
-    `options.cache` names a folder that can remember it. Another precision than float32 is for OpenVINO alone.
+    Else, and for "cpu", on the CPU by ONNX Runtime or, where that is faster here and gives the same, by OpenVINO. Which
+    it is, is measured when a model is opened for the first time on this CPU with these versions and threads, if
+    `options.cache` names a folder that can remember it. On a CPU another precision than float32 is for OpenVINO alone.
     """
 
     takes: ClassVar[str] = "tensors"
@@ -42,14 +48,20 @@ class AutoBackend:
     precisions: ClassVar[tuple[Precision, ...]] = OpenVinoBackend.precisions
 
     def __init__(self, options: BackendOptions, race: Race | None = None) -> None:
-        self._options = options
+        check_device("auto", options.device, cpu=True, gpu=True)
+        self._gpu = GpuChoice(options)
+        self._options = replace(options, device="cpu")  # where no GPU takes it
         self._race = race if race is not None else Race(SystemClock())
-        self._simple: Backend = OnnxRuntimeBackend(options)
-        self._rival: Backend = OpenVinoBackend(options)
+        self._simple: Backend = OnnxRuntimeBackend(self._options)
+        self._rival: Backend = OpenVinoBackend(self._options)
         self._chosen: Backend | None = None
 
     def open(self) -> ModelInfo:
-        """Loads the file, and chooses. Raises as `OnnxRuntimeBackend.open` does."""
+        """Loads the file, and chooses. Raises as `GpuChoice.open` and `OnnxRuntimeBackend.open` do."""
+        taken = self._gpu.open()
+        if taken is not None:
+            self._chosen, info = taken
+            return info
         if self._options.precision != "float32":
             return self._take(self._rival)
         if importlib.util.find_spec("openvino") is None:
@@ -74,8 +86,15 @@ class AutoBackend:
             raise BackendError(f"{self._options.target} was not opened, or is closed")
         return self._chosen.run(inputs)
 
+    def input_memory(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
+        """As in Backend: that of the one which was chosen."""
+        made: Tensor = getattr(self._chosen, "input_memory", np.zeros)(shape, dtype)
+        return made
+
     def close(self) -> None:
         """As in Backend."""
+        if self._chosen is not None:
+            self._chosen.close()
         self._chosen = None
         self._simple.close()
         self._rival.close()

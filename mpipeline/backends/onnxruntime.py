@@ -1,7 +1,11 @@
-"""ONNX Runtime on the CPU: executes any ONNX file, everywhere, without set-up."""
+"""ONNX Runtime: executes any ONNX file, on the CPU everywhere and without set-up, on a GPU where its libraries load."""
 
 from __future__ import annotations
 
+import contextlib
+import io
+import logging
+import re
 from collections.abc import Mapping
 from pathlib import Path
 from typing import Any, ClassVar
@@ -10,9 +14,14 @@ import numpy as np
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.cores import physical_cores
+from mpipeline.backends.devices import MOST_BATCHES, check_device, gpu_of
 from mpipeline.backends.model_file import check_file, why_not_loaded
-from mpipeline.errors import BackendError, ConfigError, ModelError
+from mpipeline.cuda import probe
+from mpipeline.cuda.driver import DeviceFacts
+from mpipeline.errors import BackendError, ModelError
 from mpipeline.tensor import Execution, ModelInfo, Precision, Tensor, TensorSpec
+
+logger = logging.getLogger("mpipeline.inference")
 
 _DTYPES = {
     "tensor(float)": np.float32,
@@ -29,11 +38,19 @@ _DTYPES = {
     "tensor(bool)": np.bool_,
 }
 _LIBRARY = "ONNX Runtime"
+_CUDA_TROUBLE = re.compile(r"CUDA|cudnn|cublas", re.IGNORECASE)
+_CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
+_GPU_PACKAGE = (
+    "it needs the package onnxruntime-gpu in place of onnxruntime: pip uninstall onnxruntime && "
+    "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+)
 _ERRORS_ONLY = 3  # severity: ONNX Runtime writes to standard error by itself, past our log
 
 
 class OnnxRuntimeBackend:
-    """Executes an ONNX file on the CPU with `options.threads` threads (0: one for each physical core).
+    """Executes an ONNX file on the CPU with `options.threads` threads (0: one for each physical core), or on a GPU.
+
+    `options.device` is "cpu", "cuda", "cuda:1", or "auto": a GPU, if ONNX Runtime really comes up on one.
 
     Its threads sleep while they have nothing to do: by default ONNX Runtime lets them spin, which takes the cores from
     the decoders.
@@ -44,32 +61,31 @@ class OnnxRuntimeBackend:
     precisions: ClassVar[tuple[Precision, ...]] = ("float32",)
 
     def __init__(self, options: BackendOptions) -> None:
-        if options.device not in ("auto", "cpu"):
-            raise ConfigError(f"backend onnxruntime runs on the CPU: device is 'auto' or 'cpu', not {options.device!r}")
+        check_device("onnxruntime", options.device, cpu=True, gpu=True)
         self._options = options
         self._threads = options.threads_of_stream(physical_cores())
         self._session: Any = None
         self._info: ModelInfo | None = None
 
     def open(self) -> ModelInfo:
-        """Loads the file. Raises ModelError with the path if it is missing, empty, not ONNX or not complete."""
+        """Loads the file. Raises ModelError with the path if it is missing, empty, not ONNX or not complete.
+
+        Raises BackendError if a GPU is asked for by name and ONNX Runtime does not come up on it.
+        """
         import onnxruntime
 
         path = Path(self._options.target)
         check_file(path)
-        try:
-            self._session = onnxruntime.InferenceSession(
-                str(path), self._session_options(onnxruntime), providers=["CPUExecutionProvider"]
-            )
-        except Exception as error:
-            reason = _first_line(str(error))
-            raise ModelError(why_not_loaded(path, _LIBRARY, str(error), reason)) from error
+        gpu = self._gpu(onnxruntime, path)
+        if gpu is None:
+            self._session = self._made(onnxruntime, path, [_CPU])
         inputs = tuple(_spec(path, value) for value in self._session.get_inputs())
         outputs = tuple(_spec(path, value) for value in self._session.get_outputs())
         metadata = dict(self._session.get_modelmeta().custom_metadata_map)
-        execution = Execution(
-            _LIBRARY, onnxruntime.__version__, "the CPU", self._threads, "float32", self._options.streams
-        )
+        device, threads, streams = "the CPU", self._threads, self._options.streams
+        if gpu is not None:
+            device, threads, streams = str(gpu), 0, min(streams, MOST_BATCHES)
+        execution = Execution(_LIBRARY, onnxruntime.__version__, device, threads, "float32", streams)
         self._info = ModelInfo(inputs, outputs, metadata, execution)
         return self._info
 
@@ -89,6 +105,54 @@ class OnnxRuntimeBackend:
         """Lets go of the session; its memory and threads go with it."""
         self._session = None
         self._info = None
+
+    def _gpu(self, onnxruntime: Any, path: Path) -> DeviceFacts | None:
+        """The GPU that the session is on; None if there is to be one on the CPU."""
+        asked = self._options.device
+        if asked == "cpu":
+            return None
+        try:
+            gpu = probe.device(gpu_of(asked) or 0)
+        except BackendError:
+            if asked != "auto":
+                raise
+            return None
+        try:
+            if _CUDA not in onnxruntime.get_available_providers():
+                raise BackendError(f"{_LIBRARY} {onnxruntime.__version__} is made for CPUs alone; {_GPU_PACKAGE}")
+            self._session = self._on_gpu(onnxruntime, path, gpu)
+        except BackendError as error:
+            if asked != "auto":
+                raise
+            logger.info("%s is not used: %s", gpu, error, extra={"event": "gpu_not_used"})
+            return None
+        return gpu
+
+    def _on_gpu(self, onnxruntime: Any, path: Path, gpu: DeviceFacts) -> Any:
+        """A session on a GPU. Raises BackendError if it does not come up, whatever was compiled in."""
+        said = io.StringIO()
+        if hasattr(onnxruntime, "preload_dlls"):  # from 1.21 on: finds the libraries that pip has installed
+            with contextlib.redirect_stdout(said):
+                onnxruntime.preload_dlls()
+        # Else float32 is multiplied as TensorFloat-32, which has ten binary digits of its 23.
+        cuda = (_CUDA, {"device_id": str(gpu.index), "use_tf32": "0"})
+        session = self._made(onnxruntime, path, [cuda, _CPU])
+        if _CUDA not in session.get_providers():
+            reason = _first_line(said.getvalue())
+            remedy = "its version must fit the CUDA that is installed: pip install 'onnxruntime-gpu[cuda,cudnn]'"
+            raise BackendError(f"{_LIBRARY} does not come up on {gpu}: {reason}; {remedy}")
+        return session
+
+    def _made(self, onnxruntime: Any, path: Path, providers: list[Any]) -> Any:
+        try:
+            return onnxruntime.InferenceSession(
+                str(path), self._session_options(onnxruntime), providers=providers, enable_fallback=0
+            )
+        except Exception as error:
+            reason = _first_line(str(error))
+            if providers[0] != _CPU and _CUDA_TROUBLE.search(str(error)):
+                raise BackendError(f"{_LIBRARY} does not come up on a GPU: {reason}") from error
+            raise ModelError(why_not_loaded(path, _LIBRARY, str(error), reason)) from error
 
     def _session_options(self, onnxruntime: Any) -> Any:
         options = onnxruntime.SessionOptions()

@@ -14,8 +14,9 @@ import numpy as np
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.compiled import CompiledFile
 from mpipeline.backends.cores import cpu_identity, physical_cores
+from mpipeline.backends.devices import check_device
 from mpipeline.backends.model_file import check_file, digest_of, is_alone, why_not_loaded
-from mpipeline.errors import BackendError, ConfigError, MissingDependency, ModelError
+from mpipeline.errors import BackendError, MissingDependency, ModelError
 from mpipeline.tensor import Execution, ModelInfo, Precision, Tensor, TensorSpec
 
 logger = logging.getLogger("mpipeline.inference")
@@ -53,8 +54,7 @@ class OpenVinoBackend:
     precisions: ClassVar[tuple[Precision, ...]] = tuple(_PRECISIONS)
 
     def __init__(self, options: BackendOptions) -> None:
-        if options.device not in ("auto", "cpu"):
-            raise ConfigError(f"backend openvino runs on the CPU: device is 'auto' or 'cpu', not {options.device!r}")
+        check_device("openvino", options.device, cpu=True, gpu=False)
         self._options = options
         self._properties = {
             "INFERENCE_PRECISION_HINT": _PRECISIONS[options.precision],

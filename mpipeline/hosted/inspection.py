@@ -99,7 +99,7 @@ def _gaps(model: Model) -> list[Gap]:
 
 def _info(weights: Path) -> ModelInfo:
     """What stands in a file of which no family is known."""
-    backend = registry.load("backends", _BACKEND)(BackendOptions(str(weights)))
+    backend = registry.load("backends", _BACKEND)(BackendOptions(str(weights), "cpu"))
     try:
         info: ModelInfo = backend.open()
         return info

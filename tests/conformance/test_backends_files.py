@@ -156,6 +156,8 @@ def test_weights_in_a_file_beside_it(kind: str, tmp_path: Path) -> None:
         opened(kind, path)
 
 
-def test_only_the_cpu(kind: str) -> None:
+def test_only_devices_that_it_has() -> None:
     with pytest.raises(ConfigError, match="device is 'auto' or 'cpu', not 'cuda:0'"):
-        made(kind, Path("m.onnx"), device="cuda:0")
+        made("openvino", Path("m.onnx"), device="cuda:0")
+    with pytest.raises(ConfigError, match="device is 'auto', 'cpu', 'cuda' or 'cuda:1' and so on, not 'gpu'"):
+        made("onnxruntime", Path("m.onnx"), device="gpu")

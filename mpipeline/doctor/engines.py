@@ -32,7 +32,7 @@ def execute(kind: str) -> dict[str, str]:
     import numpy as np
 
     from mpipeline.backends.backend import BackendOptions
-    from mpipeline.errors import MissingDependency, MpipelineError
+    from mpipeline.errors import MissingDependency, MpipelineError, NoDevice
 
     try:
         backend = registry.load("backends", kind)(BackendOptions(str(MODEL_PATH)))
@@ -44,6 +44,9 @@ def execute(kind: str) -> dict[str, str]:
         return {"level": Level.OK.value, "text": str(info.execution or "executes a model")}
     except MissingDependency as error:
         text, _, remedy = str(error).partition(": ")
+        return {"level": Level.MISSING.value, "text": text, "remedy": remedy}
+    except NoDevice as error:
+        text, _, remedy = str(error).partition("; ")
         return {"level": Level.MISSING.value, "text": text, "remedy": remedy}
     except MpipelineError as error:
         return {"level": Level.WARNING.value, "text": str(error)}

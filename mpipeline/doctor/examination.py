@@ -14,6 +14,7 @@ CHECKS: dict[str, str] = {
     "extras": "mpipeline.doctor.installation:extras",
     "kinds": "mpipeline.doctor.installation:kinds",
     "engines": "mpipeline.doctor.engines:engines",
+    "gpu": "mpipeline.doctor.gpu:gpu",
     "video": "mpipeline.doctor.media:video",
     "gstreamer": "mpipeline.doctor.gstreamer:gstreamer",
     "devices": "mpipeline.doctor.media:devices",

@@ -25,6 +25,7 @@ _NOT_SHOWN = (
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
 _OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
+_IN_PLACE = {"onnxruntime": ("onnxruntime-gpu",)}  # packages that bring the same module, for which one may be changed
 
 
 def installation(subject: str) -> Findings:
@@ -36,7 +37,7 @@ def installation(subject: str) -> Findings:
     is_linux = platform.system() == "Linux"
     yield Finding(subject, "system", Level.OK if is_linux else Level.BROKEN, system, "" if is_linux else "use Linux")
     yield _package(subject)
-    lacking = [name for name in _needed() if _version(name) is None]
+    lacking = [name for name in _needed() if not any(_version(one) for one in (name, *_IN_PLACE.get(name, ())))]
     text = f"not installed: {', '.join(lacking)}" if lacking else f"{len(_needed())} needed ones are installed"
     level, remedy = (Level.BROKEN, f"pip install {' '.join(lacking)}") if lacking else (Level.OK, "")
     yield Finding(subject, "libraries", level, text, remedy)
@@ -44,6 +45,12 @@ def installation(subject: str) -> Findings:
         both = f"pip uninstall -y {' '.join(others)} && pip install --force-reinstall --no-deps opencv-python-headless"
         text = f"{', '.join(others)} and opencv-python-headless overwrite each other's files"
         yield Finding(subject, "opencv", Level.WARNING, text, both)
+    for name, others_of_it in _IN_PLACE.items():
+        pair = [one for one in (name, *others_of_it) if _version(one) is not None]
+        if len(pair) > 1:
+            text = f"{' and '.join(pair)} overwrite each other's files"
+            remedy = f"pip uninstall -y {' '.join(pair)} && pip install {pair[-1]}"
+            yield Finding(subject, name, Level.WARNING, text, remedy)
 
 
 def extras(subject: str) -> Findings:

@@ -1,19 +1,23 @@
 """The CUDA driver through pycuda; nothing else in the project imports it.
 
 pycuda frees a stream, an event or a module with the last reference to it, and only on the thread and in the context of
-its birth; so every object here holds the one reference, and `free` drops it.
+its birth; so every object here holds the one reference, and `free` drops it. Memory that exists is registered with the
+driver directly: pycuda would set the base of an array twice, which NumPy refuses, and would hold the GIL meanwhile.
 """
 
 from __future__ import annotations
 
+import ctypes
 from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
+from functools import partial
 from types import TracebackType
 from typing import Any
 
 import numpy as np
 
 from mpipeline.cuda.driver import Address, Bytes, DeviceFacts, DeviceMemory, Event, Function, HostMemory, Module, Stream
+from mpipeline.cuda.library import DriverLibrary
 from mpipeline.cuda.probe import device
 from mpipeline.errors import BackendError, MissingDependency
 
@@ -35,14 +39,15 @@ def open_gpu(index: int = 0) -> PyCudaGpu:
     except ImportError as error:
         remedy = "pip install --force-reinstall --no-binary :all: --no-deps pycuda builds it for this driver"
         raise BackendError(f"pycuda is installed, but does not load: {error}; {remedy}") from error
-    return PyCudaGpu(cuda, facts)
+    return PyCudaGpu(cuda, DriverLibrary(), facts)
 
 
 class PyCudaGpu:
-    """As `driver.Gpu`; `cuda` is the module pycuda.driver."""
+    """As `driver.Gpu`; `cuda` is the module pycuda.driver, `driver` the library below it."""
 
-    def __init__(self, cuda: Any, facts: DeviceFacts) -> None:
+    def __init__(self, cuda: Any, driver: DriverLibrary, facts: DeviceFacts) -> None:
         self._cuda = cuda
+        self._driver = driver
         self._facts = facts
         self._context: Any = None
 
@@ -66,6 +71,9 @@ class PyCudaGpu:
         context, self._context = self._context, None
         if context is not None:
             context.pop()  # left on the thread, it would make pycuda abort the process at its end
+            context.detach()  # by itself, it would be detached as one that it is not, and stay
+            with suppress(BackendError):
+                self._driver.call("cuCtxPopCurrent_v2", ctypes.byref(ctypes.c_void_p()))  # detaching has pushed it
 
     def stream(self) -> Stream:
         with self._errors("cannot make a stream"):
@@ -83,13 +91,19 @@ class PyCudaGpu:
     def allocate_host(self, size: int) -> HostMemory:
         with self._errors(f"cannot allocate {size} bytes of page-locked memory"):
             array = self._cuda.pagelocked_empty(max(1, size), np.uint8, mem_flags=_MAPPED)
-            return _HostMemory(array[:size], array.base, array.base.free)
+            return _HostMemory(array[:size], int(array.base.get_device_pointer()), array.base.free)
 
     def register(self, memory: Bytes) -> HostMemory:
         flags = _MAPPED if memory.flags.writeable else _MAPPED | _READ_ONLY
-        with self._errors(f"cannot page-lock {memory.nbytes} bytes of this process"):
-            array = self._cuda.register_host_memory(memory, flags)
-            return _HostMemory(memory, array.base, array.base.unregister)
+        address, seen = ctypes.c_void_p(memory.ctypes.data), ctypes.c_uint64()
+        try:
+            self._driver.call("cuMemHostRegister_v2", address, ctypes.c_size_t(memory.nbytes), flags)
+            self._driver.call("cuMemHostGetDevicePointer_v2", ctypes.byref(seen), address, 0)
+        except BackendError as error:
+            raise BackendError(
+                f"{self._facts} cannot page-lock {memory.nbytes} bytes of this process: {error}"
+            ) from error
+        return _HostMemory(memory, seen.value, partial(self._driver.call, "cuMemHostUnregister", address))
 
     def upload(self, target: Address, source: Bytes, stream: Stream) -> None:
         if source.nbytes:
@@ -200,9 +214,9 @@ class _DeviceMemory:
 
 
 class _HostMemory:
-    def __init__(self, array: Bytes, native: Any, release: Callable[[], object]) -> None:
+    def __init__(self, array: Bytes, address: Address, release: Callable[[], object]) -> None:
         self.array = array
-        self.address: Address | None = int(native.get_device_pointer()) or None
+        self.address: Address | None = address or None
         self._release: Callable[[], object] | None = release
 
     def free(self) -> None:

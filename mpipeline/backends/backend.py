@@ -19,7 +19,9 @@ class BackendOptions:
     `target` is a path of a model file, or "module:attribute" for the `python` backend. `cache` is a folder, which need
     not exist, where a backend may keep what it has found out or made for later runs; None: nothing is kept. `streams`:
     how many threads will call `run` at the same time; they share `threads`. `tell` is to be called once a second while
-    `open` takes long, with what is being done: who waits would else take the process for dead.
+    `open` takes long, with what is being done: who waits would else take the process for dead. `batch`: the most rows
+    of the inputs, where the model leaves that open; `size`: width and height of pictures, likewise, None for the usual
+    one.
     """
 
     target: str
@@ -29,6 +31,8 @@ class BackendOptions:
     cache: Path | None = None
     streams: int = 1
     tell: Callable[[str], object] = lambda text: None
+    batch: int = 1
+    size: tuple[int, int] | None = None
 
     def threads_of_stream(self, cores: int) -> int:
         """How many threads each stream has, where `cores` are all that may be used."""

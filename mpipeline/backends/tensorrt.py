@@ -6,7 +6,6 @@ goes up, or comes down, while that of another computes.
 
 from __future__ import annotations
 
-import importlib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -16,39 +15,21 @@ import numpy as np
 
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.devices import MOST_BATCHES, check_device, gpu_of
+from mpipeline.backends.engines.library import FLAVOURS, Library, load_library, usual_flavour
 from mpipeline.backends.model_file import check_file, is_engine_file
+from mpipeline.backends.tensorrt_engine import EngineRefused
 from mpipeline.backends.tensorrt_lanes import Lanes
-from mpipeline.backends.tensorrt_plan import Plan, read_engine_file
+from mpipeline.backends.tensorrt_plan import Plan, plan_of
 from mpipeline.cuda import probe, pycuda_driver
 from mpipeline.cuda.driver import DeviceFacts, Gpu
 from mpipeline.cuda.thread import GpuThread
-from mpipeline.errors import BackendError, MissingDependency, ModelError, MpipelineError
+from mpipeline.errors import BackendError, ModelError, MpipelineError
 from mpipeline.tensor import Execution, ModelInfo, Precision, Tensor
 
-_LIBRARIES = {"tensorrt": "TensorRT", "tensorrt_rtx": "TensorRT-RTX"}
-
-
-def library() -> Any:
-    """The module of TensorRT, or of TensorRT-RTX where that is what is installed.
-
-    Raises MissingDependency if neither is, BackendError if one does not load. To be called only where there is a GPU:
-    without a driver, parts of it crash the process.
-    """
-    for name, title in _LIBRARIES.items():
-        try:
-            return importlib.import_module(name)
-        except (ImportError, OSError) as error:  # OSError: a library that it consists of is not there
-            if not isinstance(error, ModuleNotFoundError) or error.name != name:
-                raise BackendError(f"{title} is installed, but does not load: {error}") from error
-    raise MissingDependency("TensorRT", "tensorrt", "backend tensorrt")
-
-
-def plan_of(trt: Any, options: BackendOptions, device: DeviceFacts) -> Plan:
-    """The engine of the model file, made if it is not there yet. Raises ModelError or BackendError."""
-    path = Path(options.target)
-    if is_engine_file(path):
-        return read_engine_file(path)
-    raise ModelError(f"{path}: expected a file of an engine (.engine, .plan)")
+_REMEDY = (
+    "an engine works with the TensorRT, and on the kind of GPU, for which it was built: build it here, or give the "
+    "ONNX file in its place"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,8 +38,7 @@ class Surroundings:
 
     device: Callable[[int], DeviceFacts] = probe.device
     open_gpu: Callable[[int], Gpu] = pycuda_driver.open_gpu
-    library: Callable[[], Any] = library
-    plan: Callable[[Any, BackendOptions, DeviceFacts], Plan] = plan_of
+    library: Callable[[], Library] = lambda: load_library(usual_flavour())
 
 
 class TensorRtBackend:
@@ -89,21 +69,12 @@ class TensorRtBackend:
         check_file(Path(options.target))
         index = gpu_of(options.device) or 0
         device = around.device(index)  # first: where there is no driver, TensorRT would crash
-        trt = around.library()
+        library = around.library()
         gpu = around.open_gpu(index)  # what is missing for it, is told before an engine is made
-        plan = around.plan(trt, options, device)
-        count = min(options.streams, MOST_BATCHES)
-        thread = GpuThread(lambda: gpu, count)
-        try:
-            lanes = thread.call(lambda entered: Lanes(trt, plan, thread, entered, count))
-        except BaseException as error:
-            thread.close()
-            if isinstance(error, (ModelError, BackendError)):
-                raise type(error)(f"{options.target}: {error}") from error
-            raise
-        self._opened = thread, lanes
-        title = _LIBRARIES.get(trt.__name__.removesuffix("_bindings"), "TensorRT")
-        execution = Execution(title, trt.__version__, str(device), 0, plan.precision, count)
+        plan = self._load(library, device, gpu)
+        assert self._opened is not None
+        _, lanes = self._opened
+        execution = Execution(FLAVOURS[library.flavour], library.version, str(device), 0, plan.precision, lanes.count)
         engine = lanes.engine
         return ModelInfo(engine.inputs, engine.outputs, plan.metadata, execution, engine.max_batch)
 
@@ -132,6 +103,31 @@ class TensorRtBackend:
                 thread.call(lambda _: lanes.free())
             finally:
                 thread.close()
+
+    def _load(self, library: Library, device: DeviceFacts, gpu: Gpu) -> Plan:
+        """Loads the engine, once more a new one if that of an earlier run is refused."""
+        plan = plan_of(library, self._options, device)
+        try:
+            self._opened = self._loaded(library, plan.content, gpu)
+        except EngineRefused as error:
+            if is_engine_file(Path(self._options.target)):
+                raise ModelError(f"{error}; {_REMEDY}") from error
+            if not plan.is_kept:
+                raise
+            plan = plan_of(library, self._options, device, fresh=True)
+            self._opened = self._loaded(library, plan.content, gpu)
+        return plan
+
+    def _loaded(self, library: Library, content: bytes, gpu: Gpu) -> tuple[GpuThread, Lanes]:
+        count = min(self._options.streams, MOST_BATCHES)
+        thread = GpuThread(lambda: gpu, count)
+        try:
+            return thread, thread.call(lambda entered: Lanes(library, content, thread, entered, count))
+        except BaseException as error:
+            thread.close()
+            if isinstance(error, MpipelineError):
+                raise type(error)(f"{self._options.target}: {error}") from error
+            raise
 
     def _lanes(self) -> Lanes:
         if self._opened is None:

@@ -6,6 +6,7 @@ dimension like any other. Used by the GPU's thread alone.
 
 from __future__ import annotations
 
+import functools
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -13,7 +14,7 @@ from typing import Any
 
 import numpy as np
 
-from mpipeline.backends.tensorrt_log import log_of
+from mpipeline.backends.engines.library import Library, Messages, logger_of
 from mpipeline.errors import BackendError, ModelError
 from mpipeline.tensor import TensorSpec
 
@@ -28,10 +29,17 @@ _DTYPES = {
     "BOOL": np.bool_,
     "UINT8": np.uint8,
 }
-_REMEDY = (
-    "an engine works with the TensorRT, and on the kind of GPU, for which it was built: build it here, or give the "
-    "ONNX file in its place"
-)
+
+
+class EngineRefused(BackendError):
+    """TensorRT does not load what is an engine elsewhere, or was one before something was changed here."""
+
+
+@functools.cache
+def _voice_of(library: Library) -> tuple[Messages, Any]:
+    """What the library says, and its listener: one for a process, since it keeps the first that it is given."""
+    messages = Messages()
+    return messages, logger_of(library, messages)
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,25 +68,25 @@ class Profile:
 class TensorRtEngine:
     """Loads the engine in `content`.
 
-    `runs_host_code` lets one in that brings programs for the processor, as those do that later versions can read.
-    Raises ModelError if TensorRT does not take it, or it has inputs or outputs that cannot be fed or read.
+    Raises EngineRefused if TensorRT does not take it, ModelError if it has inputs or outputs that cannot be fed or
+    read.
     """
 
-    def __init__(self, trt: Any, content: bytes, *, runs_host_code: bool = False) -> None:
-        self._trt = trt
-        self._log = log_of(trt)
-        self._log.last = ""
+    def __init__(self, library: Library, content: bytes) -> None:
+        self._trt = trt = library.module
+        self._messages, listener = _voice_of(library)
+        self._messages.why()  # what is known already
         self._native: Any = None
-        self._runtime = trt.Runtime(self._log)
+        self._runtime = trt.Runtime(listener)
         if self._runtime is None:
             raise self.failure("TensorRT does not start")
         try:
             if hasattr(trt, "init_libnvinfer_plugins"):  # layers of which some engines consist; TensorRT-RTX has none
-                trt.init_libnvinfer_plugins(self._log, "")
-            self._runtime.engine_host_code_allowed = runs_host_code
+                trt.init_libnvinfer_plugins(listener, "")
+            self._runtime.engine_host_code_allowed = True  # in engines that later versions can load
             self._native = self._runtime.deserialize_cuda_engine(content)
             if self._native is None:
-                raise ModelError(f"{self.failure('TensorRT does not load the engine')}; {_REMEDY}")
+                raise EngineRefused(str(self.failure("TensorRT does not load the engine")))
             names = [self._native.get_tensor_name(i) for i in range(self._native.num_io_tensors)]
             taken = [name for name in names if self._native.get_tensor_mode(name) == trt.TensorIOMode.INPUT]
             self.profiles = tuple(self._profile(i, taken) for i in range(self._native.num_optimization_profiles))
@@ -113,8 +121,7 @@ class TensorRtEngine:
 
     def failure(self, what: str) -> BackendError:
         """The error for a call that gave nothing, with the last that TensorRT has said."""
-        error: BackendError = self._log.failure(what)
-        return error
+        return BackendError(f"{what}: {self._messages.why()}")
 
     def free(self) -> None:
         """Lets go of engine and runtime, in this order; its contexts must be gone."""

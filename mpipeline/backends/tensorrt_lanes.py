@@ -8,10 +8,10 @@ from typing import Any
 
 import numpy as np
 
+from mpipeline.backends.engines.library import Library
 from mpipeline.backends.tensorrt_engine import TensorRtEngine
 from mpipeline.backends.tensorrt_lane import Lane
 from mpipeline.backends.tensorrt_memory import InputMemory
-from mpipeline.backends.tensorrt_plan import Plan
 from mpipeline.cuda.driver import Gpu
 from mpipeline.cuda.thread import GpuThread
 from mpipeline.errors import BackendError
@@ -24,14 +24,15 @@ class Lanes:
     Raises as TensorRtEngine does, and BackendError where the GPU has not memory enough for all lanes.
     """
 
-    def __init__(self, trt: Any, plan: Plan, thread: GpuThread, gpu: Gpu, count: int) -> None:
+    def __init__(self, library: Library, content: bytes, thread: GpuThread, gpu: Gpu, count: int) -> None:
+        self.count = count
         self._thread = thread
         self._memory = InputMemory()
         self._lanes: list[Lane] = []
         self._mine = threading.local()  # the lane of each thread, which may look at its outputs until it calls again
         self._sharing_out = threading.Lock()
         self._given = 0
-        self.engine = TensorRtEngine(trt, plan.content, runs_host_code=plan.runs_host_code)
+        self.engine = TensorRtEngine(library, content)
         try:
             for _ in range(count):
                 self._add(gpu)

@@ -1,17 +1,28 @@
-"""What the backend is given to load: an engine as bytes, and what is known of the model in it."""
+"""What the backend loads: an engine as bytes, and what is known of the model in it."""
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from mpipeline.errors import ModelError
+from mpipeline.backends import kept
+from mpipeline.backends.backend import BackendOptions
+from mpipeline.backends.engines.engine_file import ENGINES, Request
+from mpipeline.backends.engines.library import Library
+from mpipeline.backends.engines.recipe import Recipe
+from mpipeline.backends.engines.supply import engine_for
+from mpipeline.backends.model_file import is_engine_file
+from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
+from mpipeline.cuda.driver import DeviceFacts
+from mpipeline.errors import BackendError, ModelError
 
 AS_BUILT = "the precision it was built in"
 
+_USUAL_SIZE = (640, 640)  # of pictures, where neither the model nor the config says one, as the families have it
+_PICTURES = 4  # dimensions
 _LONGEST_HEADER = 1 << 20  # bytes
 _LENGTH_BYTES = 4
 
@@ -20,21 +31,46 @@ _LENGTH_BYTES = 4
 class Plan:
     """A serialized engine; `metadata` is that of the ONNX file it was made of, as far as known.
 
-    `runs_host_code`: it was made here and brings programs for the processor, which may be run.
+    `is_kept`: it was made by an earlier run, and can be made anew if it is not taken.
     """
 
     content: bytes
     metadata: Mapping[str, str] = field(default_factory=dict)
     precision: str = AS_BUILT
-    runs_host_code: bool = False
+    is_kept: bool = False
+
+
+def plan_of(library: Library, options: BackendOptions, device: DeviceFacts, *, fresh: bool = False) -> Plan:
+    """The engine of the model file for that GPU: kept, or made now, which may take minutes; `fresh`: made now.
+
+    Raises ModelError if the file is no model or can be made no engine, BackendError if making one fails.
+    """
+    path = Path(options.target)
+    if is_engine_file(path):
+        return read_engine_file(path)
+    size = options.size or _USUAL_SIZE
+    recipe = Recipe(
+        options.precision if options.precision == "float16" else "float32",
+        (1, options.batch, options.batch),
+        (size, size, size) if _leaves_size_open(options) else None,
+    )
+    folder = None if options.cache is None else options.cache / ENGINES
+    try:
+        engine = engine_for(Request(path, recipe, library, device), folder, options.tell, fresh=fresh)
+    except OSError as error:
+        raise ModelError(f"{path}: the model file cannot be read: {error.strerror}") from error
+    return Plan(engine.plan, engine.metadata, recipe.precision, not engine.built)
 
 
 def read_engine_file(path: Path) -> Plan:
-    """The engine in a file of one, whoever has made it. Raises ModelError if it cannot be read.
+    """The engine in a file of one: one that is kept here, or made by whatever program. ModelError if it is not read.
 
     The exporter of Ultralytics writes its metadata before the engine: their length in four bytes, lowest first, then
     JSON (ultralytics/engine/exporter.py, `export_engine`).
     """
+    ours = kept.read(path)
+    if ours is not None:
+        return Plan(ours[1], ours[0].get("metadata", {}))
     try:
         content = path.read_bytes()
     except OSError as error:
@@ -44,10 +80,20 @@ def read_engine_file(path: Path) -> Plan:
     if not 2 <= length <= min(_LONGEST_HEADER, len(content)) or content[_LENGTH_BYTES : _LENGTH_BYTES + 1] != b"{":
         return Plan(content)
     try:
-        header: Any = json.loads(content[_LENGTH_BYTES:end])
+        header: dict[str, Any] = json.loads(content[_LENGTH_BYTES:end])
     except (ValueError, RecursionError):
         return Plan(content)
-    return Plan(
-        content[end:],
-        {str(key): value if isinstance(value, str) else json.dumps(value) for key, value in header.items()},
-    )
+    told = {key: value if isinstance(value, str) else json.dumps(value) for key, value in header.items()}
+    return Plan(content[end:], told)
+
+
+def _leaves_size_open(options: BackendOptions) -> bool:
+    """Whether the model takes pictures of any size, for which an engine must know limits."""
+    looked = OnnxRuntimeBackend(replace(options, device="cpu", precision="float32"))
+    try:
+        inputs = looked.open().inputs
+    except (ModelError, BackendError):  # for who makes the engine to tell, or it takes what others do not
+        return False
+    finally:
+        looked.close()
+    return any(len(spec.shape) >= _PICTURES and None in spec.shape[-2:] for spec in inputs)

@@ -56,15 +56,16 @@ class LoadedModel:
         return TensorPredictor([family, *twins], self.backend, max(family.batch or allowed, 1 + len(twins)))
 
 
-def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None) -> LoadedModel:
+def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None, max_batch: int = 1) -> LoadedModel:
     """Loads the model at the config's path, a file or a package's folder; may take long.
 
-    As many threads as there are `streams` may use it at the same time. `tell` is told now and then what takes so long.
+    As many threads as there are `streams` may use it at the same time, with at most `max_batch` frames where the model
+    leaves that open, which matters to engines. `tell` is told now and then what takes so long.
     Raises ConfigError, ModelError or BackendError.
     """
     package = _package_of(spec)
     check_if_onnx(package.weights)  # its words are plainer than those of the backend
-    backend = _backend_kind(spec)(_backend_options(spec, str(package.weights), streams, tell))
+    backend = _backend_kind(spec)(_backend_options(spec, str(package.weights), streams, tell, max_batch))
     info = backend.open()
     given = {key: value for key, value in spec.given().items() if key in ModelRequest.__dataclass_fields__}
     said, notes = _fitting(package.said, info) if package.directory is not None else (None, ())
@@ -72,8 +73,8 @@ def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None
     family, why = choose_family(info, resolved.family)
     executed = () if info.execution is None else (f"{info.execution}.",)
     sentences = (*notes, *resolved.notes, why, *executed)
-    max_batch = min((most for most in (package.max_batch, info.max_batch) if most is not None), default=None)
-    return LoadedModel(backend, info, family, resolved.options, max_batch, sentences)
+    allowed = min((most for most in (package.max_batch, info.max_batch) if most is not None), default=None)
+    return LoadedModel(backend, info, family, resolved.options, allowed, sentences)
 
 
 def open_predictor(
@@ -89,7 +90,7 @@ def open_predictor(
         backend.open()
         return FramePredictor(backend, max_batch), {"takes": "frames"}
     streams = _streams(kind, model, at_once)
-    loaded = load_model(model, streams, tell)
+    loaded = load_model(model, streams, tell, max_batch)
     executed = loaded.info.execution
     lanes = streams if executed is None else min(streams, executed.streams)  # fewer on a GPU than there are cores
     family, *twins = [loaded.family_with() for _ in range(lanes)]
@@ -110,8 +111,13 @@ def _backend_kind(spec: ModelSpec) -> Any:
     return registry.load("backends", spec.backend)
 
 
-def _backend_options(spec: ModelSpec, target: str, streams: int = 1, tell: Tell = lambda text: None) -> BackendOptions:
-    return BackendOptions(target, only(spec.device), spec.threads, spec.precision, backends_cache(), streams, tell)
+def _backend_options(
+    spec: ModelSpec, target: str, streams: int = 1, tell: Tell = lambda text: None, batch: int = 1
+) -> BackendOptions:
+    kept = backends_cache()
+    return BackendOptions(
+        target, only(spec.device), spec.threads, spec.precision, kept, streams, tell, batch, spec.size
+    )
 
 
 def backends_cache() -> Path | None:

@@ -8,6 +8,7 @@ import importlib.util
 from collections.abc import Iterator
 from pathlib import Path
 
+import numpy as np
 import pytest
 from architecture.source_tree import ROOT, relative, tree_of
 from support.tensorrt_bindings import PACKAGES, bindings, names_of
@@ -36,7 +37,7 @@ VARIABLES = {
     "library.py": {},
     "stages.py": {},
 }
-OURS = {"DEBUG", "metadata", "precision"}  # of what these files have besides, which the API calls so too
+OURS = {"DEBUG", "free", "metadata", "precision"}  # of what these files have besides, which the API calls so too
 Found = tuple[str, dict[str, set[str]]]
 
 
@@ -108,7 +109,8 @@ def test_no_name_of_the_api_is_missing_in_the_table(version: str, build: Path) -
 
 
 def is_of_python(name: str) -> bool:
-    return any(hasattr(kind, name) for kind in (str, bytes, dict, list, set, tuple, Path, property))
+    kinds = (str, bytes, dict, list, set, tuple, Path, property, np.ndarray)
+    return any(hasattr(kind, name) for kind in kinds)
 
 
 def test_no_flag_is_a_number() -> None:

@@ -12,7 +12,8 @@ from support.simulated_gpu import SimulatedGpu
 from support.simulated_tensorrt import DataType, EngineFile, SimulatedTensorRt
 
 from mpipeline.backends.backend import BackendOptions
-from mpipeline.backends.tensorrt import Surroundings, TensorRtBackend, plan_of
+from mpipeline.backends.engines.library import Library
+from mpipeline.backends.tensorrt import Surroundings, TensorRtBackend
 
 Shape = tuple[int, ...]
 Arrays = Mapping[str, np.ndarray]
@@ -52,8 +53,7 @@ class Lab:
         self.surroundings = Surroundings(
             lambda index: self.gpu.facts,
             lambda index: self.gpu,  # type: ignore[arg-type, return-value]
-            lambda: self.trt,
-            plan_of,
+            lambda: Library(self.trt, self.trt.__name__),
         )
 
     def engine(self, file: EngineFile, name: str = "model.engine") -> Path:

@@ -30,14 +30,15 @@ class Span:
 
 # Class ("" for the module itself) → what all libraries have.
 EVERYWHERE: dict[str, str] = {
-    "": "__version__ Builder ICudaEngine IExecutionContext ILogger OnnxParser Runtime init_libnvinfer_plugins",
+    "": "__version__ Builder ICudaEngine IExecutionContext ILogger OnnxParser Runtime TensorFormat TensorIOMode "
+    "TensorLocation init_libnvinfer_plugins",
     "Builder": "build_serialized_network create_builder_config create_network create_optimization_profile",
     "BuilderFlag": "TF32 VERSION_COMPATIBLE",
     "DataType": "BOOL FLOAT HALF INT32 INT8 UINT8",
     "HardwareCompatibilityLevel": "AMPERE_PLUS",
     "IBuilderConfig": "add_optimization_profile builder_optimization_level clear_flag create_timing_cache "
     "get_timing_cache hardware_compatibility_level set_flag set_memory_pool_limit set_timing_cache",
-    "ICudaEngine": "create_execution_context get_tensor_dtype get_tensor_location get_tensor_mode "
+    "ICudaEngine": "create_execution_context get_tensor_dtype get_tensor_format get_tensor_location get_tensor_mode "
     "get_tensor_name get_tensor_profile_shape get_tensor_shape num_io_tensors num_optimization_profiles",
     "IExecutionContext": "active_optimization_profile execute_async_v3 get_tensor_shape set_input_shape "
     "set_optimization_profile_async set_tensor_address",
@@ -51,6 +52,7 @@ EVERYWHERE: dict[str, str] = {
     "OnnxParser": "get_error num_errors parse",
     "ParserError": "desc node",
     "Runtime": "deserialize_cuda_engine engine_host_code_allowed",
+    "TensorFormat": "LINEAR",
     "TensorIOMode": "INPUT OUTPUT",
     "TensorLocation": "DEVICE HOST",
 }
@@ -60,8 +62,12 @@ SOMEWHERE: dict[str, Span] = {
     "BuilderFlag.FP16": Span(until=(11, 0), rtx=False),
     "BuilderFlag.INT8": Span(until=(11, 0), rtx=False),
     "ComputeCapability": Span(since=None),
+    "CudaGraphStrategy": Span(since=None),
+    "CudaGraphStrategy.WHOLE_GRAPH_CAPTURE": Span(since=None),
     "DataType.BF16": Span(since=(9, 0)),
     "DataType.INT64": Span(since=(9, 0)),
+    "ICudaEngine.create_runtime_config": Span(since=(10, 13)),
+    "IRuntimeConfig.cuda_graph_strategy": Span(since=None),
     "IBuilderConfig.num_compute_capabilities": Span(since=None),
     "IBuilderConfig.set_compute_capability": Span(since=None),
     "IBuilderConfig.progress_monitor": Span(since=(9, 0)),

@@ -2,23 +2,18 @@
 
 from __future__ import annotations
 
-import subprocess
 from pathlib import Path
 
 import pytest
+from support.cuda_library import build_driver
 
 from mpipeline.cuda import probe
 from mpipeline.cuda.driver import DeviceFacts
 from mpipeline.errors import BackendError
 
-SOURCE = Path(__file__).parents[2] / "support" / "cuda_driver.c"
-
 
 def driver(folder: Path, **defined: int) -> str:
-    library = folder / "libcuda.so.1"
-    flags = [f"-D{name}={value}" for name, value in defined.items()]
-    subprocess.run(["cc", "-shared", "-fPIC", *flags, "-o", str(library), str(SOURCE)], check=True)
-    return str(library)
+    return str(build_driver(folder, **defined))
 
 
 def test_the_gpus_that_are_there(tmp_path: Path) -> None:

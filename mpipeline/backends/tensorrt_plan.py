@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
@@ -15,14 +15,11 @@ from mpipeline.backends.engines.library import Library
 from mpipeline.backends.engines.recipe import Recipe
 from mpipeline.backends.engines.supply import engine_for
 from mpipeline.backends.model_file import is_engine_file
-from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
 from mpipeline.cuda.driver import DeviceFacts
-from mpipeline.errors import BackendError, ModelError
+from mpipeline.errors import ModelError
 
 AS_BUILT = "the precision it was built in"
 
-_USUAL_SIZE = (640, 640)  # of pictures, where neither the model nor the config says one, as the families have it
-_PICTURES = 4  # dimensions
 _LONGEST_HEADER = 1 << 20  # bytes
 _LENGTH_BYTES = 4
 
@@ -48,11 +45,10 @@ def plan_of(library: Library, options: BackendOptions, device: DeviceFacts, *, f
     path = Path(options.target)
     if is_engine_file(path):
         return read_engine_file(path)
-    size = options.size or _USUAL_SIZE
     recipe = Recipe(
         options.precision if options.precision == "float16" else "float32",
         (1, options.batch, options.batch),
-        (size, size, size) if _leaves_size_open(options) else None,
+        None if options.size is None else (options.size, options.size, options.size),
     )
     folder = None if options.cache is None else options.cache / ENGINES
     try:
@@ -85,15 +81,3 @@ def read_engine_file(path: Path) -> Plan:
         return Plan(content)
     told = {key: value if isinstance(value, str) else json.dumps(value) for key, value in header.items()}
     return Plan(content[end:], told)
-
-
-def _leaves_size_open(options: BackendOptions) -> bool:
-    """Whether the model takes pictures of any size, for which an engine must know limits."""
-    looked = OnnxRuntimeBackend(replace(options, device="cpu", precision="float32"))
-    try:
-        inputs = looked.open().inputs
-    except (ModelError, BackendError):  # for who makes the engine to tell, or it takes what others do not
-        return False
-    finally:
-        looked.close()
-    return any(len(spec.shape) >= _PICTURES and None in spec.shape[-2:] for spec in inputs)

@@ -127,8 +127,8 @@ class TensorPredictor:
             if work.is_done():
                 del self._in_use[index]
                 return rows
-        rows: Tensor = self._memory((self._rows, *self._family.input_shape), np.dtype(self._family.input_dtype))
-        return rows
+        made: Tensor = self._memory((self._rows, *self._family.input_shape), np.dtype(self._family.input_dtype))
+        return made
 
     def _take_family(self, left: list[Family]) -> None:
         self._mine.family = left.pop()

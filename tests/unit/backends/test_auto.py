@@ -72,7 +72,9 @@ class Bench:
         """Opened, with nothing that was done before."""
         self.simple.done.clear()
         self.rival.done.clear()
-        backend = AutoBackend(BackendOptions(**{"target": str(self.model), "cache": self.cache, **more}), self.race)
+        backend = AutoBackend(
+            BackendOptions(**{"target": str(self.model), "device": "cpu", "cache": self.cache, **more}), self.race
+        )
         assert backend.open() == INFO
         return backend
 
@@ -198,7 +200,7 @@ class Crashing:
 
 auto.OpenVinoBackend = Crashing
 auto._TOO_SHORT_MS = 0
-backend = auto.AutoBackend(BackendOptions(sys.argv[1], threads=1, cache=Path(sys.argv[2])))
+backend = auto.AutoBackend(BackendOptions(sys.argv[1], "cpu", threads=1, cache=Path(sys.argv[2])))
 print(backend.open().execution.library)
 """
 

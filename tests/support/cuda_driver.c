@@ -20,7 +20,7 @@ enum { MOST = 64 };
 static size_t total(int device) { return (size_t)(device == 70 ? 8 : 24) << 30; }
 static struct { char *begin; size_t size; } registered[MOST];
 static void *contexts[MOST];
-static int depth, retained, streams, events, places, host_places, modules;
+static int was_used, depth, retained, streams, events, places, host_places, modules;
 
 int cuInit(unsigned flags) { return flags ? INVALID : INIT; }
 
@@ -57,7 +57,7 @@ int cuDeviceGetAttribute(int *value, int attribute, int device) {
 
 // --- contexts ---
 
-int cuDevicePrimaryCtxRetain(void **context, int device) { retained++; *context = registered; return 0; }
+int cuDevicePrimaryCtxRetain(void **context, int device) { was_used = 1; retained++; *context = registered; return 0; }
 int cuDevicePrimaryCtxRelease_v2(int device) { retained--; return 0; }
 int cuCtxPushCurrent_v2(void *context) { contexts[depth++] = context; return 0; }
 int cuCtxGetDevice(int *device) { *device = 70; return 0; }
@@ -186,6 +186,7 @@ int cuLaunchKernel(void *function, unsigned grid_x, unsigned grid_y, unsigned gr
 }
 
 __attribute__((destructor)) static void tell_what_is_left(void) {
+    if (!was_used) return;
     int left = streams + events + places + host_places + modules + retained + depth;
     for (int i = 0; i < MOST; i++) left += registered[i].begin != NULL;
     fprintf(stderr, "left on the GPU: %d\n", left);

@@ -6,7 +6,6 @@
 #include "mpipeline/preprocess.hpp"
 
 #include <algorithm>
-#include <cstring>
 #include <stdexcept>
 
 #include "preprocess_avx2.hpp"
@@ -40,24 +39,6 @@ void fill_around(const Target& target, const Placement& placement, float value, 
 }
 
 }  // namespace
-
-std::uint16_t to_half(float value) {
-    std::uint32_t bits;
-    std::memcpy(&bits, &value, sizeof bits);
-    const std::uint32_t sign = (bits >> 16) & 0x8000u, magnitude = bits & 0x7fffffffu;
-    if (magnitude > 0x7f800000u) return static_cast<std::uint16_t>(sign | 0x7e00u);  // not a number
-    if (magnitude >= 0x47800000u) return static_cast<std::uint16_t>(sign | 0x7c00u);
-    if (magnitude < 0x38800000u) {  // subnormal: adding 0.5 lets the processor round at the right bit
-        float shifted;
-        std::memcpy(&shifted, &magnitude, sizeof shifted);
-        shifted += 0.5f;
-        std::uint32_t rounded;
-        std::memcpy(&rounded, &shifted, sizeof rounded);
-        return static_cast<std::uint16_t>(sign | (rounded - 0x3f000000u));
-    }
-    const std::uint32_t odd = (magnitude >> 13) & 1u;
-    return static_cast<std::uint16_t>(sign | ((magnitude - 0x38000000u + 0xfffu + odd) >> 13));
-}
 
 Preprocessor::Preprocessor(const Target& target, bool portable)
     : target_(target), fast_(!portable && has_avx2()), scratch_(std::make_unique<Scratch>()) {

@@ -1,5 +1,4 @@
-// Pixels, preprocessing and suppression without an interpreter, meant to run under AddressSanitizer too: every plane is
-// an allocation of its own of exactly the bytes that belong to it, so that a read beyond it is an error.
+// Pixels, preprocessing and suppression without an interpreter, meant to run under AddressSanitizer too.
 #include "mpipeline/pixels.hpp"
 
 #include <cmath>
@@ -15,6 +14,7 @@
 
 #include "mpipeline/nms.hpp"
 #include "mpipeline/preprocess.hpp"
+#include "owned_picture.hpp"
 
 using namespace mpipeline;
 
@@ -30,24 +30,6 @@ namespace {
 
 constexpr pixels::Format kFormats[] = {pixels::Format::i420, pixels::Format::nv12, pixels::Format::bgr24,
                                        pixels::Format::gray8};
-
-// A picture of random bytes; the last row of each plane has no bytes behind it, whatever the stride.
-struct Owned {
-    pixels::Picture picture;
-    std::vector<std::unique_ptr<std::uint8_t[]>> planes;
-
-    Owned(pixels::Format format, int width, int height, int spare, std::mt19937& random)
-        : picture{format, width, height, pixels::Matrix::bt709, false, {}} {
-        for (int p = 0; p < pixels::plane_count(format); ++p) {
-            const int bytes = pixels::plane_row_bytes(picture, p), rows = pixels::plane_rows(picture, p);
-            const std::ptrdiff_t stride = bytes + spare;
-            const std::size_t size = static_cast<std::size_t>(stride * (rows - 1) + bytes);
-            planes.push_back(std::make_unique<std::uint8_t[]>(size));
-            for (std::size_t i = 0; i < size; ++i) planes.back()[i] = static_cast<std::uint8_t>(random());
-            picture.planes[p] = {planes.back().get(), stride};
-        }
-    }
-};
 
 void to_bgr_stays_inside(std::mt19937& random) {
     for (const auto format : kFormats) {

@@ -53,7 +53,16 @@ Picture checked_picture(int format, int width, int height, int matrix, bool full
 struct YuvToRgb {
     float y_offset, y_gain, red_v, green_u, green_v, blue_u;
 };
-YuvToRgb yuv_to_rgb(Matrix matrix, bool full_range);
+constexpr YuvToRgb yuv_to_rgb(Matrix matrix, bool full_range) {
+    double kr = 0.299, kb = 0.114;
+    if (matrix == Matrix::bt709) kr = 0.2126, kb = 0.0722;
+    if (matrix == Matrix::bt2020) kr = 0.2627, kb = 0.0593;
+    const double kg = 1.0 - kr - kb;
+    const double luma = full_range ? 1.0 : 255.0 / 219.0, chroma = full_range ? 1.0 : 255.0 / 224.0;
+    const double red = 2.0 * (1.0 - kr) * chroma, blue = 2.0 * (1.0 - kb) * chroma;
+    return {full_range ? 0.0f : 16.0f,           static_cast<float>(luma),           static_cast<float>(red),
+            static_cast<float>(-blue * kb / kg), static_cast<float>(-red * kr / kg), static_cast<float>(blue)};
+}
 
 // Whether the AVX2 and F16C instructions that the fast paths use are there on this processor.
 bool has_avx2();

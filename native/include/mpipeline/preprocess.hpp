@@ -8,6 +8,7 @@
 #include <mutex>
 #include <vector>
 
+#include "mpipeline/half.hpp"
 #include "mpipeline/pixels.hpp"
 
 namespace mpipeline::pixels {
@@ -62,8 +63,5 @@ private:
     std::map<Geometry, std::unique_ptr<ResizeTables>> tables_;
     std::unique_ptr<Scratch> scratch_;
 };
-
-// Rounds to the nearest binary16, ties to even; too large becomes infinity.
-std::uint16_t to_half(float value);
 
 }  // namespace mpipeline::pixels

@@ -54,7 +54,8 @@ class Family(Protocol):
     name of each class, empty if not even their number is known. `notes` are sentences for the log: what was inferred
     from the file, what was missing in it, and what is done instead.
 
-    A family may also have `constants`: a row for each further input, which is the same for every frame.
+    A family may also have `constants`: a row for each further input, which is the same for every frame; and
+    `gpu_detection(shape, dtype)`, which says how a GPU finds the boxes in an output of that shape, or None.
     """
 
     task: str

@@ -8,6 +8,7 @@ import numpy as np
 import numpy.typing as npt
 
 from mpipeline import _native
+from mpipeline.cuda.detect import Rules
 from mpipeline.models.family import ModelOptions
 from mpipeline.prediction import Detections
 from mpipeline.tensor import Geometry
@@ -53,6 +54,14 @@ class Selection:
         self._options = options
         self._names = tuple(names)
         self._classes = None if classes is None else np.array(sorted(classes), np.int32)
+
+    @property
+    def rules(self) -> Rules:
+        """The same for the kernels of a GPU."""
+        options, classes = self._options, self._classes
+        wanted = None if classes is None else frozenset(classes.tolist())
+        agnostic = options.class_agnostic_nms
+        return Rules(options.confidence, options.iou_threshold, options.max_detections, agnostic, wanted)
 
     def wanted(self, class_id: Ids) -> npt.NDArray[np.bool_]:
         """Which rows pass the class filter."""

@@ -14,6 +14,7 @@ from typing import Literal
 import numpy as np
 
 from mpipeline import _native
+from mpipeline.cuda.preprocess import Target
 from mpipeline.frame import Frame
 from mpipeline.models.family import Normalisation
 from mpipeline.tensor import Geometry, Tensor
@@ -39,6 +40,20 @@ class Recipe:
     anchor: Literal["centre", "top_left"] = "centre"
     rounding: Literal["nearest", "down"] = "nearest"
     smooth: bool = False
+
+    @property
+    def levels_to_values(self) -> tuple[Triple, Triple]:
+        """Scale and bias of each channel: value = level * scale + bias."""
+        mean, std = self.mean, self.std
+        scale = (self.scale / std[0], self.scale / std[1], self.scale / std[2])
+        return scale, (-mean[0] / std[0], -mean[1] / std[1], -mean[2] / std[2])
+
+    def gpu_target(self, size: tuple[int, int], dtype: str) -> Target | None:
+        """The same for the kernel of a GPU and an input of (width, height); None if it does not resize or write so."""
+        if self.smooth or self.resize == "crop" or dtype not in ("float32", "float16"):
+            return None
+        scale, bias = self.levels_to_values
+        return Target(*size, self.order == "bgr", scale, bias, self.pad, dtype)
 
     def overridden(self, by: Normalisation) -> Recipe:
         """This recipe with what `by` says."""
@@ -91,9 +106,7 @@ class Preprocessor:
         """`size` is (width, height) of the model's input."""
         self._recipe = recipe
         self._size = size
-        mean, std = recipe.mean, recipe.std
-        scale = (recipe.scale / std[0], recipe.scale / std[1], recipe.scale / std[2])
-        bias = (-mean[0] / std[0], -mean[1] / std[1], -mean[2] / std[2])
+        scale, bias = recipe.levels_to_values
         self._native: _native.Preprocessor | _native.SmoothPreprocessor
         if recipe.smooth or recipe.resize == "crop":
             self._native = _native.SmoothPreprocessor(*size, recipe.order == "bgr", scale, bias, recipe.pad)

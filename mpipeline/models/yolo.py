@@ -6,11 +6,15 @@ Input and output are those of `yolo_head`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
+
+import numpy as np
 
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
 from mpipeline.models.architectures import DETECTION
 from mpipeline.models.family import ModelOptions
+from mpipeline.models.gpu_detection import GpuDetection
 from mpipeline.models.image_input import describe, image_input
 from mpipeline.models.metadata import read_metadata
 from mpipeline.models.yolo_head import FAMILY_OF_TASK, YoloHead, check_task, evident_layout
@@ -52,6 +56,10 @@ class Yolo:
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""
         return [reading.found for reading in self._head.read(outputs, geometries)]
+
+    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
+        """How a GPU finds the boxes in an output of this shape; None if it is not to."""
+        return self._head.gpu_detection(shape, dtype)
 
 
 def _output(info: ModelInfo) -> TensorSpec:

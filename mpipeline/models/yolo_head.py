@@ -14,13 +14,16 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
+from typing import Any
 
 import numpy as np
 
+from mpipeline.cuda.detect import Head
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
 from mpipeline.models.anchors import anchor_count
 from mpipeline.models.family import ModelOptions
+from mpipeline.models.gpu_detection import GpuDetection, gpu_detection
 from mpipeline.models.image_input import ImageInput, batch_sentence, choose_size, image_input
 from mpipeline.models.labels import choose_names, resolve_classes
 from mpipeline.models.metadata import ExportMetadata, read_metadata
@@ -98,6 +101,16 @@ class YoloHead:
         }[layout or Layout.ANCHORS_LAST]
         pairs = zip(output, geometries, strict=False)
         return [read(rows.astype(np.float32, copy=False), geometry) for rows, geometry in pairs]
+
+    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
+        """How a GPU finds the boxes in an output of this shape; None if the model itself has, or it cannot."""
+        layout, classes = self._layout(shape[1], shape[2])
+        if layout is Layout.END_TO_END or classes is None:
+            return None
+        objectness = layout is Layout.OBJECTNESS
+        anchors = shape[1] if objectness else shape[2]
+        head = Head(anchors, classes, not objectness, objectness, more=self._more, dtype=dtype.name)
+        return gpu_detection(self._output, head, self._selection)
 
     def _anchors_last(self, rows: Tensor, geometry: Geometry) -> Reading:
         end = len(rows) - self._more

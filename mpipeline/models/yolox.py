@@ -8,14 +8,17 @@ xy = (xy + grid) stride; wh = exp(wh) stride; score = objectness * class. Source
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from mpipeline.cuda.detect import Head
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
 from mpipeline.models.anchors import anchor_count, anchor_grid
 from mpipeline.models.architectures import DETECTION
 from mpipeline.models.family import ModelOptions
+from mpipeline.models.gpu_detection import GpuDetection, gpu_detection
 from mpipeline.models.image_input import batch_sentence, choose_size, describe, image_input
 from mpipeline.models.labels import choose_names, resolve_classes
 from mpipeline.models.metadata import read_metadata
@@ -75,6 +78,12 @@ class Yolox:
                 f"the model gave {self._output} of shape {output.shape}; expected (batch, {len(self._grid)}, n)"
             )
         return [self._detections(rows, geometry) for rows, geometry in zip(output, geometries, strict=False)]
+
+    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
+        """How a GPU finds the boxes in an output of this shape; None if it is not to."""
+        size = (self.input_shape[2], self.input_shape[1])
+        head = Head(shape[1], shape[2] - 5, objectness=True, grid=size, dtype=dtype.name)
+        return gpu_detection(self._output, head, self._selection)
 
     def _detections(self, rows: Tensor, geometry: Geometry) -> Detections:
         rows = rows.astype(np.float32, copy=False)

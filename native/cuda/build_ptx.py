@@ -4,8 +4,8 @@
     python native/cuda/build_ptx.py --check    # also assembles it for every architecture, which writes nothing
 
 The file is code for a virtual machine, which the driver compiles for its GPU. It is made for compute capability 7.5,
-the oldest that compilers still know, and says that it is of the oldest version of PTX that has it: a driver refuses code
-that calls itself newer than the driver, though it may use nothing new. Whether it does, the assembler finds out.
+the oldest that compilers still know, and calls itself the oldest version of PTX that has it: a driver refuses what
+calls itself newer than the driver, though it may use nothing new. Whether it does, the assembler finds out.
 """
 
 from __future__ import annotations
@@ -27,7 +27,7 @@ ARCHITECTURES = (75, 80, 86, 87, 88, 89, 90, 100, 103, 110, 120, 121)  # from T4
 
 _VIRTUAL = "compute_75"
 _VERSION = "6.3"  # of PTX, the first that has 7.5: drivers of CUDA 10 and later
-_LEAST_SPILLS = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
+_MEMORY = re.compile(r"(\d+) bytes stack frame, (\d+) bytes spill stores, (\d+) bytes spill loads")
 
 
 def tool(name: str) -> str | None:
@@ -37,23 +37,16 @@ def tool(name: str) -> str | None:
     return next((path for path in found if path is not None), None)
 
 
-def release(nvcc: str) -> str:
-    """The version of the compiler: 13.0."""
-    told = subprocess.run([nvcc, "--version"], capture_output=True, text=True, check=True).stdout
-    match = re.search(r"release (\d+\.\d+)", told)
+def made_with(ptx: str) -> str:
+    """The version of the compiler that has made PTX: 13.0.88. Each makes its own text."""
+    match = re.search(r"^// Cuda compilation tools, .*V(\S+)$|^// Made .* by CUDA (\S+)\.$", ptx, re.MULTILINE)
     if match is None:
-        raise SystemExit(f"{nvcc} --version tells no release:\n{told}")
-    return match.group(1)
-
-
-def release_of(ptx: str) -> str:
-    """The version of the compiler that made this file."""
-    match = re.search(r"with nvcc (\d+\.\d+)", ptx)
-    return match.group(1) if match else "unknown"
+        raise SystemExit("the PTX tells no version of its compiler")
+    return match.group(1) or match.group(2)
 
 
 def compiled(nvcc: str) -> str:
-    """The PTX. The same text from each compiler of a release, wherever the sources lie."""
+    """The PTX. The same text from each compiler of a version, wherever the sources lie."""
     with tempfile.TemporaryDirectory() as folder:
         made = Path(folder) / "kernels.ptx"
         # No fused multiply-add: the arithmetic is that of the pass on the processor.
@@ -64,9 +57,8 @@ def compiled(nvcc: str) -> str:
     lowered, times = re.subn(r"^\.version \S+$", f".version {_VERSION}", code, flags=re.MULTILINE)
     if times != 1:
         raise SystemExit(f"{nvcc} wrote {times} lines with a version")
-    return (
-        f"// Made of native/cuda/kernels.cu by native/cuda/build_ptx.py with nvcc {release(nvcc)}.\n{lowered.strip()}\n"
-    )
+    origin = f"// Made of native/cuda/kernels.cu with native/cuda/build_ptx.py by CUDA {made_with(text)}."
+    return f"{origin}\n{lowered.strip()}\n"
 
 
 def assembled(ptxas: str, ptx: Path, architecture: int) -> list[str]:
@@ -74,7 +66,7 @@ def assembled(ptxas: str, ptx: Path, architecture: int) -> list[str]:
     with tempfile.TemporaryDirectory() as folder:
         command = [ptxas, "-v", f"-arch=sm_{architecture}", "-o", f"{folder}/kernels.cubin", str(ptx)]
         told = _run(command)
-    usage = _LEAST_SPILLS.findall(told)
+    usage = _MEMORY.findall(told)
     if not usage or any(numbers != ("0", "0", "0") for numbers in usage):
         raise SystemExit(f"sm_{architecture}: a kernel does not fit the registers:\n{told}")
     return re.findall(r"Used \d+ registers.*", told)

@@ -10,11 +10,6 @@ from support.simulated_gpu import SimulatedGpu
 from support.simulated_streams import SimulatedStream
 
 
-@pytest.fixture(scope="session")
-def plain_kernels(tmp_path_factory: pytest.TempPathFactory) -> PlainKernels:
-    return PlainKernels(tmp_path_factory.mktemp("kernels"))
-
-
 @pytest.fixture
 def gpu(plain_kernels: PlainKernels) -> Iterator[SimulatedGpu]:
     simulated = SimulatedGpu(kernels=plain_kernels.by_name)

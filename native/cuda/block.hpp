@@ -8,6 +8,8 @@
 #include <cstdint>
 
 #ifndef __CUDACC__
+#include <atomic>
+#include <barrier>
 #include <bit>
 #include <cmath>
 
@@ -16,7 +18,11 @@
 
 namespace mpipeline::cuda {
 
+#ifdef MPIPELINE_REAL_THREADS
+constexpr int kThreads = 64;
+#else
 constexpr int kThreads = 256;
+#endif
 
 struct Block {  // its place in the grid
     int x, y, z;
@@ -53,20 +59,30 @@ KERNEL_BODY void put(float value, Half* out) { asm("cvt.rn.f16.f32 %0, %1;" : "=
 
 #define KERNEL_BODY inline
 #define KERNEL_TABLE constexpr
-#define EACH_THREAD(t) for (int t = order.first; t != order.end; t += order.step)
+#ifdef MPIPELINE_REAL_THREADS
+
+// Threads of the machine, so that ThreadSanitizer sees what a GPU would stumble over: a step that does not wait.
+inline thread_local int this_thread;
+inline std::barrier<>* step_is_done;
+#define EACH_THREAD(t) for (int t = this_thread, more_ = 1; more_ != 0; more_ = 0, step_is_done->arrive_and_wait())
+
+#else
 
 // A result that depends on which thread of a block comes first is an error; tests let them come both ways.
 struct Order {
     int first = 0, end = kThreads, step = 1;
 };
 inline Order order;
+#define EACH_THREAD(t) for (int t = order.first; t != order.end; t += order.step)
+
+#endif
 
 KERNEL_BODY int level_at(const std::uint8_t* from) { return *from; }
 KERNEL_BODY int to_nearest(double value) { return static_cast<int>(std::lrint(value)); }
 KERNEL_BODY float exponential(float value) { return std::exp(value); }
 KERNEL_BODY unsigned bits_of(float value) { return std::bit_cast<unsigned>(value); }
 KERNEL_BODY float float_of(unsigned bits) { return std::bit_cast<float>(bits); }
-KERNEL_BODY int count_one(int* counter) { return (*counter)++; }
+KERNEL_BODY int count_one(int* counter) { return std::atomic_ref(*counter).fetch_add(1, std::memory_order_relaxed); }
 
 KERNEL_BODY float get(const float* from) { return *from; }
 KERNEL_BODY float get(const Half* from) { return pixels::from_half(from->bits); }

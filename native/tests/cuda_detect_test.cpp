@@ -4,6 +4,7 @@
 #include <cmath>
 #include <cstdint>
 #include <cstdio>
+#include <cstdlib>
 #include <cstring>
 #include <limits>
 #include <random>
@@ -171,10 +172,11 @@ void grids() {
 
 }  // namespace
 
-int main() {
+int main(int count, char** arguments) {
+    const int rounds = count > 1 ? std::atoi(arguments[1]) : 600;
     std::mt19937 random(9);
     constexpr float kThresholds[] = {-0.5f, 0.0f, 0.25f, 0.3f, 0.5f, 0.875f};
-    for (int round = 0; round < 600; ++round) {
+    for (int round = 0; round < rounds; ++round) {
         order_threads(round % 2 == 1);
         const auto pick = [&](int most) { return static_cast<int>(random() % most); };
         finds_the_same({1 + pick(3), 1 + pick(round % 10 == 0 ? 2000 : 120), 1 + pick(round % 5 == 0 ? 90 : 4),

@@ -79,10 +79,8 @@ class Ready:
 
 @dataclass(frozen=True, slots=True)
 class Heartbeat:
-    """Sent by the work loop. `progress` counts finished work; `state`, `reason` and `detail` describe the stream.
-
-    A sink that cannot write and tries again says RETRYING, and why.
-    """
+    """Sent by the work loop. `progress` counts finished work; `state`, `reason` and `detail` describe the stream, or
+    say that a sink cannot write and tries again, RETRYING, and why."""
 
     progress: int
     metrics: Mapping[str, float]
@@ -114,8 +112,7 @@ class Bye:
 
 @dataclass(frozen=True, slots=True)
 class RingDamaged:
-    """A ring of `source` cannot be read or written: from a worker or an attached program that has found that out, with
-    the error.
+    """A ring of `source` cannot be read or written: from a worker or program that has found that out, with the error.
 
     From the supervisor to all readers: detach from every ring of this source that you know. What they held and not
     every sink has is lost, or (under `every_frame`) comes again in a ring that you are told of behind this word.
@@ -152,10 +149,9 @@ class Refused:
 class RingGranted:
     """Answer to RingRequest: write here.
 
-    Under `every_frame` a frame waits for a slot, else it is dropped if there is none.
-
-    Either way a slot may be reused that nobody holds and no pinned reader waits for: under `every_frame` these are
-    frames whose pixels a sink was too slow for that need not have everything.
+    Under `every_frame` a frame waits for a slot, else it is dropped if there is none. Either way a slot may be
+    reused that nobody holds and no pinned reader waits for: under `every_frame` these are frames whose pixels a sink
+    was too slow for that need not have everything.
 
     `resume_after`: the frames up to this id are done, by a decoder that died or in an interrupted run that is resumed.
     """
@@ -201,6 +197,14 @@ class SinkRemoved:
     """This sink takes no more predictions; nobody waits for its acknowledgements any longer."""
 
     name: str
+
+
+@dataclass(frozen=True, slots=True)
+class ModelGone:
+    """For a sink: this model has failed for good, nothing more comes from it of these sources."""
+
+    model: str
+    sources: tuple[str, ...]
 
 
 @dataclass(frozen=True, slots=True)
@@ -283,15 +287,15 @@ class PredictionReady:
 
 Message = Union[  # noqa: UP007
     Hello, Ready, Heartbeat, RingRequest, Bye, RingDamaged, Start, Refused, RingGranted, RingAttached, RingRetired,
-    SinkAdded, SinkRemoved, SourceEnded, Drain, Play, FrameReady, SessionOpened, SinkStatus, PredictionReady,
-    StatusRequest, StatusAnswer,
+    SinkAdded, SinkRemoved, ModelGone, SourceEnded, Drain, Play, FrameReady, SessionOpened, SinkStatus,
+    PredictionReady, StatusRequest, StatusAnswer,
 ]  # fmt: skip
 
 # Tag → struct. A tag is never given to another struct.
 TAGS: dict[int, type[Message]] = {
     1: Hello, 2: Ready, 3: Heartbeat, 4: RingRequest, 5: Bye, 6: RingDamaged, 7: StatusRequest,
     16: Start, 17: Refused, 18: RingGranted, 19: RingAttached, 20: RingRetired, 21: SinkAdded, 22: SinkRemoved,
-    23: SourceEnded, 24: Drain, 25: Play, 26: StatusAnswer,
+    23: SourceEnded, 24: Drain, 25: Play, 26: StatusAnswer, 27: ModelGone,
     32: FrameReady,
     40: SessionOpened, 41: SinkStatus, 42: PredictionReady,
 }  # fmt: skip

@@ -109,12 +109,12 @@ def read_rows(lines: Iterable[str]) -> Written:
     written = Written()
     for row in csv.DictReader(lines):
         try:
-            source, frame_id = row.pop("source"), int(row.pop("frame_id"))
+            whose, source, frame_id = origin_of(row), row.pop("source"), int(row.pop("frame_id"))
         except (ValueError, KeyError, TypeError):
             written.unreadable += 1
             continue
         row.pop(_TIME_OF_CAPTURE, None)
-        frames = written.sources.setdefault(source, [])
+        frames = written.sources.setdefault(whose, [])
         if not frames or frames[-1]["frame_id"] != frame_id:
             frames.append({"source": source, "frame_id": frame_id, "rows": []})
         frames[-1]["rows"].append({key: _number_or_text(value) for key, value in row.items()})

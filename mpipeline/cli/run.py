@@ -28,6 +28,7 @@ _TROUBLES = {
     "frames_failed": "frames could not be inferred",
     "predictions_dropped": "predictions were not sent to a sink that was too slow for a live stream",
     "frames_missing": "predictions came without pixels, which a live stream had reused",
+    "predictions_late": "predictions of a slow model came when their frame had been written without them",
     "sink_errors": "predictions were not taken by the sink",
 }
 _BY_DESIGN = {"predictions_filtered": "predictions were left out by the sink's filter"}

@@ -26,10 +26,13 @@ class Routed(Protocol):
 
 
 class RoutedSink(Routed, Protocol):
-    """A sink, which has a kind."""
+    """A sink, which has a kind and its options."""
 
     @property
     def kind(self) -> str: ...
+
+    @property
+    def options(self) -> Any: ...
 
 
 def well_named(models: Any) -> Any:
@@ -47,8 +50,8 @@ def misrouted(
 ) -> Problem | None:
     """The first thing that does not fit; None if all does. `models` are those of `models:`, `kinds` the sinks' classes.
 
-    Every name is one of a model, every model is fed by a source, and a sink gets predictions of two models about one
-    source only if it can tell them apart.
+    Every name is one of a model, every model is fed by a source, a sink gets predictions of two models about one source
+    only if it can tell them apart, and it names a model only where models have names.
     """
     for group, parts in (("sources", sources), ("sinks", sinks)):
         for index, part in enumerate(parts):
@@ -60,6 +63,11 @@ def misrouted(
         if name not in fed:
             return Problem(("models", name), "no source feeds it; name it in `models` of a source")
     for index, (sink, kind) in enumerate(zip(sinks, kinds, strict=True)):
+        if not models and getattr(sink.options, "names_models", False):
+            text = (
+                "{model} stands for a model's name, and the only one of this run has none: leave it out, or see models"
+            )
+            return Problem(("sinks", index), text)
         for source in sources:
             both = [name for name in sink.models or models if name in (source.models or models)]
             if len(both) > 1 and not getattr(kind, "several_models", False):

@@ -50,6 +50,7 @@ _METRICS = (
     Metric("predictions_duplicate", "counter", "Predictions left out because they were written before a crash.", _SINK),
     Metric("predictions_passed_over", "counter", "Predictions of a damaged ring; those of files come again.", _SINK),
     Metric("frames_missing", "counter", "Predictions whose pixels had to be given up before the sink came.", _SINK),
+    Metric("predictions_late", "counter", "Predictions of a model that came when their frame was written.", _SINK),
     Metric("sink_errors", "counter", "Predictions that the sink has refused for good.", _SINK),
     Metric("sink_retries", "counter", "Failed attempts of a sink that were or will be tried again.", _SINK),
 )

@@ -16,10 +16,10 @@ from mpipeline.sinks.paths import checked_template, file_error
 from mpipeline.sinks.record import captured_at
 from mpipeline.sinks.record_files import Origin, RecordFiles
 
-_FRAME = ("source", "frame_id", "pts", "captured_at", "frame_width", "frame_height", "error", "found")
+_FRAME = ("source", "frame_id", "model", "pts", "captured_at", "frame_width", "frame_height", "error", "found")
 _DETECTION = ("class", "class_id", "confidence", "x", "y", "width", "height", "detection_id")
 COLUMNS = (*_FRAME, *_DETECTION)
-_FOUND = COLUMNS.index("found")
+_MODEL, _FOUND = COLUMNS.index("model"), COLUMNS.index("found")
 
 
 class CsvOptions(BaseModel):
@@ -43,10 +43,11 @@ class CsvSink:
 
     Options = CsvOptions
     wants_frames = False
+    several_models = True
 
     def __init__(self, name: str, options: CsvOptions) -> None:
         self.name = name
-        self._files = RecordFiles(name, options.path, _read_back, _text([COLUMNS]))
+        self._files = RecordFiles(name, options.path, _read_back, _text([COLUMNS]), by_model=True)
 
     def open(self, resume: bool) -> Mapping[str, int]:
         """Makes the folder; reads what a predecessor wrote, or removes what is older. See `Sink.open`."""
@@ -71,7 +72,7 @@ def rows(prediction: Prediction) -> list[tuple[Any, ...]]:
     meta, failure = prediction.frame, prediction.failure
     pts = None if meta.pts is None else round(meta.pts, 6)
     captured = captured_at(meta).isoformat(timespec="microseconds").replace("+00:00", "Z")
-    start = (meta.source, meta.frame_id, pts, captured, meta.width, meta.height)
+    start = (meta.source, meta.frame_id, prediction.model, pts, captured, meta.width, meta.height)
     if failure is not None:
         return [(*start, failure.reason, None, *(None for _ in _DETECTION))]
     records = prediction.records()
@@ -85,7 +86,7 @@ def _text(table: Iterable[Iterable[Any]]) -> bytes:
 
 
 def _read_back(path: Path) -> tuple[dict[Origin, int], int]:
-    """The last frame id of each source in a file, and how many bytes of it are whole frames.
+    """The last frame id of each source and model in a file, and how many bytes of it are whole frames.
 
     What cannot be read to its end, such as a quote that is not closed, is left out with all that follows.
     """
@@ -98,15 +99,15 @@ def _read_back(path: Path) -> tuple[dict[Origin, int], int]:
             try:
                 if tuple(next(table, ())) != COLUMNS:
                     return {}, 0
-                end, rest, last = lines.taken, 0, ("", 0)
+                end, rest, last = lines.taken, 0, ("", "", 0)
                 for row in table:
                     if (whose := _frame_of(row)) is None or not lines.is_whole:
                         continue
-                    source, frame_id, count = whose
-                    rest = (rest if last == (source, frame_id) else count) - 1
-                    last = source, frame_id
+                    source, model, frame_id, count = whose
+                    rest = (rest if last == (source, model, frame_id) else count) - 1
+                    last = source, model, frame_id
                     if rest == 0:
-                        ids[source, ""], end = frame_id, lines.taken
+                        ids[source, model], end = frame_id, lines.taken
             except (csv.Error, UnicodeDecodeError):
                 pass
     except OSError as error:
@@ -114,12 +115,12 @@ def _read_back(path: Path) -> tuple[dict[Origin, int], int]:
     return ids, end
 
 
-def _frame_of(row: list[str]) -> tuple[str, int, int] | None:
-    """Source, frame id and number of rows of the frame to which a row belongs; None if it is none of ours."""
+def _frame_of(row: list[str]) -> tuple[str, str, int, int] | None:
+    """Source, model, frame id and number of rows of the frame to which a row belongs; None if it is none of ours."""
     if len(row) != len(COLUMNS):
         return None
     try:
-        return row[0], int(row[1]), max(1, int(row[_FOUND] or 0))
+        return row[0], row[_MODEL], int(row[1]), max(1, int(row[_FOUND] or 0))
     except ValueError:
         return None
 

@@ -52,12 +52,14 @@ class DatabaseOptions(BaseModel):
 class DatabaseSink:
     """Inserts a row for each frame, those that are there together in one transaction.
 
-    Run, source and frame id are the key of a row, and a row that is there already is left alone: neither a kill of the
-    sink nor an answer that was lost makes one twice. A run that is not resumed gets a new number; older rows stay.
+    Run, source, model and frame id are the key of a row, and a row that is there already is left alone: neither a kill
+    of the sink nor an answer that was lost makes one twice. A run that is not resumed gets a new number; older rows
+    stay.
     """
 
     Options = DatabaseOptions
     wants_frames = False
+    several_models = True
     gathers = _AT_ONCE
 
     def __init__(self, name: str, options: DatabaseOptions) -> None:
@@ -79,6 +81,10 @@ class DatabaseSink:
                 self._engine = self._made()
             tables = self._tables = Tables(self._engine, self._options.table)
             tables.make()
+            if lacking := tables.lacking():
+                what = f"has a table {self._options.table!r} without the column {lacking[0]!r}"
+                text = "an earlier version has made it, or something else"
+                raise self._peer.refuses(what, text, "name another one as `table`")
             job = job_name(self._options.job, self.pipeline, self.name)
             run = tables.last_run(job) if resume else None
             self._run = run if run is not None else tables.begin(job, SystemClock().wall_ns())
@@ -93,6 +99,7 @@ class DatabaseSink:
             {
                 "run": self._run,
                 "source": meta.source,
+                "model": prediction.model,
                 "frame_id": meta.frame_id,
                 "pts": found["pts"],
                 "captured_at": captured_at(meta),

@@ -7,6 +7,7 @@ from datetime import datetime, timezone
 from typing import Any
 
 from mpipeline.clock import NS_PER_S
+from mpipeline.prediction import origin
 
 
 class Tables:
@@ -30,6 +31,7 @@ class Tables:
             self._metadata,
             sa.Column("run", sa.Integer, primary_key=True, autoincrement=False),
             sa.Column("source", sa.String(64), primary_key=True),
+            sa.Column("model", sa.String(64), primary_key=True),
             sa.Column("frame_id", sa.BigInteger, primary_key=True, autoincrement=False),
             sa.Column("pts", sa.Float(53)),
             sa.Column("captured_at", sa.DateTime(timezone=True), nullable=False, index=True),
@@ -48,6 +50,13 @@ class Tables:
         except (IntegrityError, ProgrammingError):
             self._metadata.create_all(self._engine)
 
+    def lacking(self) -> list[str]:
+        """The columns that the table of rows should have and has not: it was there before, and is another one."""
+        import sqlalchemy as sa
+
+        there = {column["name"] for column in sa.inspect(self._engine).get_columns(self._rows.name)}
+        return [column.name for column in self._rows.columns if column.name not in there]
+
     def last_run(self, job: str) -> int | None:
         """The newest run of a job; None if it has none."""
         import sqlalchemy as sa
@@ -64,13 +73,14 @@ class Tables:
             return int(done.inserted_primary_key[0])
 
     def written(self, run: int) -> Mapping[str, int]:
-        """Source → last frame id of the rows of a run. Rows of a source are inserted in the order of their ids."""
+        """Origin → last frame id of the rows of a run. Those of an origin are inserted in the order of their ids."""
         import sqlalchemy as sa
 
         rows = self._rows.c
-        asked = sa.select(rows.source, sa.func.max(rows.frame_id)).where(rows.run == run).group_by(rows.source)
+        each = (rows.source, rows.model)
+        asked = sa.select(*each, sa.func.max(rows.frame_id)).where(rows.run == run).group_by(*each)
         with self._engine.connect() as connection:
-            return {source: int(frame_id) for source, frame_id in connection.execute(asked)}
+            return {origin(source, model): int(frame_id) for source, model, frame_id in connection.execute(asked)}
 
     def insert(self, rows: Sequence[Mapping[str, Any]]) -> None:
         """Adds those that are not there yet, in one transaction."""

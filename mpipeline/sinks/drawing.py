@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import colorsys
+import zlib
 from typing import Any
 
 import numpy as np
@@ -18,25 +19,29 @@ _WHITE: Color = (255, 255, 255)
 _MOST_CLASSES = 5  # of a frame that are written into it
 
 
-def annotate(image: Pixels, prediction: Prediction, labels: bool = True) -> Pixels:
-    """A copy of a (H, W, 3) uint8 BGR picture with what was found in it, or a note if there was a failure.
+def annotate(image: Pixels, *predictions: Prediction, labels: bool = True) -> Pixels:
+    """A copy of a (H, W, 3) uint8 BGR picture with what was found in it, and a note where there was a failure.
 
     Boxes, tinted masks and key points; with `labels` names of classes, numbers of tracks and scores too, those of the
     frame at its top.
     """
     canvas: Pixels = image.copy()
-    if prediction.failure is not None:
-        _draw_failure(canvas, prediction.failure)
-    elif prediction.detections is not None:
-        _draw_detections(canvas, prediction.detections, labels)
-    elif prediction.classification is not None and labels:
-        _draw_classes(canvas, prediction.classification)
+    top = 0  # of the next line of text
+    for prediction in predictions:
+        if prediction.detections is not None:
+            _draw_detections(canvas, prediction.detections, labels, prediction.model)
+    for prediction in predictions:
+        if prediction.classification is not None and labels:
+            top = _draw_classes(canvas, prediction.classification, top, prediction.model)
+        elif prediction.failure is not None:
+            top = _draw_failure(canvas, prediction.failure, top)
     return canvas
 
 
-def class_color(class_id: int) -> Color:
-    """The colour (B, G, R) of a class: bright, always the same."""
-    red, green, blue = colorsys.hsv_to_rgb((0.36 + class_id * _GOLDEN_RATIO) % 1.0, 0.78, 1.0)
+def class_color(class_id: int, model: str = "") -> Color:
+    """The colour (B, G, R) of a class, of a model that may have a name: bright, always the same."""
+    begin = 0.36 + zlib.crc32(model.encode()) / 2**32
+    red, green, blue = colorsys.hsv_to_rgb((begin + class_id * _GOLDEN_RATIO) % 1.0, 0.78, 1.0)
     return int(blue * 255), int(green * 255), int(red * 255)
 
 
@@ -59,13 +64,13 @@ def fit(image: Pixels, width: int, height: int) -> Pixels:
     return canvas
 
 
-def _draw_detections(canvas: Pixels, detections: Detections, labels: bool) -> None:
+def _draw_detections(canvas: Pixels, detections: Detections, labels: bool, model: str) -> None:
     import cv2
 
     thickness = _thickness(canvas)
     order = range(len(detections) - 1, -1, -1)  # the surest last, on top
     boxes = [tuple([round(value) for value in row]) for row in detections.xyxy.tolist()]
-    colors = [class_color(class_id) for class_id in detections.class_id.tolist()]
+    colors = [class_color(class_id, model) for class_id in detections.class_id.tolist()]
     if detections.masks is not None:
         tint(canvas, detections.masks, colors)
     for i in order:
@@ -80,21 +85,21 @@ def _draw_detections(canvas: Pixels, detections: Detections, labels: bool) -> No
         draw_label(canvas, text, boxes[i][0], boxes[i][1], colors[i])
 
 
-def _draw_classes(canvas: Pixels, found: Classification) -> None:
-    """The likeliest classes, one below the other."""
+def _draw_classes(canvas: Pixels, found: Classification, top: int, model: str) -> int:
+    """The likeliest classes, one below the other, from the row `top`; the row under them."""
     shown = [i for i in range(len(found)) if not found.multi_label or found.score[i] > found.threshold][:_MOST_CLASSES]
-    top = 0
     for i in shown:
         text = f"{found.class_name[i]} {found.score[i]:.2f}"
-        top = draw_label(canvas, text, 0, top, class_color(int(found.class_id[i])), under=True)
+        top = draw_label(canvas, text, 0, top, class_color(int(found.class_id[i]), model), under=True)
+    return top
 
 
-def _draw_failure(canvas: Pixels, failure: Failure) -> None:
+def _draw_failure(canvas: Pixels, failure: Failure, top: int) -> int:
     import cv2
 
     height, width = canvas.shape[:2]
     cv2.rectangle(canvas, (0, 0), (width - 1, height - 1), _RED, 3 * _thickness(canvas))
-    draw_label(canvas, f"not inferred: {failure.reason}", 0, 0, _RED)
+    return draw_label(canvas, f"not inferred: {failure.reason}", 0, top, _RED, under=True)
 
 
 def draw_label(canvas: Pixels, text: str, left: int, top: int, color: Color, *, under: bool = False) -> int:

@@ -13,12 +13,13 @@ from pydantic import BaseModel, ConfigDict, Field, field_validator
 
 from mpipeline.errors import PredictionRejected
 from mpipeline.frame import Frame, Pixels
-from mpipeline.prediction import Detections, Prediction
+from mpipeline.prediction import Detections, Prediction, origin
 from mpipeline.sinks.paths import OutputPaths, checked_template, file_error, make_folder, remove, safe_name
 
 _UNFINISHED = ".unfinished"
 _NAME = re.compile(
-    r"(?P<source>.+)-(?P<frame_id>\d{8,})-(?P<number>\d+)of(?P<count>\d+)-[^-]+\.(?:jpg|png)(?P<cut>\.unfinished)?"
+    r"(?P<source>.+)-(?P<frame_id>\d{8,})-(?P<number>\d+)of(?P<count>\d+)-[^-]+(?:-(?P<model>.+))?"
+    r"\.(?:jpg|png)(?P<cut>\.unfinished)?"
 )
 _LONGEST_CLASS = 60  # characters of a file name
 _USUAL_RATE = 25.0  # Hz, for a stream that does not tell its own
@@ -30,8 +31,8 @@ class ImagesOptions(BaseModel):
     """`path`: the folder; with `{source}` in it each source has a folder of its own.
 
     `what`: `crops`, a picture of each detection, or `frames`, one of each frame in which something was found.
-    `max_fps`: pictures are taken of so many frames of a source in a second at most, at its nominal rate. `format`, and
-    the `quality` of `jpg`, 1 to 100.
+    `max_fps`: pictures are taken of so many frames of a source in a second at most, at its nominal rate, of each model.
+    `format`, and the `quality` of `jpg`, 1 to 100.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -49,7 +50,8 @@ class ImagesOptions(BaseModel):
 
 
 class ImagesSink:
-    """Saves pictures named `SOURCE-FRAMEID-1of3-CLASS.jpg`, where 1of3 counts those of this frame.
+    """Saves pictures named `SOURCE-FRAMEID-1of3-CLASS.jpg`, where 1of3 counts those of this frame, or
+    `SOURCE-FRAMEID-1of3-CLASS-MODEL.jpg`, where it counts those of this model.
 
     Each is written beside its place and renamed: a picture is whole or not there, and after a crash the names tell what
     was written. Frames in which nothing was found, that failed, or whose pixels had to be given up leave no picture.
@@ -57,12 +59,13 @@ class ImagesSink:
 
     Options = ImagesOptions
     wants_frames = True
+    several_models = True
 
     def __init__(self, name: str, options: ImagesOptions) -> None:
         self.name = name
         self._options = options
         self._paths = OutputPaths(options.path)
-        self._last: dict[str, int] = {}  # source → frame id of its last pictures
+        self._last: dict[str, int] = {}  # origin → frame id of its last pictures
 
     def open(self, resume: bool) -> Mapping[str, int]:
         """Makes the folder; reads what a predecessor saved, or removes the pictures of an earlier run."""
@@ -77,20 +80,20 @@ class ImagesSink:
             if found["cut"] or not resume:
                 remove(path)
                 continue
-            source, frame_id = found["source"], int(found["frame_id"])
-            if frame_id > self._last.get(source, 0):
-                self._last[source], written[source] = frame_id, frame_id - 1
-            if frame_id == self._last[source] and found["number"] == found["count"]:
-                written[source] = frame_id
-        return {source: last for source, last in written.items() if last > 0}
+            whose, frame_id = origin(found["source"], found["model"] or ""), int(found["frame_id"])
+            if frame_id > self._last.get(whose, 0):
+                self._last[whose], written[whose] = frame_id, frame_id - 1
+            if frame_id == self._last[whose] and found["number"] == found["count"]:
+                written[whose] = frame_id
+        return {whose: last for whose, last in written.items() if last > 0}
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
-        """Saves the pictures of a frame, unless the last ones of its source are too near.
+        """Saves the pictures of a frame, unless the last ones of its origin are too near.
 
         After a failure all of them are saved again, in the same places.
         """
-        meta = prediction.frame
-        last, pause = self._last.get(meta.source, 0), (meta.rate or _USUAL_RATE) / self._options.max_fps
+        meta, whose = prediction.frame, prediction.origin
+        last, pause = self._last.get(whose, 0), (meta.rate or _USUAL_RATE) / self._options.max_fps
         if frame is None or (last and last < meta.frame_id < last + pause):
             return
         pictures = list(_pictures(prediction, frame, crops=self._options.what == "crops"))
@@ -99,10 +102,11 @@ class ImagesSink:
         folder = self._paths.claim(meta.source) if self._paths.per_source else self._paths.path(meta.source)
         make_folder(folder)
         start = f"{safe_name(meta.source)}-{meta.frame_id:08}"
+        ending = f"-{prediction.model}.{self._options.format}" if prediction.model else f".{self._options.format}"
         for number, (name, pixels) in enumerate(pictures, 1):
             class_name = safe_name(name).replace("-", "_")[:_LONGEST_CLASS]
-            self._save(folder / f"{start}-{number}of{len(pictures)}-{class_name}.{self._options.format}", pixels)
-        self._last[meta.source] = meta.frame_id
+            self._save(folder / f"{start}-{number}of{len(pictures)}-{class_name}{ending}", pixels)
+        self._last[whose] = meta.frame_id
 
     def end(self, source: str) -> None:
         """Nothing is kept open for a source."""

@@ -12,7 +12,7 @@ from pydantic import BaseModel, ConfigDict, Field, SecretStr, field_validator
 from mpipeline.errors import MissingDependency, PredictionRejected, Reason, SinkError
 from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
-from mpipeline.sinks.paths import PLACEHOLDER, checked_placeholders
+from mpipeline.sinks.paths import MODEL_PLACEHOLDER, checked_placeholders, filled
 from mpipeline.sinks.peers import Peer
 from mpipeline.sinks.record import encoded, record
 
@@ -30,9 +30,9 @@ _OF_MESSAGE = {0x95, 0x99}  # too large, payload format invalid
 class MqttOptions(BaseModel):
     """`url`: mqtt://host:1883 or mqtts://host:8883, with `user:password@` where that is needed.
 
-    `topic`: `{source}` in it is the source's name. `ca`: a file with the authorities that may vouch for the broker,
-    instead of the system's; `certificate` and `key`: files with those of this client. `protocol`: of MQTT. `timeout`:
-    for connecting and for an acknowledgement, seconds.
+    `topic`: `{source}` and `{model}` in it are their names. `ca`: a file with the authorities that may vouch for the
+    broker, instead of the system's; `certificate` and `key`: files with those of this client. `protocol`: of MQTT.
+    `timeout`: for connecting and for an acknowledgement, seconds.
     """
 
     model_config = ConfigDict(extra="forbid", frozen=True)
@@ -59,9 +59,14 @@ class MqttOptions(BaseModel):
     @field_validator("topic")
     @classmethod
     def _checked_topic(cls, topic: str) -> str:
-        if not checked_placeholders(topic, "topic") or any(mark in topic for mark in "+#\0"):
+        if not checked_placeholders(topic, "topic", MODEL_PLACEHOLDER) or any(mark in topic for mark in "+#\0"):
             raise ValueError(f"topic {topic!r} is none to publish to: it is not empty and has no + or #")
         return topic
+
+    @property
+    def names_models(self) -> bool:
+        """Whether it is for models that have names."""
+        return MODEL_PLACEHOLDER in self.topic
 
     @field_validator("protocol")
     @classmethod
@@ -81,6 +86,7 @@ class MqttSink:
 
     Options = MqttOptions
     wants_frames = False
+    several_models = True
     gathers = _AT_ONCE
 
     def __init__(self, name: str, options: MqttOptions) -> None:
@@ -122,7 +128,7 @@ class MqttSink:
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Publishes one record, without waiting for the acknowledgement."""
-        topic = self._options.topic.replace(PLACEHOLDER, prediction.frame.source)
+        topic = filled(self._options.topic, prediction.frame.source, prediction.model)
         self._publish(topic, encoded(record(prediction)))
 
     def flush(self) -> None:

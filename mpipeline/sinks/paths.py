@@ -11,6 +11,7 @@ from pathlib import Path
 from mpipeline.errors import Reason, SinkError
 
 PLACEHOLDER = "{source}"
+MODEL_PLACEHOLDER = "{model}"
 _REMEDIES = {
     errno.EACCES: "give this user the right to write there, or choose another path",
     errno.EPERM: "give this user the right to write there, or choose another path",
@@ -40,12 +41,18 @@ def checked_template(template: str) -> str:
     return template
 
 
-def checked_placeholders(template: str, what: str = "path") -> str:
-    """`template` if it has no other placeholder than that of the source, else a ValueError."""
-    unknown = [each for each in re.findall(r"\{[^{}]*\}", template) if each != PLACEHOLDER]
+def checked_placeholders(template: str, what: str = "path", *more: str) -> str:
+    """`template` if it has no placeholders but that of the source and `more`, else a ValueError."""
+    valid = (PLACEHOLDER, *more)
+    unknown = [each for each in re.findall(r"\{[^{}]*\}", template) if each not in valid]
     if unknown:
-        raise ValueError(f"unknown placeholder {unknown[0]!r} in {what} {template!r}; valid: {PLACEHOLDER}")
+        raise ValueError(f"unknown placeholder {unknown[0]!r} in {what} {template!r}; valid: {', '.join(valid)}")
     return template
+
+
+def filled(template: str, source: str, model: str) -> str:
+    """`template` with names in place of its placeholders, as they are."""
+    return template.replace(PLACEHOLDER, source).replace(MODEL_PLACEHOLDER, model)
 
 
 def safe_name(source: str) -> str:

@@ -11,7 +11,7 @@ from mpipeline.errors import MissingDependency, Reason, SinkError
 from mpipeline.frame import Frame
 from mpipeline.prediction import Prediction
 from mpipeline.sinks.job import job_name
-from mpipeline.sinks.paths import PLACEHOLDER, checked_placeholders
+from mpipeline.sinks.paths import MODEL_PLACEHOLDER, checked_placeholders, filled
 from mpipeline.sinks.peers import Peer
 from mpipeline.sinks.record import encoded, record
 
@@ -19,21 +19,25 @@ T = TypeVar("T")
 
 _SCHEMES = ("redis://", "rediss://", "unix://")
 _AT_ONCE = 64  # records that one call brings to the server
-# Adds those entries that are not there yet and notes the last frame of each source, as one step for everybody else. So
+# Adds those entries that are not there yet and notes the last frame of each origin, as one step for everybody else. So
 # it may be called again whenever nobody knows how far it came. KEYS: the notes, then a stream for each entry. ARGV:
-# the run, the approximate length of a stream or 0, then source, frame id and record of each entry.
+# the run, the approximate length of a stream or 0, then origin, source, model, frame id and record of each entry.
 _ADD = """
 for i = 2, #KEYS do
-  local at = 3 * (i - 1)
-  local source, frame_id, record = ARGV[at], ARGV[at + 1], ARGV[at + 2]
-  if tonumber(redis.call('HGET', KEYS[1], source) or '0') < tonumber(frame_id) then
+  local at = 5 * i - 7
+  local origin, source, model, frame_id, record = unpack(ARGV, at, at + 4)
+  if tonumber(redis.call('HGET', KEYS[1], origin) or '0') < tonumber(frame_id) then
     local fields = {'*', 'run', ARGV[1], 'source', source, 'frame_id', frame_id, 'record', record}
+    if model ~= '' then
+      fields[#fields + 1] = 'model'
+      fields[#fields + 1] = model
+    end
     if ARGV[2] == '0' then
       redis.call('XADD', KEYS[i], unpack(fields))
     else
       redis.call('XADD', KEYS[i], 'MAXLEN', '~', ARGV[2], unpack(fields))
     end
-    redis.call('HSET', KEYS[1], source, frame_id)
+    redis.call('HSET', KEYS[1], origin, frame_id)
   end
 end
 """
@@ -48,7 +52,8 @@ _OF_CREDENTIALS = {"NOAUTH", "WRONGPASS", "NOPERM", "NoPermissionError"}
 
 
 class RedisOptions(BaseModel):
-    """`url`: redis://, rediss:// (TLS) or unix://. `stream`: its key; `{source}` in it gives each source its own.
+    """`url`: redis://, rediss:// (TLS) or unix://. `stream`: its key, where `{source}` and `{model}` are their
+    names: so each can have one of its own.
 
     `maxlen`: about so many entries are kept of a stream. `job`: under which name the sink finds what it has written.
     `ca`: a file with authorities that may vouch for the server. `timeout`: seconds, for connecting and for an answer.
@@ -73,21 +78,27 @@ class RedisOptions(BaseModel):
     @field_validator("stream")
     @classmethod
     def _checked_stream(cls, stream: str) -> str:
-        if not checked_placeholders(stream, "stream"):
+        if not checked_placeholders(stream, "stream", MODEL_PLACEHOLDER):
             raise ValueError("a stream needs a name")
         return stream
 
+    @property
+    def names_models(self) -> bool:
+        """Whether it is for models that have names."""
+        return MODEL_PLACEHOLDER in self.stream
+
 
 class RedisSink:
-    """Adds an entry with the fields `run`, `source`, `frame_id` and `record` for each frame.
+    """Adds an entry for each frame: `run`, `source`, `frame_id`, `record`, and `model` where models have names.
 
-    In the same step of the server the last frame of each source is noted beside the stream, in the hash
+    In the same step of the server the last frame of each origin is noted beside the stream, in the hash
     `mpipeline:JOB:written`. By that neither a kill of the sink nor a lost answer makes an entry twice, however short
     the stream is kept. A run that is not resumed gets the next number as `run`; older entries stay.
     """
 
     Options = RedisOptions
     wants_frames = False
+    several_models = True
     gathers = _AT_ONCE
 
     def __init__(self, name: str, options: RedisOptions) -> None:
@@ -98,7 +109,7 @@ class RedisSink:
         self._client: Any = None
         self._add: Any = None
         self._run = ""
-        self._waiting: list[tuple[str, str, int, str]] = []  # stream, source, frame id, record
+        self._waiting: list[tuple[str, str, str, str, int, str]] = []  # stream, then what `_ADD` wants of an entry
 
     def open(self, resume: bool) -> Mapping[str, int]:
         """Connects; finds what a predecessor has written, or begins with another number of the run."""
@@ -110,13 +121,14 @@ class RedisSink:
             self._asked(self._begin)
         self._run = str(self._asked(lambda: self._client.get(self._key("run"))))
         written = self._asked(lambda: self._client.hgetall(self._key("written")))
-        return {source: int(frame_id) for source, frame_id in written.items()}
+        return {origin: int(frame_id) for origin, frame_id in written.items()}
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Keeps one record for the next `flush`."""
-        meta = prediction.frame
-        stream = self._options.stream.replace(PLACEHOLDER, meta.source)
-        self._waiting.append((stream, meta.source, meta.frame_id, encoded(record(prediction))))
+        meta, model = prediction.frame, prediction.model
+        stream = filled(self._options.stream, meta.source, model)
+        entry = (prediction.origin, meta.source, model, meta.frame_id, encoded(record(prediction)))
+        self._waiting.append((stream, *entry))
 
     def flush(self) -> None:
         """Adds what was kept. See `Sink`."""

@@ -24,6 +24,10 @@ class Sink(Protocol):
     side by side: `Prediction.model` tells whose a prediction is, and everything that counts frames counts them for each
     `Prediction.origin`. Any other kind is refused a second model for the same source, and may think of sources alone.
 
+    A kind that makes one thing of a frame has `write_together(predictions, frame)` besides. Of several models that is
+    called in place of `write`, once for each frame and in the order of their ids, with what each of them has found in
+    it; those that have left the frame out are missing. `open` tells of sources alone then.
+
     A sink whose `close` makes its output final may have `abandon()`, called in place of it when the process ends before
     the run does: everything stays as a crash would leave it, for a successor to go on.
 

@@ -34,6 +34,7 @@ class UdpSink:
 
     Options = UdpOptions
     wants_frames = False
+    several_models = True
 
     def __init__(self, name: str, options: UdpOptions, clock: Clock | None = None) -> None:
         self.name = name
@@ -59,6 +60,7 @@ class UdpSink:
         metadata = {
             "source_id": meta.source,
             "frame_id": meta.frame_id,
+            **({"model": prediction.model} if prediction.model else {}),
             "frame_decoding_time": _local_time(meta.wall_ns),
             "emission_time": _local_time(self._clock.wall_ns()),
         }

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,10 +81,12 @@ class VideoSink:
     The first frame fixes the size. After a change of resolution pictures are scaled into it with their proportions
     kept. Odd sizes are rounded up, the last row or column repeated. A prediction without pixels is left out and
     counted in `frames_missing`; the picture before it stays longer. A failed frame shows a note instead of boxes.
+    Of several models all findings are drawn into one picture.
     """
 
     Options = VideoOptions
     wants_frames = True
+    several_models = True
 
     def __init__(self, name: str, options: VideoOptions) -> None:
         self.name = name
@@ -125,7 +127,11 @@ class VideoSink:
 
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Adds one picture; a frame that was written before is left out."""
-        meta = prediction.frame
+        self.write_together([prediction], frame)
+
+    def write_together(self, predictions: Sequence[Prediction], frame: Frame | None) -> None:
+        """Adds one picture, with what several models have found in it. See `Sink`."""
+        meta = predictions[0].frame
         if meta.frame_id <= self._finished.get(meta.source, 0):
             return
         if meta.source in self._finished:
@@ -144,7 +150,7 @@ class VideoSink:
         if frame is None:
             self._leave_out(meta)
             return
-        picture = annotate(frame.bgr(), prediction, self._options.labels)
+        picture = annotate(frame.bgr(), *predictions, labels=self._options.labels)
         if not track.width:
             track.width, track.height = (side + side % 2 for side in (picture.shape[1], picture.shape[0]))
         encoder = self._ready(track, meta)

@@ -65,6 +65,7 @@ class WebhookSink:
 
     Options = WebhookOptions
     wants_frames = False
+    several_models = True
 
     def __init__(self, name: str, options: WebhookOptions) -> None:
         self.name = name

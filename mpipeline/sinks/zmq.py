@@ -58,13 +58,15 @@ class ZmqOptions(BaseModel):
 
 
 class ZmqSink:
-    """Publishes messages of two parts, the source's name and the record; with `jpeg` the picture is a third one.
+    """Publishes messages of two parts: the source's name, or `source:model` where models have names, and the record;
+    with `jpeg` the picture is a third one.
 
     Nobody acknowledges anything: who is not connected, or lags by more than `backlog`, misses messages, which shows in
     `frame_id`. A picture that had to be given up is an empty part.
     """
 
     Options = ZmqOptions
+    several_models = True
 
     def __init__(self, name: str, options: ZmqOptions) -> None:
         self.name = name
@@ -104,7 +106,7 @@ class ZmqSink:
     def write(self, prediction: Prediction, frame: Frame | None) -> None:
         """Hands one message to the socket."""
         assert self._socket is not None
-        parts = [prediction.frame.source.encode(), encoded(record(prediction)).encode()]
+        parts = [prediction.origin.encode(), encoded(record(prediction)).encode()]
         if self._options.jpeg is not None:
             parts.append(_jpeg(frame, self._options.jpeg) if frame is not None else b"")
         self._socket.send_multipart(parts)

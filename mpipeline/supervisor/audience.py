@@ -11,7 +11,7 @@ from collections.abc import Callable, Mapping
 from typing import Any
 
 from mpipeline.errors import MpipelineError
-from mpipeline.messages import Hello, Message, Refused, Role, SinkAdded, SinkRemoved, Start
+from mpipeline.messages import Hello, Message, ModelGone, Refused, Role, SinkAdded, SinkRemoved, Start
 from mpipeline.supervisor.attachments import Attachment, Attachments
 from mpipeline.supervisor.child import Child, ProcessState
 from mpipeline.supervisor.plan import FeedPlan, ModelPlan, Plan, SinkPlan
@@ -53,6 +53,7 @@ class Audience:
                 "predictions": self._endpoints.of_model(bits[feed.worker]).predictions,
                 "sources": list(feed.sources),
                 "bit": feed.bit,
+                "over": self._is_given_up(feed.worker),
             }
             for feed in feeds
         ]
@@ -114,6 +115,8 @@ class Audience:
         self._rings.remove_reader(model.worker)
         for sink in self._plan.sinks:
             self._rings.remove_reader(_reader(sink.worker, model.worker))
+            if (child := self._children[sink.worker]).is_alive:
+                self._send(child.identity, ModelGone(model.name, model.sources))
         for attachment in self.attachments.present():
             self._rings.remove_reader(_reader(attachment.identity, model.worker))
 

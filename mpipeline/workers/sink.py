@@ -2,13 +2,12 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Callable
+from functools import partial
 
 from mpipeline.clock import Clock
 from mpipeline.errors import PredictionRejected, ProtocolError, Reason, SinkError
 from mpipeline.frame import Frame, FrameMeta
-from mpipeline.log import Summariser
 from mpipeline.messages import PredictionReady, RingDamaged, SourceEnded
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.prediction import Prediction
@@ -16,22 +15,20 @@ from mpipeline.ring.reader import Lease
 from mpipeline.sinks.sink import Sink
 from mpipeline.workers.filtering import Filter
 from mpipeline.workers.gathering import Gathering
+from mpipeline.workers.joining import Joint, Share
 from mpipeline.workers.read_rings import AttachedRing, ReadRings
 from mpipeline.workers.retrying import Retrying
+from mpipeline.workers.sink_account import SinkAccount
 from mpipeline.workers.subscription import Subscription
 from mpipeline.workers.wire import from_wire
 
-logger = logging.getLogger("mpipeline.sink")
-
-_HOPELESS = 50  # predictions rejected in a row, after which the sink has failed
-
 
 class SinkLoop:
-    """Writes what a subscription brings. `progress` counts predictions written or left out by `filter`.
+    """Writes what a subscription brings.
 
     `rings` are those whose pixels may be asked for; `report` hears of one that is damaged. `model` is the name of the
-    model whose predictions come; a sink that takes several has a loop for each. `is_end`, given a source and the model,
-    says whether no other model has anything more of it either.
+    model whose predictions come; a sink that takes several has a loop for each, and a `joint` for all of them if it is
+    given each frame once. `is_end`, given a source and the model, says whether no other model has more of it either.
     """
 
     def __init__(
@@ -45,22 +42,28 @@ class SinkLoop:
         filter: Filter | None = None,
         model: str = "",
         is_end: Callable[[str, str], bool] = lambda source, model: True,
+        joint: Joint | None = None,
     ) -> None:
-        self.progress = 0
-        self.rings = ReadRings(report, begin=self._begin, clock=clock)
+        self.rings = ReadRings(report, joint.forget if joint is not None else None, self._begin, clock)
         self.retrying = Retrying(name, clock)
         self._name = name
         self._model = model
         self._is_end = is_end
+        self._joint = joint
         self._sink = sink
         self._subscription = subscription
-        self._recorder = recorder
         self._filter = filter
-        self._summary = Summariser(logger, clock)
-        self._rejected_in_row = 0
+        self._account = SinkAccount(name, clock, recorder)
         self._gathering = Gathering(sink)
+        has = self._gathering.has if self._gathering.is_used else None
+        self._has = has if joint is None else partial(joint.has, model)
         self._unfinished: tuple[Prediction | SourceEnded, Lease | None] | None = None
         self._held_up: PredictionReady | None = None  # by a ring to which this process cannot attach
+
+    @property
+    def progress(self) -> int:
+        """Predictions written, or left out by `filter`."""
+        return self._account.progress
 
     @property
     def ending(self) -> str:
@@ -80,17 +83,13 @@ class SinkLoop:
 
         SinkError goes up: the sink cannot go on.
         """
-        self._summary.flush()
+        self._account.summary.flush()
         if isinstance(message, SourceEnded):
-            if not self._is_end(message.source, self._model):
-                self._subscription.done(message.source, 0)
-                return
-            self._unfinished = message, None
-            self.attempt()
+            self._end(message)
         elif self._subscription.is_duplicate(message):
             self._pass_over(message, "predictions_duplicate")
             self._subscription.done(message.frame.source, message.frame.frame_id)
-        elif self._gathering.is_used and self._gathering.has(message.frame):
+        elif self._has is not None and self._has(message.frame):  # sent again, by an inference process that is new
             self._pass_over(message, "predictions_duplicate")
             self._subscription.taken()
         elif self._is_held_up(message):
@@ -99,24 +98,37 @@ class SinkLoop:
         else:
             self._take_new(message)
 
+    def _end(self, message: SourceEnded) -> None:
+        if self._joint is not None:
+            self._joint.end(message.source, self._model)
+        if self._is_end(message.source, self._model):
+            self._unfinished = message, None
+            self.attempt()
+            return
+        self._subscription.done(message.source, 0)
+        self.flush()
+
     def _take_new(self, message: PredictionReady) -> None:
         left: Prediction | None
         try:
             left = from_wire(message, self._model)
         except ProtocolError as error:
-            self._reject(error)
+            self._account.rejected(error)
             self._pass_over(message)
             self._done(message.frame)
             return
         if self._filter is not None and not self.is_lost(message) and (left := self._filter.thinned(left)) is None:
-            self.progress += 1
-            self._pass_over(message, "predictions_filtered")
+            self._account.filtered()
+            self._pass_over(message)
             self._done(message.frame)
             return
         lease = self._borrow(message)
         if self.is_lost(message):
-            self._count("predictions_passed_over")
+            self._account.count("predictions_passed_over")
             self._subscription.done(message.frame.source, 0)
+            return
+        if self._joint is not None:
+            self._join(self._joint, message.frame, left, lease)
             return
         self._unfinished = left, lease
         self.attempt()
@@ -152,8 +164,9 @@ class SinkLoop:
             self._done(work.frame)
 
     def flush(self) -> None:
-        """Has a sink that gathers predictions send them now; those that it has sent are acknowledged."""
-        if not (self._gathering.is_empty or self.retrying.is_active):
+        """Has what waits sent or written, as far as it can be, and acknowledged."""
+        waits = not self._gathering.is_empty if self._joint is None else self._joint.is_due
+        if waits and not self.retrying.is_active:
             self.attempt()
 
     def close(self, finished: bool = True) -> None:
@@ -166,7 +179,7 @@ class SinkLoop:
 
     def let_go(self) -> None:
         """Lets the rings go; the sink stays open, for the loops of other models."""
-        self._summary.flush(everything=True)
+        self._account.summary.flush(everything=True)
         self.retrying.close()
         self.rings.close()
 
@@ -191,7 +204,7 @@ class SinkLoop:
 
     def _fail(self, error: SinkError) -> None:
         """What has failed is tried again later."""
-        self._count("sink_retries")
+        self._account.count("sink_retries")
         self.retrying.failed(error)
 
     def _begin(self, ring: AttachedRing) -> None:
@@ -210,19 +223,39 @@ class SinkLoop:
         try:
             self._sink.write(prediction, frame)
         except (PredictionRejected, ProtocolError) as error:
-            self._reject(error)
+            self._account.rejected(error)
             return
         if self._filter is not None:
             self._filter.passed(prediction)
         if self._gathering.is_used:
             self._gathering.waiting += 1
             return
-        self.progress += 1
-        self._rejected_in_row = 0
-        self._count("predictions_written")
+        self._account.written()
+
+    def _join(self, joint: Joint, frame: FrameMeta, prediction: Prediction | None, lease: Lease | None) -> None:
+        """Hands over this model's share of a frame, an empty one if nothing is to be written of it."""
+        self._subscription.taken()
+        settle = partial(self._settle, frame, prediction is not None)
+        added = joint.add(self._model, Share(frame, prediction, lease, settle), self.rings)
+        if added and self._filter is not None and prediction is not None:
+            self._filter.passed(prediction)
+        self.flush()
+
+    def _settle(self, frame: FrameMeta, is_meant: bool, outcome: Exception | str) -> None:
+        """The joint is done with a frame; `outcome` is empty, or tells why this share was left out."""
+        self._subscription.acknowledge(frame.source, frame.frame_id)
+        if isinstance(outcome, Exception):
+            self._account.rejected(outcome)
+        elif outcome:
+            self._account.count(outcome)
+        elif is_meant:
+            self._account.written()
 
     def _done(self, frame: FrameMeta) -> None:
         """Worked off; acknowledged at once, or as soon as the sink has sent what it gathers."""
+        if self._joint is not None:
+            self._join(self._joint, frame, None, None)
+            return
         if not self._gathering.is_used:
             self._subscription.done(frame.source, frame.frame_id)
             return
@@ -232,42 +265,32 @@ class SinkLoop:
             self.flush()
 
     def _flush(self) -> None:
+        if self._joint is not None:
+            self._joint.advance()
+            return
         while self._gathering.waiting:
             try:
                 self._gathering.send()
             except PredictionRejected as error:
                 self._gathering.waiting -= 1
-                self._reject(error)
+                self._account.rejected(error)
                 continue
-            self.progress += self._gathering.waiting
-            self._rejected_in_row = 0
-            self._recorder.add("predictions_written", self._gathering.waiting, sink=self._name)
+            self._account.written(self._gathering.waiting)
             break
         for source, frame_id in self._gathering.empty().items():
             self._subscription.acknowledge(source, frame_id)
-
-    def _reject(self, error: Exception) -> None:
-        """A prediction that can never be written costs only itself, unless it is one of many in a row."""
-        self._rejected_in_row += 1
-        self._count("sink_errors")
-        self._summary.add("rejected predictions", str(error), sink=self._name)
-        if self._rejected_in_row >= _HOPELESS:
-            raise SinkError(f"{self._rejected_in_row} predictions in a row were rejected, last: {error}") from error
 
     def _borrow(self, message: PredictionReady) -> Lease | None:
         if message.ref is None or not self._sink.wants_frames:
             return None
         lease = self.rings.acquire(message.ref)
         if lease is None and not self.is_lost(message):
-            self._count("frames_missing")
+            self._account.count("frames_missing")
         return lease
-
-    def _count(self, metric: str) -> None:
-        self._recorder.add(metric, sink=self._name)
 
     def _pass_over(self, message: PredictionReady, metric: str = "") -> None:
         """Without a look at its pixels."""
         if metric:
-            self._count(metric)
+            self._account.count(metric)
         if message.ref is not None:
             self.rings.skip(message.ref)

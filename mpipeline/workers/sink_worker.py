@@ -18,6 +18,7 @@ from mpipeline.messages import (
     Drain,
     Heartbeat,
     Message,
+    ModelGone,
     PredictionReady,
     RingAttached,
     SourceEnded,
@@ -27,6 +28,7 @@ from mpipeline.sinks.sink import Sink
 from mpipeline.transport import channel
 from mpipeline.workers.feeds import Feed, SourceEnds
 from mpipeline.workers.filtering import Filter
+from mpipeline.workers.joining import Joint
 from mpipeline.workers.runtime import WorkerContext
 from mpipeline.workers.sink import SinkLoop
 from mpipeline.workers.subscription import Subscription
@@ -43,7 +45,9 @@ _CREDIT_WITH_PIXELS = 4  # what waits here keeps its slot, and a live stream soo
 class _Lane:
     """What comes from one model: its socket, its sessions and acknowledgements, its rings."""
 
-    def __init__(self, feed: Feed, context: WorkerContext, sink: Sink, spec: SinkSpec, is_end: IsEnd) -> None:
+    def __init__(
+        self, feed: Feed, context: WorkerContext, sink: Sink, spec: SinkSpec, is_end: IsEnd, joint: Joint | None
+    ) -> None:
         self.feed = feed
         # Nobody else has this name by accident: the socket would give him what is meant for this sink.
         identity = f"{context.name}#{context.incarnation}.{uuid.uuid4().hex}"
@@ -52,7 +56,7 @@ class _Lane:
         self.subscription = Subscription(spec.name, context.incarnation, credit, self.peer.send)
         self._filter = Filter(spec.filter) if spec.filter is not None else None
         tools = (context.clock, context.recorder, context.control.send)
-        self.loop = SinkLoop(spec.name, sink, self.subscription, *tools, self._filter, feed.model, is_end)
+        self.loop = SinkLoop(spec.name, sink, self.subscription, *tools, self._filter, feed.model, is_end, joint)
 
     def begin(self, written: Mapping[str, int]) -> None:
         """What the sink has already; `written` by origin."""
@@ -64,7 +68,10 @@ class _Lane:
 
 
 class SinkWorker:
-    """Runs a sink, with a `SinkLoop` for each model whose predictions it takes."""
+    """Runs a sink, with a `SinkLoop` for each model whose predictions it takes.
+
+    A sink that has `write_together` gets each frame once, by a `Joint`, if it takes predictions of several.
+    """
 
     def __init__(self, context: WorkerContext, spec: Mapping[str, Any]) -> None:
         self._context = context
@@ -79,8 +86,11 @@ class SinkWorker:
         self._next_pulse_ns = 0
         self._found: object = None  # what the sink has said that it has
         feeds = Feed.from_spec(spec)
-        ends = SourceEnds(feeds)
-        self._lanes = deque(_Lane(feed, context, self._sink, self._spec, ends.note) for feed in feeds)
+        self._ends = ends = SourceEnds(feeds)
+        meet = sum(len(feed.sources) for feed in feeds) > len({source for feed in feeds for source in feed.sources})
+        joins = meet and hasattr(self._sink, "write_together")
+        self._joint = joint = Joint(self._sink, feeds) if joins else None
+        self._lanes = deque(_Lane(feed, context, self._sink, self._spec, ends.note, joint) for feed in feeds)
         self._poller = channel.Poller()
         for item in (context.control, *(lane.peer for lane in self._lanes)):
             self._poller.add(item)
@@ -105,9 +115,12 @@ class SinkWorker:
         if self._sink.wants_frames and any(lane.feed.bit < 0 for lane in self._lanes):
             what = "`wants_frames` is False in its class, and True in this object: leave it out in the class"
             raise ConfigError(f"sink {self._spec.name!r} of kind {self._spec.kind!r}: {what}")
-        written = by_origin(self._spec.name, self._found, [lane.feed for lane in self._lanes])
+        feeds = [lane.feed for lane in self._lanes]
+        written = by_origin(self._spec.name, self._found, feeds, together=self._joint is not None)
         for lane in self._lanes:
             lane.begin(written or {})
+            if self._joint is not None:
+                self._joint.begin(lane.subscription.acknowledged)
         return {"wants_frames": bool(self._sink.wants_frames), "written": written}
 
     def _has_opened(self) -> bool:
@@ -145,6 +158,9 @@ class SinkWorker:
         self._report(now, idle=True)
         if is_readable or self._retrying() is not None:
             return True
+        if self._draining and self._joint is not None:
+            self._joint.finish()
+            self._lanes[0].loop.attempt(last=True)
         self._finished = self._draining
         return not self._finished
 
@@ -229,7 +245,11 @@ class SinkWorker:
         for lane in self._lanes:
             if not isinstance(message, RingAttached) or message.descriptor.source in lane.feed.sources:
                 lane.loop.rings.obey(message, lane.feed.bit)
-        if isinstance(message, Drain):
+        if isinstance(message, ModelGone):
+            self._ends.give_up(message.model, message.sources)
+            if self._joint is not None:
+                self._joint.give_up(message.model, message.sources)
+        elif isinstance(message, Drain):
             self._draining = True
 
     def state(self) -> tuple[str, str, str]:

@@ -14,13 +14,14 @@ from mpipeline.workers.feeds import Feed
 logger = logging.getLogger("mpipeline.sink")
 
 
-def by_origin(name: str, written: Any, feeds: Sequence[Feed]) -> dict[str, int] | None:
+def by_origin(name: str, written: Any, feeds: Sequence[Feed], *, together: bool = False) -> dict[str, int] | None:
     """Origin → last frame id; None if the sink keeps nothing.
 
     Raises ConfigError if `written` is not what `Sink.open` must return.
 
-    Where models have names, a plain source is enough if only one of them sends the sink predictions of it. If several
-    do, it does not say how far each has come: then nothing counts as written, and every frame comes again.
+    Where models have names, a plain source is enough if only one of them sends the sink predictions of it, or if what
+    all have found in a frame is written `together`. Else it does not say how far each has come: then nothing counts as
+    written, and every frame comes again.
     """
     if written is None:
         return None
@@ -32,9 +33,9 @@ def by_origin(name: str, written: Any, feeds: Sequence[Feed]) -> dict[str, int] 
     found: dict[str, int] = {}
     for key, frame_id in written.items():
         models = [feed.model for feed in feeds if key in feed.sources]
-        if len(models) > 1:
+        if len(models) > 1 and not together:
             text = "sink %s says of %s how far it has come, and not of which model (Prediction.origin): all comes again"
             logger.warning(text, name, key, extra={"event": "origin_unclear", "sink": name, "source": key})
         else:
-            found[origin(key, models[0]) if models else key] = int(frame_id)
+            found.update({origin(key, model): int(frame_id) for model in models} or {key: int(frame_id)})
     return found

@@ -53,7 +53,7 @@ def output(folder: Path) -> dict[str, Any]:
             found[path.name] = runs.by_source(path)
         elif path.suffix == ".csv":
             lines = [line.split(",") for line in path.read_text().splitlines()]
-            found[path.name] = sorted((line[:3] + line[4:] for line in lines), key=lambda line: line[0])
+            found[path.name] = sorted((line[:4] + line[5:] for line in lines), key=lambda line: line[0])
         elif path.is_file():
             found[path.name] = path.read_bytes()
     return found

@@ -15,6 +15,8 @@ from support.leftovers import wait_until
 from support.servers import Mosquitto, Postgres, RedisServer, Subscriber, all_three
 from support.webhook_server import WebhookServer
 
+from mpipeline.prediction import origin
+
 COUNTS = {"a": 160, "b": 80}
 TOTAL = sum(COUNTS.values())
 COMPLETE = runs.complete(**COUNTS)
@@ -33,14 +35,15 @@ class Servers:
         )
 
     def in_database(self) -> dict[str, list[int]]:
-        query = "select source, frame_id from predictions order by source, frame_id"
-        return {source: [row[1] for row in rows] for source, rows in groupby(self.database.rows(query), lambda r: r[0])}
+        rows = self.database.rows("select source, model, frame_id from predictions order by source, model, frame_id")
+        return {whose: [row[2] for row in some] for whose, some in groupby(rows, lambda row: origin(row[0], row[1]))}
 
     def in_redis(self) -> dict[str, list[int]]:
         found: dict[str, list[int]] = {}
         with self.store.client() as client:
             for _, entry in client.xrange("mpipeline"):
-                found.setdefault(entry["source"], []).append(int(entry["frame_id"]))
+                whose = origin(entry["source"], entry.get("model", ""))
+                found.setdefault(whose, []).append(int(entry["frame_id"]))
         return found
 
     def published(self) -> dict[str, list[int]]:
@@ -48,7 +51,7 @@ class Servers:
         for topic, payload in list(self.subscriber.messages):
             record = json.loads(payload)
             assert topic == f"mpipeline/{record['source']}"
-            found.setdefault(record["source"], []).append(record["frame_id"])
+            found.setdefault(origin(record["source"], record.get("model", "")), []).append(record["frame_id"])
         return found
 
     def wait_for_some(self, run: Command) -> None:
@@ -119,6 +122,23 @@ def test_sinks_that_are_killed_have_every_frame_once_where_the_server_can_tell(
     wait_until(lambda: {s: sorted(set(ids)) for s, ids in servers.published().items()} == COMPLETE, "all messages")
     assert sum(map(len, servers.published().values())) <= TOTAL + 64  # what the broker had not acknowledged comes again
     assert len(run.events("worker_restart")) == 3
+
+
+def test_of_two_models_each_has_every_frame_whatever_is_stopped_and_killed(place: Workplace, servers: Servers) -> None:
+    clips = [runs.clip(name, count) for name, count in COUNTS.items()]
+    run = place.run(runs.several(*clips, sinks=servers.sinks, people="Leisurely", faces="Unhurried"))
+    servers.wait_for_some(run)
+    for server, kind in zip(servers.all, ("mqtt", "redis", "database"), strict=True):
+        server.stop()
+        run.wait_for("sink_retrying", sink=kind)
+        server.start()
+        run.kill_worker(f"sink:{kind}")
+    assert run.wait() == 0, run.log
+    wanted = {origin(source, model): ids for source, ids in COMPLETE.items() for model in ("people", "faces")}
+    assert (servers.in_redis(), servers.in_database()) == (wanted, wanted)
+    wait_until(
+        lambda: {whose: sorted(set(ids)) for whose, ids in servers.published().items()} == wanted, "all messages"
+    )
 
 
 def test_a_job_that_was_stopped_is_resumed_behind_what_the_servers_have(place: Workplace, servers: Servers) -> None:

@@ -59,10 +59,9 @@ def test_two_models_on_four_sources_to_three_sinks(furnished: Workplace) -> None
     assert sorted(path.name for path in out.glob("*-faces.jsonl")) == [
         f"{s}-faces.jsonl" for s in ("gate", "hall", "yard")
     ]
-    for source in ("gate", "yard", "lane"):
+    for source in ("gate", "yard", "hall", "lane"):
         with av.open(str(out / f"{source}.mp4")) as container:
             assert sum(1 for _ in container.decode(video=0)) == FRAMES
-    assert not (out / "hall.mp4").exists()
     (told,) = run.events("source_finished", source="gate")
     assert re.fullmatch(
         r"gate: 24 frames, people 24, faces 24 inferred, dropped: none, decode errors: \d+", told["message"]

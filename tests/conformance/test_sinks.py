@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import csv
 import errno
 import json
 import os
+import sqlite3
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -18,6 +21,7 @@ from support.webhook_server import WebhookServer
 
 from mpipeline import registry
 from mpipeline.errors import SinkError
+from mpipeline.frame import FrameMeta
 from mpipeline.prediction import Prediction
 from mpipeline.sinks import KINDS
 from mpipeline.sinks.sink import Sink
@@ -32,7 +36,7 @@ OPTIONS: dict[str, Callable[[str], dict[str, Any]]] = {
     "python": lambda place: {"target": "support.sinks:Appending", "options": {"path": f"{place}/lines.txt"}},
     "database": lambda place: {"url": f"sqlite:///{place}/predictions.db"},
     "mqtt": lambda place: {"url": started(Mosquitto).url},
-    "redis": lambda place: {"url": started(RedisServer).url, "job": place},
+    "redis": lambda place: {"url": started(RedisServer).url, "job": place, "stream": f"of {place}"},
     "webhook": lambda place: {"url": started(WebhookServer).url},
     "zmq": lambda place: {"bind": "tcp://127.0.0.1:*"},
 }
@@ -130,6 +134,53 @@ def test_resume_tells_what_survives_a_crash(kind: str, tmp_path: Path) -> None:
     second.close()
 
 
+def write_of(sink: Sink, model: str, *ids: int) -> None:
+    """Frames of source a as a model with a name has seen them."""
+    for frame_id in ids:
+        frame = meta("a", frame_id)
+        sink.write(of_model(frame, model), picture(frame) if sink.wants_frames else None)
+    flush(sink)
+
+
+def write_together(sink: Any, models: tuple[str, ...], *ids: int) -> None:
+    """The same where a sink makes one thing of a frame."""
+    for frame_id in ids:
+        frame = meta("a", frame_id)
+        sink.write_together([of_model(frame, model) for model in models], picture(frame))
+
+
+def of_model(frame: FrameMeta, model: str) -> Prediction:
+    return replace(prediction(frame, (4, 4, 20, 20)), model=model)
+
+
+@pytest.mark.parametrize("kind", BUILTIN)
+def test_two_models_of_a_source_are_neither_mixed_up_nor_lost_nor_doubled(kind: str, tmp_path: Path) -> None:
+    """The first sink is never closed, as if it had been killed; the second gets some of it again."""
+    first, second = make(kind, tmp_path), make(kind, tmp_path)
+    assert getattr(first, "several_models", False)
+    first.open(resume=False)
+    if hasattr(first, "write_together"):
+        write_together(first, ("people", "faces"), 1, 2)
+        write_together(first, ("people",), 3)
+        assert second.open(resume=True) == {"a": 3}
+        write_together(second, ("people", "faces"), 2, 3, 4)
+    else:
+        write_of(first, "people", 1, 2, 3)
+        write_of(first, "faces", 1, 2)
+        assert dict(second.open(resume=True) or {}) in ({}, {"a:people": 3, "a:faces": 2})
+        write_of(second, "faces", 2, 3, 4)
+        write_of(second, "people", 3, 4)
+    second.end("a")
+    second.close()
+    if kind in SEEN:
+        assert sorted(SEEN[kind](tmp_path)) == sorted(each for n in range(1, 5) for each in expected(kind, n))
+
+
+def expected(kind: str, frame_id: int) -> list[tuple[str, int]]:
+    """What there is of a frame."""
+    return [("", frame_id)] if kind == "video" else [(model, frame_id) for model in ("people", "faces")]
+
+
 @pytest.mark.parametrize("kind", ALL)
 def test_resume_where_nothing_was_written(kind: str, tmp_path: Path) -> None:
     sink = make(kind, tmp_path)
@@ -208,3 +259,38 @@ COUNTS: dict[str, Callable[[Path], int]] = {
     "video": _pictures,
 }
 SUFFIX = {"jsonl": "jsonl", "csv": "csv", "video": "mp4"}
+
+
+def _in_table(place: Path) -> list[tuple[str, int]]:
+    with (place / "a.csv").open(newline="", encoding="utf-8") as file:
+        return [(row["model"], int(row["frame_id"])) for row in csv.DictReader(file)]
+
+
+def _in_database(place: Path) -> list[tuple[str, int]]:
+    with sqlite3.connect(place / "predictions.db") as database:
+        return database.execute("select model, frame_id from predictions").fetchall()
+
+
+def _in_stream(place: Path) -> list[tuple[str, int]]:
+    with started(RedisServer).client() as client:
+        entries = [fields for _, fields in client.xrange(f"of {place}")]
+    return [(fields["model"], int(fields["frame_id"])) for fields in entries]
+
+
+def _in_names(place: Path) -> list[tuple[str, int]]:
+    words = [path.stem.split("-") for path in place.iterdir()]
+    assert all((source, rest) == ("a", ["1of1", "cat"]) for source, _, *rest, _ in words)
+    return [(model, int(frame_id)) for _, frame_id, *_, model in words]
+
+
+# Model and frame id of all that a kind has written, of those that have each exactly once.
+SEEN: dict[str, Callable[[Path], list[tuple[str, int]]]] = {
+    "jsonl": lambda place: [
+        (line["model"], line["frame_id"]) for line in map(json.loads, (place / "a.jsonl").read_text().splitlines())
+    ],
+    "csv": _in_table,
+    "database": _in_database,
+    "redis": _in_stream,
+    "images": _in_names,
+    "video": lambda place: [("", n) for n in range(1, _pictures(place / "a.mp4") + 1)],
+}

@@ -26,6 +26,7 @@ class Place:
 
     url: str
     rows: Callable[[str], list[tuple[Any, ...]]]
+    execute: Callable[[str], object]
 
 
 @pytest.fixture(scope="module")
@@ -43,10 +44,15 @@ def sqlite_rows(path: Path, query: str) -> list[tuple[Any, ...]]:
 def place(request: pytest.FixtureRequest, tmp_path: Path) -> Place:
     if request.param == "sqlite":
         path = tmp_path / "folder" / "predictions.db"
-        return Place(f"sqlite:///{path}", lambda query: sqlite_rows(path, query))
+
+        def execute(command: str) -> None:
+            path.parent.mkdir()
+            sqlite_rows(path, command)
+
+        return Place(f"sqlite:///{path}", lambda query: sqlite_rows(path, query), execute)
     server: Postgres = request.getfixturevalue("server")
     server.execute("drop table if exists predictions, predictions_runs")
-    return Place(server.url, server.rows)
+    return Place(server.url, server.rows, server.execute)
 
 
 def test_a_row_has_the_record_and_tells_runs_apart(place: Place) -> None:
@@ -65,6 +71,25 @@ def test_a_row_has_the_record_and_tells_runs_apart(place: Place) -> None:
 def test_whatever_is_sent_again_is_there_once(place: Place) -> None:
     send_again("database", place.url)
     assert place.rows("select run, frame_id from predictions order by 2") == [(1, n) for n in range(1, 5)]
+
+
+def test_of_two_models_each_is_there_once(place: Place) -> None:
+    send_again("database", place.url, ("people", "faces"))
+    found = place.rows("select run, source, model, frame_id from predictions order by 3, 4")
+    assert found == [(1, "a", model, n) for model in ("faces", "people") for n in range(1, 5)]
+
+
+def test_a_table_without_models_is_refused_and_stays(place: Place) -> None:
+    """It is of a version that did not tell models apart: its key would take one for the other."""
+    place.execute("create table predictions (run integer, source text, frame_id integer, record text)")
+    sink = make("database", url=place.url)
+    with pytest.raises(
+        SinkError, match=r"has a table 'predictions' without the column 'model'.*name another one"
+    ) as caught:
+        sink.open(resume=True)
+    assert not caught.value.retryable
+    sink.close()
+    assert place.rows("select * from predictions") == []
 
 
 def test_sinks_of_other_pipelines_do_not_take_each_other_for_themselves(place: Place) -> None:

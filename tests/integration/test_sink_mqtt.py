@@ -38,6 +38,20 @@ def _found(program: str) -> str:
     return found
 
 
+def test_a_topic_for_each_model() -> None:
+    with Mosquitto() as broker, Subscriber(broker) as subscriber:
+        sink = make("mqtt", url=broker.url, topic="seen/{model}/{source}")
+        sink.open(resume=False)
+        for model in ("people", "faces"):
+            write(sink, "gate", 1, model=model)
+        sink.close()
+        wait_until(lambda: len(subscriber.messages) == 2, "two messages")
+    assert {topic: json.loads(record)["model"] for topic, record in subscriber.messages} == {
+        "seen/people/gate": "people",
+        "seen/faces/gate": "faces",
+    }
+
+
 @pytest.mark.parametrize("protocol", ["5", "3.1.1"])
 def test_a_password_lets_in_and_a_subscriber_gets_the_records(guarded: Mosquitto, protocol: str) -> None:
     login = {"username": "camera", "password": "s/cret@pw"}
@@ -109,7 +123,7 @@ def test_only_a_broker_with_the_right_certificate_gets_anything(tmp_path: Path) 
         ({"url": "localhost:1883"}, "mqtt://HOST:PORT"),
         ({"url": "mqtt://localhost", "topic": "all/#"}, "none to publish to"),
         ({"url": "mqtt://localhost", "topic": ""}, "none to publish to"),
-        ({"url": "mqtt://localhost", "topic": "{camera}"}, "valid: {source}"),
+        ({"url": "mqtt://localhost", "topic": "{camera}"}, "valid: {source}, {model}"),
         ({"url": "mqtt://localhost", "protocol": "4"}, "'3.1.1'"),
     ],
 )

@@ -51,6 +51,18 @@ def test_whatever_is_sent_again_is_there_once(server: RedisServer) -> None:
     assert [(entry["run"], entry["frame_id"]) for entry in entries(server)] == [("1", str(n)) for n in range(1, 5)]
 
 
+def test_of_two_models_each_is_there_once_in_a_stream_of_its_own(server: RedisServer) -> None:
+    send_again("redis", server.url, ("people", "faces"))
+    found = sorted((entry["model"], int(entry["frame_id"])) for entry in entries(server))
+    assert found == [(model, n) for model in ("faces", "people") for n in range(1, 5)]
+    assert json.loads(entries(server)[0]["record"])["model"] == "people"
+    sink = make("redis", url=server.url, stream="seen:{model}:{source}")
+    sink.open(resume=False)
+    write(sink, "a", 1, model="faces")
+    sink.close()
+    assert [entry["frame_id"] for entry in entries(server, "seen:faces:a")] == ["1"]
+
+
 def test_sinks_of_other_pipelines_do_not_take_each_other_for_themselves(server: RedisServer) -> None:
     ours, theirs = make("redis", url=server.url), make("redis", url=server.url)
     ours.pipeline, theirs.pipeline = "ours", "theirs"
@@ -125,7 +137,11 @@ def test_a_server_that_is_away_can_pass_and_a_wrong_password_cannot() -> None:
 
 @pytest.mark.parametrize(
     ("options", "words"),
-    [({"url": "localhost:6379"}, "redis://"), ({"stream": ""}, "a name"), ({"stream": "{camera}"}, "valid: {source}")],
+    [
+        ({"url": "localhost:6379"}, "redis://"),
+        ({"stream": ""}, "a name"),
+        ({"stream": "{camera}"}, "valid: {source}, {model}"),
+    ],
 )
 def test_what_cannot_be_is_told_when_the_config_is_read(options: dict[str, str], words: str) -> None:
     with pytest.raises(ValidationError, match=words):

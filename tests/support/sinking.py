@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -10,7 +11,7 @@ from hypothesis import strategies as st
 from support.predictions import meta, picture, prediction
 
 from mpipeline import registry
-from mpipeline.prediction import Prediction
+from mpipeline.prediction import Prediction, origin
 
 
 def make(kind: str, name: str = "under-test", **options: Any) -> Any:
@@ -19,11 +20,12 @@ def make(kind: str, name: str = "under-test", **options: Any) -> Any:
     return cls(name, cls.Options(**options))
 
 
-def write(sink: Any, source: str, *ids: int) -> None:
+def write(sink: Any, source: str, *ids: int, model: str = "") -> None:
     """Writes a frame for each id, and has the sink send what it may have gathered."""
     for frame_id in ids:
         frame = meta(source, frame_id)
-        sink.write(prediction(frame, (4, 4, 20, 20)), picture(frame) if sink.wants_frames else None)
+        found = replace(prediction(frame, (4, 4, 20, 20)), model=model)
+        sink.write(found, picture(frame) if sink.wants_frames else None)
     flush(sink)
 
 
@@ -33,18 +35,20 @@ def flush(sink: Any) -> None:
         sink.flush()
 
 
-def send_again(kind: str, url: str) -> None:
+def send_again(kind: str, url: str, models: Sequence[str] = ("",)) -> None:
     """Frames 1 to 4 of source `a`, through a sink that is never closed, as if it had been killed, and a successor.
 
-    The successor is told twice, as after a lost answer. Each must be at the server once.
+    The successor is told twice, as after a lost answer. Each must be at the server once, of each model.
     """
     first = make(kind, url=url)
     first.open(resume=False)
-    write(first, "a", 1, 2)
+    for model in models:
+        write(first, "a", 1, 2, model=model)
     second = make(kind, url=url)
-    assert second.open(resume=True) == {"a": 2}
-    write(second, "a", 1, 2, 3)
-    write(second, "a", 3, 4)
+    assert second.open(resume=True) == {origin("a", model): 2 for model in models}
+    for model in models:
+        write(second, "a", 1, 2, 3, model=model)
+        write(second, "a", 3, 4, model=model)
     second.close()
     first.close()
 

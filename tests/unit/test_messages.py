@@ -35,6 +35,7 @@ GIVEN = {
     24: "Drain",
     25: "Play",
     26: "StatusAnswer",
+    27: "ModelGone",
     32: "FrameReady",
     40: "SessionOpened",
     41: "SinkStatus",

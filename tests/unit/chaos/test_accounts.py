@@ -122,3 +122,8 @@ def test_lines_of_several_models_are_counted_apart() -> None:
     lines = [{"source": "a", "frame_id": 1, "model": model} for model in ("people", "faces")]
     written = read_lines(json.dumps(line).encode() for line in lines)
     assert list(written.sources) == ["a:people", "a:faces"]
+    rows = read_rows(["source,frame_id,model\n", "a,1,people\n", "a,1,faces\n", "a,1,faces\n"])
+    assert {origin: [len(frame["rows"]) for frame in frames] for origin, frames in rows.sources.items()} == {
+        "a:people": [1],
+        "a:faces": [2],
+    }

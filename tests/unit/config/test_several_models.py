@@ -10,6 +10,7 @@ import pytest
 from mpipeline.config import RunConfig
 from mpipeline.config.load import load_config
 from mpipeline.errors import ConfigError
+from mpipeline.sinks.video import VideoSink
 
 SOURCES = [{"name": "gate", "uri": "gate.mp4"}, {"name": "yard", "uri": "yard.mp4", "models": ["people"]}]
 MODELS = {"people": {"target": "m:People"}, "faces": {"target": "m:Faces", "batching": {"max_size": 2}}}
@@ -86,7 +87,8 @@ def test_what_does_not_fit_is_told_with_its_place(changes: dict[str, Any], words
         config(**changes)
 
 
-def test_a_film_shows_one_model_of_each_source() -> None:
+def test_a_kind_that_cannot_tell_models_apart_takes_one_of_each_source(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(VideoSink, "several_models", False)
     with pytest.raises(ConfigError) as caught:
         config(sinks=[FILM])
     assert "sinks[0]: kind 'video' takes one model a source, and people and faces see source 'gate'" in str(
@@ -95,6 +97,16 @@ def test_a_film_shows_one_model_of_each_source() -> None:
     assert "choose one, as in models: [people]" in str(caught.value)
     apart = [{**SOURCES[0], "models": ["faces"]}, SOURCES[1]]
     assert config(sources=apart, sinks=[FILM]).models_of(config().sinks[0]) == ("people", "faces")
+
+
+@pytest.mark.parametrize(("kind", "key"), [("mqtt", "topic"), ("redis", "stream")])
+def test_a_model_is_named_only_where_it_has_a_name(kind: str, key: str) -> None:
+    sink = {"kind": kind, "url": f"{kind}://localhost", key: "seen/{source}/{model}"}
+    assert config(sinks=[sink]).sinks[0].options.names_models
+    with pytest.raises(
+        ConfigError, match=r"sinks\[0\]: \{model\} stands for a model's name, and the only one of this run"
+    ):
+        config(sinks=[sink], models={}, model={"target": "m:M"}, sources=SOURCES[:1])
 
 
 def test_files_of_all_models_are_looked_for_and_never_written_over(tmp_path: Path) -> None:

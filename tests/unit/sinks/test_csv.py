@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -44,6 +45,7 @@ def test_a_row_has_the_documented_columns(tmp_path: Path) -> None:
     assert row == {
         "source": "gate",
         "frame_id": "3",
+        "model": "",
         "pts": "0.08",
         "captured_at": "2023-11-14T22:13:20.080000Z",
         "frame_width": "1920",
@@ -118,7 +120,7 @@ def test_what_is_not_ours_is_replaced_or_left_alone(tmp_path: Path) -> None:
     assert table(tmp_path / "out.csv") == []
 
 
-@pytest.mark.parametrize("rubbish", [b'a,2,"', b"\0\0\0\n", b"\xff\xfe\n", b"a,b,c\n", b"a,3" + b"," * 14 + b"\n"])
+@pytest.mark.parametrize("rubbish", [b'a,2,"', b"\0\0\0\n", b"\xff\xfe\n", b"a,b,c\n", b"a,3" + b"," * 15 + b"\n"])
 def test_rubbish_at_the_end_is_cut_off(tmp_path: Path, rubbish: bytes) -> None:
     path = tmp_path / "out.csv"
     sink(path).write(prediction(meta("a", 1), *TWO), None)
@@ -137,7 +139,12 @@ def test_rubbish_at_the_end_is_cut_off(tmp_path: Path, rubbish: bytes) -> None:
 @given(st.data())
 def test_cut_anywhere_and_resumed_every_row_is_there_once(tmp_path_factory: Any, data: st.DataObject) -> None:
     path = tmp_path_factory.mktemp("cut") / "out.csv"
-    work = [prediction(meta(source, n), *(TWO * (n - 1))[: n - 1]) for n in range(1, 5) for source in ("a", 'ü, "x"')]
+    origins = [(source, model) for source in ("a", 'ü, "x"') for model in ("people", "faces")]
+    work = [
+        replace(prediction(meta(source, n), *(TWO * (n - 1))[: n - 1]), model=model)
+        for n in range(1, 5)
+        for source, model in origins
+    ]
     cut_and_resumed(sink, path, work, data.draw)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import errno
 import shutil
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -166,3 +167,19 @@ def test_a_folder_that_was_removed_is_made_again(tmp_path: Path) -> None:
 def test_a_path_that_is_none_is_refused(path: str) -> None:
     with pytest.raises(ValueError, match="path"):
         ImagesOptions(path=path)
+
+
+def test_models_with_names_have_theirs_at_the_end_and_pauses_of_their_own(tmp_path: Path) -> None:
+    made = sink(tmp_path, max_fps=5.0)
+    for frame_id, model in ((1, "faces"), (2, "people-v2"), (3, "faces"), (6, "faces")):
+        frame = meta("gate-2", frame_id)
+        made.write(replace(prediction(frame, *BOX), model=model), picture(frame))
+    assert names(tmp_path) == [
+        "gate-2-00000001-1of1-cat-faces.png",
+        "gate-2-00000002-1of1-cat-people-v2.png",
+        "gate-2-00000006-1of1-cat-faces.png",
+    ]
+    second = ImagesSink("pictures", options(tmp_path, max_fps=5.0))
+    assert second.open(resume=True) == {"gate-2:faces": 6, "gate-2:people-v2": 2}
+    assert ImagesSink("pictures", options(tmp_path)).open(resume=False) == {}
+    assert names(tmp_path) == []

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import socket
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import datetime
 
 import pytest
@@ -40,6 +41,12 @@ def test_a_datagram_is_the_prediction_with_its_metadata(sink: UdpSink, receiver:
     assert (metadata["source_id"], metadata["frame_id"]) == ("gate", 7)
     assert datetime.fromisoformat(metadata["frame_decoding_time"]).timestamp() == pytest.approx(1_700_000_000.24)
     assert before <= datetime.fromisoformat(metadata["emission_time"]) <= datetime.now()
+
+
+def test_a_model_with_a_name_is_told(sink: UdpSink, receiver: socket.socket) -> None:
+    sink.write(replace(prediction(meta("gate", 7)), model="faces"), None)
+    metadata = received(receiver)["inference_metadata"]
+    assert (metadata["source_id"], metadata["frame_id"], metadata["model"]) == ("gate", 7, "faces")
 
 
 def test_a_frame_that_failed_is_no_empty_one(sink: UdpSink, receiver: socket.socket) -> None:

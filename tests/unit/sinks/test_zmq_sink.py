@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from typing import Any
 
 import cv2
@@ -72,15 +73,18 @@ def test_a_subscriber_gets_records_and_pictures_of_the_source_it_wants(context: 
     socket = subscriber(context, sink, "gate")
     topic, record, jpeg = received(sink, socket, "gate")[0]
     sink.write(prediction(meta("yard", 1)), None)
+    sink.write(replace(prediction(meta("gate", 4999)), model="faces"), None)
     sink.write(prediction(meta("gate", 5000)), None)  # its pixels had to be given up
-    while (last := socket.recv_multipart())[2]:
+    while (of_model := socket.recv_multipart())[2]:
         pass
+    last = socket.recv_multipart()
     found = json.loads(record)
     assert (topic, found["source"], found["predictions"][0]["class"]) == (b"gate", "gate", "cat")
     image = cv2.imdecode(np.frombuffer(jpeg, np.uint8), cv2.IMREAD_COLOR)
     assert image.shape == (48, 64, 3)
     assert abs(int(image[0, 0, 0]) - found["frame_id"] * 10 % 250) <= 3
     assert (last[0], json.loads(last[1])["frame_id"]) == (b"gate", 5000)
+    assert (of_model[0], json.loads(of_model[1])["model"]) == (b"gate:faces", "faces")
 
 
 def test_without_pictures_a_message_has_two_parts_and_nobody_needs_to_listen(context: Context, made: Made) -> None:

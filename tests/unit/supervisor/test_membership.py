@@ -25,7 +25,7 @@ def test_hello_gets_the_workers_own_part(bench: Bench) -> None:
     assert identity == "sink:x#1"
     assert isinstance(start, Start)
     address = "ipc:///run/predictions.sock"
-    assert start.spec["feeds"] == [{"model": "", "predictions": address, "sources": ["a"], "bit": 1}]
+    assert start.spec["feeds"] == [{"model": "", "predictions": address, "sources": ["a"], "bit": 1, "over": False}]
     assert start.spec["resume"] is False
 
 

@@ -15,6 +15,7 @@ from mpipeline.frame import FrameMeta
 from mpipeline.messages import (
     Heartbeat,
     Hello,
+    ModelGone,
     RingAttached,
     RingDamaged,
     RingGranted,
@@ -82,8 +83,11 @@ def test_each_worker_is_told_its_channels(run: Run) -> None:
         1,
     ]
     assert start_of(run, "sink:x", Role.SINK)["feeds"] == [
-        {"model": "people", "predictions": "ipc:///run/predictions.sock", "sources": ["a", "b"], "bit": 2},
-        {"model": "faces", "predictions": "ipc:///run/predictions-1.sock", "sources": ["a"], "bit": 3},
+        {"model": model, "predictions": f"ipc:///run/{socket}.sock", "sources": sources, "bit": bit, "over": False}
+        for model, socket, sources, bit in (
+            ("people", "predictions", ["a", "b"], 2),
+            ("faces", "predictions-1", ["a"], 3),
+        )
     ]
 
 
@@ -151,12 +155,15 @@ def test_nobody_waits_for_a_model_that_was_given_up(run: Run) -> None:
     descriptor = run.ask("a")
     run.children[FACES].state = ProcessState.FATAL
     run.made.farewell(run.children[FACES])
+    told = [each for each in run.take() if isinstance(each[1], ModelGone)]
+    assert told == [(f"sink:{name}#1", ModelGone("faces", ("a",))) for name in ("x", "y")]
     assert pending(descriptor) == [True, False, False, False, False, False]
     run.ready("sink:y", wants_frames=True)
     run.made.greet("attached:v#1", Hello(Role.ATTACHED, "v", 1, os.getpid(), wants_frames=True))
     assert pending(descriptor)[1:] == [False, False, False, False, False]
     start = next(message for _, message in run.take() if isinstance(message, Start))
-    assert [(feed["model"], feed["bit"]) for feed in start.spec["feeds"]] == [("people", 14), ("faces", 13)]
+    feeds = [(feed["model"], feed["bit"], feed["over"]) for feed in start.spec["feeds"]]
+    assert feeds == [("people", 14, False), ("faces", 13, True)]
 
 
 def test_an_attached_program_is_added_to_the_models_that_it_names(run: Run) -> None:

@@ -14,7 +14,7 @@ from support.worker_ends import Ends
 from mpipeline.clock import ManualClock
 from mpipeline.errors import ConfigError, Reason, SinkError
 from mpipeline.frame import Frame
-from mpipeline.messages import Message, SessionOpened, SinkStatus, SourceEnded
+from mpipeline.messages import Drain, Message, ModelGone, SessionOpened, SinkStatus, SourceEnded
 from mpipeline.prediction import Prediction
 from mpipeline.testing.fakes import FakeSink
 from mpipeline.transport import channel
@@ -191,3 +191,87 @@ def test_what_is_gathered_of_one_model_is_sent_before_anything_of_another_is_tak
     for one, following in pairwise(bench.sink.acts):  # type: ignore[attr-defined]
         assert "sent" in (one, following) or one == following
     bench.close()
+
+
+class Joining(Failing):
+    """Makes one thing of a frame; `together` has what it was given."""
+
+    def open(self, resume: bool) -> Any:
+        self.together: list[tuple[str, int, tuple[str, ...]]] = []
+        return super().open(resume)
+
+    def write_together(self, predictions: list[Prediction], frame: Frame | None) -> None:
+        first = predictions[0].frame
+        self.asked.append(("", first.frame_id))
+        if self.failures:
+            self.failures -= 1
+            raise SinkError("not now", reason=Reason.WRITE_FAILED, retryable=True)
+        self.together.append((first.source, first.frame_id, tuple(one.model for one in predictions)))
+
+
+@pytest.fixture
+def joining(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Bench]:
+    monkeypatch.setattr("mpipeline.registry.load", lambda group, kind: Joining)
+    made = Bench(tmp_path)
+    yield made
+    made.close()
+
+
+def together(bench: Bench) -> list[tuple[str, int, tuple[str, ...]]]:
+    found: list[tuple[str, int, tuple[str, ...]]] = bench.sink.together  # type: ignore[attr-defined]
+    return found
+
+
+def acknowledged(bench: Bench) -> list[Any]:
+    return [bench.statuses[model].acknowledged for model in MODELS]
+
+
+def test_one_thing_is_made_of_a_frame_and_acknowledged_to_both_when_it_is(joining: Bench) -> None:
+    joining.begin()
+    joining.sink.failures = 2
+    joining.predict("people", "a", 1, 2)
+    joining.until(lambda: joining.statuses["people"].processed == 2)  # there is room for more, and nothing is done
+    assert (together(joining), acknowledged(joining)) == ([], [{}, {}])
+    joining.predict("people", "a", 2)  # by an inference process that is new
+    joining.predict("faces", "a", 1)
+    joining.predict("people", "b", 1)
+    joining.until(lambda: acknowledged(joining) == [{"a": 1, "b": 1}, {"a": 1}])
+    assert sorted(together(joining)) == [("a", 1, MODELS), ("b", 1, ("people",))]
+    assert joining.sink.store.written == []
+    assert joining.worker.progress == 3
+    joining.send("faces", SourceEnded("a", 0))
+    joining.until(lambda: acknowledged(joining)[0] == {"a": 2, "b": 1})
+    assert joining.sink.store.ended == []
+    joining.send("people", SourceEnded("a", 0))
+    joining.until(lambda: joining.sink.store.ended == ["a"])
+
+
+def test_a_model_that_is_given_up_is_not_waited_for(joining: Bench) -> None:
+    joining.begin()
+    joining.predict("people", "a", 1)
+    joining.until(lambda: joining.statuses["people"].processed == 1)
+    joining.worker.receive(ModelGone("faces", ("a",)))
+    joining.send("people", SourceEnded("a", 0))
+    joining.until(lambda: joining.sink.store.ended == ["a"])
+    assert together(joining) == [("a", 1, ("people",))]
+
+
+def test_what_still_waits_when_the_run_ends_is_written(joining: Bench) -> None:
+    joining.begin()
+    joining.predict("people", "a", 1)
+    joining.until(lambda: joining.statuses["people"].processed == 1)
+    joining.worker.receive(Drain())
+    joining.until(lambda: not joining.worker.step())
+    assert together(joining) == [("a", 1, ("people",))]
+
+
+def test_what_is_written_of_a_source_is_written_of_each_model(joining: Bench) -> None:
+    joining.sink.answer = {"a": 2}
+    facts = joining.worker.open()
+    assert facts["written"] == {"a:people": 2, "a:faces": 2}
+    joining.until(lambda: len(joining._identities) == 2)
+    for model in MODELS:
+        joining.send(model, SessionOpened(7))
+        joining.predict(model, "a", 2, 3)
+    joining.until(lambda: acknowledged(joining) == [{"a": 3}, {"a": 3}])
+    assert together(joining) == [("a", 3, MODELS)]

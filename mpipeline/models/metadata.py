@@ -1,7 +1,7 @@
 """What exporters write into a model file beside the graph: the metadata of Ultralytics, read with suspicion.
 
 Keys as in `ultralytics/engine/exporter.py` (description, stride, task, batch, imgsz, names, args, end2end, kpt_shape,
-kpt_names) and YOLOv5's `export.py` (stride, names). Values are texts; several of them are Python literals.
+kpt_names, head) and YOLOv5's `export.py` (stride, names). Values are texts; several of them are Python literals.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ from typing import Any
 from mpipeline.errors import ModelError
 from mpipeline.models.labels import in_order
 
+_RTDETR = "RTDETRDecoder"  # of Ultralytics
 _MOST_KEYPOINTS = 4096
 _LONGEST = 1_000_000  # characters of a literal that are parsed: names of more classes than any detector has
 
@@ -22,7 +23,7 @@ _LONGEST = 1_000_000  # characters of a literal that are parsed: names of more c
 class ExportMetadata:
     """The entries that matter, None or empty where the file has none. `size` is (width, height).
 
-    `keypoints` is (points of a detection, numbers of a point), `keypoint_names` their names.
+    `keypoints` is (points of a detection, numbers of a point), `keypoint_names` their names. `head` is a class.
     """
 
     names: tuple[str, ...] = ()
@@ -33,6 +34,13 @@ class ExportMetadata:
     end_to_end: bool = False
     keypoints: tuple[int, int] | None = None
     keypoint_names: tuple[str, ...] = ()
+    head: str = ""
+
+    @property
+    def is_rtdetr(self) -> bool:
+        """Whether Ultralytics has exported an RT-DETR, whose output looks like those of YOLO and is not."""
+        described = self.from_ultralytics and "rtdetr" in self.description.lower()
+        return self.head == _RTDETR or (described and not self.head)
 
     @property
     def from_ultralytics(self) -> bool:
@@ -53,6 +61,7 @@ def read_metadata(entries: Mapping[str, str]) -> ExportMetadata:
         end_to_end=nms_inside or entries.get("end2end", "").strip().lower() == "true",
         keypoints=_keypoints(entries),
         keypoint_names=_keypoint_names(entries),
+        head=entries.get("head", "").strip(),
     )
 
 

@@ -136,11 +136,11 @@ class Preprocessor:
         return self._geometry(placed, form.width, form.height)
 
     def _geometry(self, placed: Placement, width: int, height: int) -> Geometry:
-        """Letterboxed boxes go back by the ratio itself, not by that of the rounded sizes.
+        """Boxes go back by the size that the picture has in the input; where that was rounded down, by the ratio.
 
-        Both families' own tools do so, and users compare with them; it is less than one model pixel away.
+        So do Ultralytics (since 8.4) and YOLOX, and users compare with them; it is less than one model pixel.
         """
-        if self._recipe.resize != "letterbox":
+        if self._recipe.resize != "letterbox" or self._recipe.rounding == "nearest":
             scale_x, scale_y = placed.width / width, placed.height / height
         else:
             scale_x = scale_y = letterbox_ratio(self._size, (width, height))

@@ -1,8 +1,10 @@
-"""RT-DETR and D-FINE: exports of `transformers`, with boxes and logits, and of their own tools, with finished boxes.
+"""RT-DETR and D-FINE: exports of `transformers`, with boxes and logits, of their own tools, with finished boxes, and of
+Ultralytics, with rows of queries.
 
 Input: RGB, levels / 255, stretched. Either the outputs are those of `detr_head`, read with sigmoid; or the best pairs
 were chosen in the graph, outputs are labels [B, N], boxes [B, N, 4] and scores [B, N], and a second input,
 `orig_target_sizes` [B, 2], is the width and height in whose pixels the boxes are (RT-DETR `tools/export_onnx.py`).
+Those of Ultralytics are told by their metadata; their output is that of `query_rows`.
 """
 
 from __future__ import annotations
@@ -19,7 +21,9 @@ from mpipeline.models.detr_head import DetrHead, Scoring, detr_outputs
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.finished_boxes import FinishedBoxes
 from mpipeline.models.image_input import describe, image_input, input_beside
+from mpipeline.models.metadata import read_metadata
 from mpipeline.models.preprocess import Recipe
+from mpipeline.models.query_rows import QueryRows
 from mpipeline.prediction import Detections
 from mpipeline.tensor import Geometry, ModelInfo, Tensor
 
@@ -35,8 +39,11 @@ class RtDetr:
     def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
         image, sizes = image_input(info, beside=(_SIZES,)), input_beside(info, _SIZES)
         self.constants: dict[str, Tensor] = {}
-        head: DetrHead | FinishedBoxes
-        if sizes is None:
+        head: DetrHead | FinishedBoxes | QueryRows
+        if read_metadata(info.metadata).is_rtdetr:
+            head = QueryRows(image, info, options, RECIPE)
+            self.names, names_note = head.names, head.names_note
+        elif sizes is None:
             outputs = detr_outputs(info)
             columns, self.names, names_note = every_column(outputs.logits.shape[2], options.names)
             head = DetrHead(image, outputs, options, RECIPE, Scoring(columns, self.names))
@@ -50,11 +57,13 @@ class RtDetr:
 
     @staticmethod
     def matches(info: ModelInfo) -> str | None:
-        """The second input, or outputs that are named boxes and logits, with the columns of COCO or unknown classes."""
+        """The second input, metadata of Ultralytics, or outputs named boxes and logits, with fitting columns."""
         try:
             image_input(info, beside=(_SIZES,))
             if (sizes := input_beside(info, _SIZES)) is not None:
                 return f"it has the input {describe(sizes)}, as exports of RT-DETR and D-FINE have"
+            if (metadata := read_metadata(info.metadata)).is_rtdetr:
+                return f"its metadata is that of an RT-DETR of Ultralytics ({metadata.description})"
             outputs = detr_outputs(info)
         except ModelError:
             return None

@@ -29,7 +29,10 @@ class Yolo:
 
     def __init__(self, info: ModelInfo, options: ModelOptions) -> None:
         image_input(info)
-        check_task(read_metadata(info.metadata), "detect", "yolo")
+        metadata = read_metadata(info.metadata)
+        check_task(metadata, "detect", "yolo")
+        if metadata.is_rtdetr:
+            raise ModelError("the model file says that it is an RT-DETR: set model.family to rtdetr")
         self._head = head = YoloHead(info, options, _output(info))
         self.input_name, self.input_dtype, self.batch = head.input_name, head.input_dtype, head.batch
         self.input_shape, self.names, self.notes = head.input_shape, head.names, head.notes
@@ -43,7 +46,7 @@ class Yolo:
         except ModelError:
             return None
         if metadata.from_ultralytics:
-            if FAMILY_OF_TASK.get(metadata.task or "detect", "yolo") != "yolo":
+            if FAMILY_OF_TASK.get(metadata.task or "detect", "yolo") != "yolo" or metadata.is_rtdetr:
                 return None
             return f"its metadata is that of an Ultralytics export ({metadata.description or 'stride and names'})"
         layout = evident_layout(spec, image)

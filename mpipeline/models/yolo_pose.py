@@ -67,12 +67,12 @@ class YoloPose:
         ]
 
     def _placed(self, numbers: Tensor, geometry: Geometry) -> npt.NDArray[np.float32]:
-        """(N, K, 3) in source pixels."""
+        """(N, K, 3) in source pixels, those outside the frame at its edge, as Ultralytics has them."""
         given = numbers.reshape(len(numbers), self._points, self._numbers)
         points = np.ones((len(numbers), self._points, 3), np.float32)
         points[:, :, : self._numbers] = given
-        points[:, :, 0] = (points[:, :, 0] - geometry.pad_x) / geometry.scale_x
-        points[:, :, 1] = (points[:, :, 1] - geometry.pad_y) / geometry.scale_y
+        points[:, :, 0] = ((points[:, :, 0] - geometry.pad_x) / geometry.scale_x).clip(0, geometry.width)
+        points[:, :, 1] = ((points[:, :, 1] - geometry.pad_y) / geometry.scale_y).clip(0, geometry.height)
         return points
 
 

@@ -40,7 +40,7 @@ def fed(
         left, top = ((size[0] - new[0]) // 2, (size[1] - new[1]) // 2) if fit == "centre" else (0, 0)
         canvas = np.full((size[1], size[0], 3), pad, np.uint8)
         canvas[top : top + new[1], left : left + new[0]] = cv2.resize(frame, new, interpolation=cv2.INTER_LINEAR)
-        scale = ratio, ratio
+        scale = new[0] / width, new[1] / height
     levels = (canvas if order == "bgr" else canvas[:, :, ::-1]).astype(float)
     numbers = (levels / divisor - np.array(normal[0])) / np.array(normal[1])
     return Placed(np.ascontiguousarray(numbers.transpose(2, 0, 1)).astype(dtype), left, top, *new, scale)

@@ -48,7 +48,7 @@ def letterboxed(frame: Array, size: tuple[int, int]) -> Placed:
     canvas = np.full((size[1], size[0], 3), 114, np.uint8)
     canvas[top : top + new[1], left : left + new[0]] = cv2.resize(frame, new, interpolation=cv2.INTER_LINEAR)
     tensor = canvas[:, :, ::-1].transpose(2, 0, 1).astype(np.float32) / 255
-    return Placed(tensor, left, top, *new, (ratio, ratio))
+    return Placed(tensor, left, top, *new, (new[0] / width, new[1] / height))
 
 
 def stretched(frame: Array, size: tuple[int, int]) -> Placed:
@@ -104,7 +104,8 @@ def yolo_instances(
         if prototypes is not None:
             instance.mask = _yolo_mask(more[row], prototypes, row, placed, frame_size)
         for x, y, visible in more[row].reshape(-1, 3) if points else ():
-            instance.points.append(((x - placed.left) / placed.scale[0], (y - placed.top) / placed.scale[1], visible))
+            place = in_frame((x, y, x, y, 0.0, 0), placed, frame_size)[:2]
+            instance.points.append((*place, visible))
         found.append(instance)
     return found
 

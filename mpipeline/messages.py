@@ -147,11 +147,9 @@ class Refused:
 
 @dataclass(frozen=True, slots=True)
 class RingGranted:
-    """Answer to RingRequest: write here.
-
-    Under `every_frame` a frame waits for a slot, else it is dropped if there is none. Either way a slot may be
-    reused that nobody holds and no pinned reader waits for: under `every_frame` these are frames whose pixels a sink
-    was too slow for that need not have everything.
+    """Answer to RingRequest: write here. Under `every_frame` a frame waits for a slot, else it is dropped without one.
+    Either way a slot may be reused that nobody holds and no pinned reader waits for: under `every_frame` these are
+    frames whose pixels a sink was too slow for that need not have everything.
 
     `resume_after`: the frames up to this id are done, by a decoder that died or in an interrupted run that is resumed.
     """

@@ -36,17 +36,27 @@ def choose_names(given: Sequence[str], in_file: Sequence[str], count: int | None
         if not names:
             continue
         if count is not None and len(names) != count:
-            raise ModelError(f"{len(names)} class names are {origin}, but the model's output has {count} classes")
-        return names, f"The {len(names)} class names are {origin}."
+            many = "1 class name is" if len(names) == 1 else f"{len(names)} class names are"
+            classes = "1 class" if count == 1 else f"{count} classes"
+            raise ModelError(f"{many} {origin}, but the model's output has {classes}")
+        return names, named(names, origin)
     if count is None:
         return (), f"{_UNKNOWN}: classes are called by their number; set names to change that."
     if count == len(COCO_NAMES):
         return COCO_NAMES, f"{_UNKNOWN}: the 80 names of COCO are assumed; set names to change that."
-    numbers = tuple(str(i) for i in range(count))
-    return (
-        numbers,
-        f"{_UNKNOWN}: the {count} classes are called by their number; set names to change that.",
-    )
+    return tuple(str(i) for i in range(count)), unnamed(count)
+
+
+def named(names: Sequence[str], origin: str) -> str:
+    """The sentence on where they come from."""
+    many = "The only class name is" if len(names) == 1 else f"The {len(names)} class names are"
+    return f"{many} {origin}."
+
+
+def unnamed(count: int) -> str:
+    """The sentence on so many classes without names."""
+    called = "the only class is called by its" if count == 1 else f"the {count} classes are called by their"
+    return f"{_UNKNOWN}: {called} number; set names to change that."
 
 
 def resolve_classes(wanted: Sequence[int | str] | None, names: Sequence[str]) -> frozenset[int] | None:

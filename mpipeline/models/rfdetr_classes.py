@@ -14,6 +14,7 @@ from typing import Any
 
 from mpipeline.errors import ModelError
 from mpipeline.models.coco import COCO_CATEGORIES, COCO_NAMES
+from mpipeline.models.labels import named, unnamed
 
 _KEY = "rfdetr_inference"
 _COCO_COLUMNS = 91
@@ -70,12 +71,12 @@ def class_columns(
         note = "No class names are known: the 80 names of COCO are assumed; set names to change that."
         return COCO_CATEGORIES, COCO_NAMES, note
     classes = max(count - 1, 1)
-    note = f"No class names are known: the {classes} classes are called by their number; set names to change that."
+    note = unnamed(classes)
     return tuple(range(classes)), tuple(str(i) for i in range(classes)), note
 
 
 def _from_config(count: int | None, names: tuple[str, ...]) -> tuple[tuple[int, ...], tuple[str, ...], str]:
-    note = f"The {len(names)} class names are given by the config or the sidecar file."
+    note = named(names, "given by the config or the sidecar file")
     if count == _COCO_COLUMNS and len(names) == len(COCO_CATEGORIES):
         return COCO_CATEGORIES, names, note
     if count is not None and len(names) not in (count, count - 1):

@@ -28,7 +28,8 @@ def test_coco_has_eighty_classes() -> None:
         ([], [], 80, COCO_NAMES, "COCO are assumed"),
         ([], [], 3, ("0", "1", "2"), "called by their number"),
         ([], [], None, (), "called by their number"),
-        (["a"], [], None, ("a",), "given by the config"),
+        (["a"], [], None, ("a",), "The only class name is given by the config"),
+        ([], [], 1, ("0",), "No class names are known: the only class is called by its number"),
     ],
 )
 def test_where_names_come_from(given, in_file, count, names, sentence) -> None:
@@ -40,6 +41,8 @@ def test_where_names_come_from(given, in_file, count, names, sentence) -> None:
 def test_the_number_of_names_must_fit() -> None:
     with pytest.raises(ModelError, match="2 class names are in the model file, but the model's output has 3 classes"):
         choose_names([], ["a", "b"], 3)
+    with pytest.raises(ModelError, match=r"1 class name is given by .*, but the model's output has 3 classes"):
+        choose_names(["a"], [], 3)
 
 
 def test_a_filter_of_names_and_numbers() -> None:

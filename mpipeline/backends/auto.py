@@ -10,18 +10,17 @@ from collections.abc import Mapping
 from dataclasses import replace
 from importlib import metadata
 from pathlib import Path
-from typing import Any, ClassVar
+from typing import Any, ClassVar, get_args
 
 import numpy as np
 
+from mpipeline import registry
 from mpipeline.backends.auto_gpu import GpuChoice
 from mpipeline.backends.backend import Backend, BackendOptions
 from mpipeline.backends.cores import cpu_identity, physical_cores
 from mpipeline.backends.decisions import Decision, DecisionFile
 from mpipeline.backends.devices import check_device
 from mpipeline.backends.model_file import digest_of
-from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
-from mpipeline.backends.openvino import OpenVinoBackend
 from mpipeline.backends.race import Race, deviation, made_up
 from mpipeline.clock import SystemClock
 from mpipeline.errors import BackendError
@@ -29,6 +28,7 @@ from mpipeline.tensor import ModelInfo, Precision, Tensor
 
 logger = logging.getLogger("mpipeline.inference")
 
+_BOTH = ("onnxruntime", "openvino")
 _RULES = 1  # raised when decisions of earlier versions no longer count
 _MARGIN = 1.03  # how many times as much ONNX Runtime must cost: less is in the noise, and it loads faster
 _TOO_SHORT_MS = 2.0  # of processor time: of less than that, little could be won
@@ -45,26 +45,27 @@ class AutoBackend:
 
     takes: ClassVar[str] = "tensors"
     concurrent: ClassVar[bool] = True
-    precisions: ClassVar[tuple[Precision, ...]] = OpenVinoBackend.precisions
+    precisions: ClassVar[tuple[Precision, ...]] = get_args(Precision)
 
     def __init__(self, options: BackendOptions, race: Race | None = None) -> None:
         check_device("auto", options.device, cpu=True, gpu=True)
         self._gpu = GpuChoice(options)
         self._options = replace(options, device="cpu")  # where no GPU takes it
         self._race = race if race is not None else Race(SystemClock())
-        self._simple: Backend = OnnxRuntimeBackend(self._options)
-        self._rival: Backend = OpenVinoBackend(self._options)
+        both = [kind for kind in _BOTH if registry.is_builtin("backends", kind)]  # the same one twice without the other
+        self._simple: Backend = registry.load("backends", both[0])(self._options)
+        self._rival: Backend = self._simple if len(both) == 1 else registry.load("backends", both[1])(self._options)
         self._chosen: Backend | None = None
 
     def open(self) -> ModelInfo:
-        """Loads the file, and chooses. Raises as `GpuChoice.open` and `OnnxRuntimeBackend.open` do."""
+        """Loads the file, and chooses. Raises as `GpuChoice.open` and that of the backend do."""
         taken = self._gpu.open()
         if taken is not None:
             self._chosen, info = taken
             return info
         if self._options.precision != "float32":
             return self._take(self._rival)
-        if importlib.util.find_spec("openvino") is None:
+        if self._rival is self._simple or importlib.util.find_spec("openvino") is None:
             logger.debug("ONNX Runtime is taken: OpenVINO is not installed", extra={"event": "backend_chosen"})
             return self._take(self._simple)
         if self._options.cache is None or not _is_there(Path(self._options.target)):

@@ -12,15 +12,15 @@ import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
+from functools import partial
 from importlib import metadata
 from pathlib import Path
 
+from mpipeline import registry
 from mpipeline.backends.backend import Backend, BackendOptions
 from mpipeline.backends.decisions import Decision, DecisionFile
 from mpipeline.backends.devices import gpu_of
 from mpipeline.backends.model_file import digest_of, is_engine_file
-from mpipeline.backends.onnxruntime import OnnxRuntimeBackend
-from mpipeline.backends.tensorrt import TensorRtBackend
 from mpipeline.cuda import probe
 from mpipeline.cuda.driver import DeviceFacts
 from mpipeline.errors import BackendError, ModelError, MpipelineError, NoDevice
@@ -41,11 +41,12 @@ class GpuChoice:
         self,
         options: BackendOptions,
         device: Callable[[int], DeviceFacts] = probe.device,
-        kinds: Sequence[Kind] = (TensorRtBackend, OnnxRuntimeBackend),
+        kinds: Sequence[Kind] | None = None,
     ) -> None:
         self._options = options
         self._device = device
-        self._tensorrt, self._onnxruntime = kinds
+        usual = [partial(_made, kind) for kind in ("tensorrt", "onnxruntime")]
+        self._tensorrt, self._onnxruntime = kinds if kinds is not None else usual
 
     def open(self) -> tuple[Backend, ModelInfo] | None:
         """The backend, opened, and what it says of the model; None if the model is for the CPU.
@@ -103,6 +104,11 @@ class GpuChoice:
                 options.cache.mkdir(parents=True, exist_ok=True)
                 refusal.decide(Decision("onnxruntime", str(error)))
             raise
+
+
+def _made(kind: str, options: BackendOptions) -> Backend:
+    backend: Backend = registry.load("backends", kind)(options)
+    return backend
 
 
 def _opened(backend: Backend) -> tuple[Backend, ModelInfo]:

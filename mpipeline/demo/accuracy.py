@@ -15,9 +15,9 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
+from mpipeline import registry
 from mpipeline.boxes import Boxes, iou_table, pairs
 from mpipeline.errors import MpipelineError
-from mpipeline.sources.synthetic import SyntheticOptions, scene_of
 from mpipeline.sources.synthetic_scene import SyntheticScene
 
 MATCH_IOU = 0.5
@@ -67,10 +67,10 @@ class Accuracy:
 
 def expected_of(config: Mapping[str, Any]) -> dict[str, Expected]:
     """Source name → what it shows, from the synthetic sources of a config as a plain mapping."""
-    expected = {}
+    kind, expected = registry.load("sources", "synthetic"), {}
     for source in config["sources"]:
-        options = SyntheticOptions.model_validate({k: v for k, v in source.items() if k not in ("name", "kind")})
-        expected[source["name"]] = Expected(scene_of(source["name"], options), options.count)
+        options = kind.Options.model_validate({k: v for k, v in source.items() if k not in ("name", "kind")})
+        expected[source["name"]] = Expected(kind(source["name"], options).scene, options.count)
     return expected
 
 

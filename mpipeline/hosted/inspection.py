@@ -17,7 +17,7 @@ from mpipeline.models.selection import choose_family
 from mpipeline.store.resolve import resolve
 from mpipeline.tensor import ModelInfo
 
-_BACKEND = "onnxruntime"  # always there, and quick to load
+_QUICK = "onnxruntime"  # to load
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +53,7 @@ def inspect(name: str) -> Inspection:
     resolved = resolve(name, fetch=False)
     shown, package = resolved.model_id or str(resolved.path), resolved.package
     try:
-        with get_model(name, fetch=False, backend=_BACKEND) as model:
+        with get_model(name, fetch=False, backend=_backend()) as model:
             return _usable(shown, package, model)
     except ModelError as error:
         info = _info(package.weights)
@@ -99,12 +99,16 @@ def _gaps(model: Model) -> list[Gap]:
 
 def _info(weights: Path) -> ModelInfo:
     """What stands in a file of which no family is known."""
-    backend = registry.load("backends", _BACKEND)(BackendOptions(str(weights), "cpu"))
+    backend = registry.load("backends", _backend())(BackendOptions(str(weights), "cpu"))
     try:
         info: ModelInfo = backend.open()
         return info
     finally:
         backend.close()
+
+
+def _backend() -> str:
+    return _QUICK if _QUICK in registry.kinds("backends") else "auto"
 
 
 def _tensors(info: ModelInfo) -> tuple[tuple[str, ...], tuple[str, ...]]:

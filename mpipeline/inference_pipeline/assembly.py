@@ -13,13 +13,14 @@ from dataclasses import dataclass
 from functools import partial
 from typing import Any
 
+from mpipeline import registry
 from mpipeline.config import RunConfig
 from mpipeline.inference_pipeline.intake import Intake, Receiver
 from mpipeline.inference_pipeline.multiplexer import Rules
 from mpipeline.inference_pipeline.references import Reference
 from mpipeline.inference_pipeline.windows import Window
 from mpipeline.pipeline import Pipeline
-from mpipeline.sources.callable import CallableOptions, CallableSource
+from mpipeline.sources.source import Source
 from mpipeline.supervisor.plan import decoder_name, inference_name, sink_name
 from mpipeline.workers.decoder_worker import DecoderWorker
 from mpipeline.workers.inference_worker import InferenceWorker
@@ -85,9 +86,11 @@ def _entered(enter: Callable[[], object], make: MakeWorker, context: WorkerConte
     return make(context, spec)
 
 
-def _producer(reference: Reference, name: str) -> CallableSource:
-    options = CallableOptions(properties=dict(reference.properties or {}))
-    return CallableSource(name, options, make=reference.make_producer)
+def _producer(reference: Reference, name: str) -> Source:
+    kind = registry.load("sources", "callable")
+    options = kind.Options(properties=dict(reference.properties or {}))
+    source: Source = kind(name, options, make=reference.make_producer)
+    return source
 
 
 def _source(feed: Feed, reference: Reference, has_model: bool) -> dict[str, Any]:

@@ -47,7 +47,7 @@ def scene_of(name: str, options: SyntheticOptions) -> SyntheticScene:
 
 
 class SyntheticSource:
-    """Yields the frames of one scene."""
+    """Yields the frames of one `scene`."""
 
     Options: ClassVar[type[BaseModel]] = SyntheticOptions
 
@@ -55,7 +55,7 @@ class SyntheticSource:
         self.decode_errors = 0
         self.connects = False
         self._options = options
-        self._scene = scene_of(name, options)
+        self.scene = scene_of(name, options)
         self._clock = clock or SystemClock()
         self._format = FrameFormat(PixelFormat[options.pixel_format.upper()], options.width, options.height)
         self._painter: SyntheticPainter | None = None
@@ -65,7 +65,7 @@ class SyntheticSource:
     def open(self) -> StreamInfo:
         """Paints the background; the first frame is due at once."""
         options = self._options
-        self._painter = SyntheticPainter(self._scene, self._format)
+        self._painter = SyntheticPainter(self.scene, self._format)
         self._next = 0
         self._opened_ns = self._clock.monotonic_ns()
         return StreamInfo(

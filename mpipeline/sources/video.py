@@ -1,4 +1,4 @@
-"""The source kind `video`: files and network streams, decoded by FFmpeg through PyAV."""
+"""A video, decoded by FFmpeg through PyAV: a file or stream of the kind `video`, or one file of a `playlist`."""
 
 from __future__ import annotations
 

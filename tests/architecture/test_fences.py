@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from fnmatch import fnmatch
+from typing import get_args
 
 import pytest
 from architecture.source_tree import imports_of, names_used, python_files, relative
+
+from mpipeline import registry
 
 # Library → the files that may import it. Those in LAZY are imported when their kind is opened, never on load.
 FENCES = {
@@ -70,6 +73,18 @@ def test_an_optional_library_is_imported_only_when_its_kind_is_opened(library: s
         for path in python_files("mpipeline")
         for found in imports_of(path)
         if is_of(found.module, library) and found.on_load
+    ]
+    assert not wrong
+
+
+@pytest.mark.parametrize("group", get_args(registry.Group))
+def test_nobody_imports_the_file_of_a_kind_which_its_line_alone_names(group: registry.Group) -> None:
+    files = {path.partition(":")[0] for path in registry.kinds(group).values()}
+    wrong = [
+        f"{found.file}:{found.line} imports {found.module}"
+        for path in python_files("mpipeline")
+        for found in imports_of(path)
+        if found.module in files
     ]
     assert not wrong
 

@@ -14,7 +14,7 @@ from typing import Any
 import numpy as np
 import pytest
 
-from mpipeline.backends import auto
+from mpipeline.backends import auto, onnxruntime, openvino
 from mpipeline.backends.auto import AutoBackend
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.race import Race
@@ -64,8 +64,8 @@ class Bench:
         self.simple, self.rival = Side(clock, "onnxruntime"), Side(clock, "openvino")
         self.model, self.cache = folder / "m.onnx", folder / "cache"
         self.model.write_bytes(b"weights")
-        monkeypatch.setattr(auto, "OnnxRuntimeBackend", self.simple.made)
-        monkeypatch.setattr(auto, "OpenVinoBackend", self.rival.made)
+        monkeypatch.setattr(onnxruntime, "OnnxRuntimeBackend", self.simple.made)
+        monkeypatch.setattr(openvino, "OpenVinoBackend", self.rival.made)
         monkeypatch.setattr(importlib.util, "find_spec", lambda name: object())
 
     def opened(self, **more: Any) -> AutoBackend:
@@ -189,7 +189,7 @@ def test_a_wrong_file_is_told_as_ever(bench: Bench) -> None:
 CRASH = """
 import ctypes, sys
 from pathlib import Path
-from mpipeline.backends import auto
+from mpipeline.backends import auto, openvino
 from mpipeline.backends.backend import BackendOptions
 
 class Crashing:
@@ -198,7 +198,7 @@ class Crashing:
     def open(self): ctypes.string_at(0)
     def close(self): pass
 
-auto.OpenVinoBackend = Crashing
+openvino.OpenVinoBackend = Crashing
 auto._TOO_SHORT_MS = 0
 backend = auto.AutoBackend(BackendOptions(sys.argv[1], "cpu", threads=1, cache=Path(sys.argv[2])))
 print(backend.open().execution.library)

@@ -76,6 +76,10 @@ class FrameFormat:
             offset += stride * rows
         return tuple(planes)
 
+    def pixel_bytes(self) -> int:
+        """Bytes of the pixels of one frame, without what fills up rows."""
+        return sum(plane.rows * plane.row_bytes for plane in self.planes())
+
     def payload_bytes(self) -> int:
         """Bytes that one frame takes in a slot."""
         last = self.planes()[-1]
@@ -150,12 +154,12 @@ class Frame:
 
     @cached_property
     def _bgr(self) -> Pixels:
-        if self.format.pixel_format is PixelFormat.BGR24:
-            bgr: Pixels = self.planes[0].reshape(self.format.height, self.format.width, 3).copy()
-            return bgr
-        if self.convert is None:
+        if self.convert is not None:
+            return self.convert(self.format, self.planes)
+        if self.format.pixel_format is not PixelFormat.BGR24:
             raise ValueError(f"this frame carries no converter from {self.format.pixel_format.name} to BGR")
-        return self.convert(self.format, self.planes)
+        bgr: Pixels = self.planes[0].reshape(self.format.height, self.format.width, 3).copy()
+        return bgr
 
     @staticmethod
     def from_bgr(meta: FrameMeta, image: Pixels) -> Frame:

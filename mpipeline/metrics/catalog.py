@@ -26,6 +26,7 @@ _METRICS = (
     Metric("frames_decoded", "counter", "Frames that came out of the decoder.", _SOURCE),
     Metric("frames_skipped", "counter", "Frames read again on the way to where the source goes on.", _SOURCE),
     Metric("frames_published", "counter", "Frames put into the ring.", _SOURCE),
+    Metric("bytes_written", "counter", "Bytes of pixels put into the ring: of each frame once.", _SOURCE),
     Metric("frames_dropped", "counter", "Frames that were not inferred, by reason.", ("reason", "source")),
     Metric("decode_errors", "counter", "Errors of decoder and demuxer that were survived.", _SOURCE),
     Metric("connect_failures", "counter", "Attempts to open the source that failed, by reason.", ("reason", "source")),
@@ -44,6 +45,8 @@ _METRICS = (
     Metric("predictions_dropped", "counter", "Predictions not sent to a sink, by reason.", ("reason", "sink")),
     Metric("acknowledged_frame_id", "gauge", "Every sink that must have every frame has all up to this one.", _SOURCE),
     Metric("predictions_acknowledged", "counter", "Predictions that a sink says are done.", _SINK),
+    # whoever reads a ring
+    Metric("bytes_copied", "counter", "Bytes of pictures made of frames, for code that asks for one.", _SOURCE),
     # sink workers
     Metric("predictions_written", "counter", "Predictions that the sink has taken.", _SINK),
     Metric("predictions_filtered", "counter", "Predictions that the sink's filter has left out.", _SINK),

@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable, Sequence
+from functools import partial
 from types import TracebackType
 
 from mpipeline._native import Ring
-from mpipeline.frame import Frame, FrameMeta, FrameRef, plane_views
+from mpipeline.frame import Frame, FrameFormat, FrameMeta, FrameRef, Pixels, plane_views
 from mpipeline.ring.attachment import Attachment
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.header import check_header, header_for, meta_of
@@ -51,13 +53,15 @@ class RingReader:
 
     A restarted reader calls `recover` first. Raises RingError if the segment is damaged, of another layout version, or
     not what the descriptor says; every method raises RingError if a slot number or a slot's header makes no sense.
+    `copied` is told how many bytes each picture has that somebody has made of a frame (`Frame.bgr`).
     """
 
-    def __init__(self, descriptor: RingDescriptor, bit: int) -> None:
+    def __init__(self, descriptor: RingDescriptor, bit: int, copied: Callable[[int], object] | None = None) -> None:
         self.descriptor = descriptor
         self.bit = bit
         self._attachment = Attachment(descriptor)
         self._expected = header_for(descriptor.format)
+        self._convert = to_bgr if copied is None else partial(_told, copied)
         self._planes = [
             plane_views(descriptor.format, self._attachment.payload(slot, writable=False))
             for slot in range(descriptor.slots)
@@ -77,7 +81,7 @@ class RingReader:
             raise
         if meta is None:  # the owner took this reader for dead and reaped it
             return None
-        frame = Frame(meta, self.descriptor.format, self._planes[slot], to_bgr)
+        frame = Frame(meta, self.descriptor.format, self._planes[slot], self._convert)
         return Lease(frame, ref, self._attachment, ring, self.bit)
 
     def skip(self, slot: int, sequence: int, mask: int | None = None) -> bool:
@@ -124,3 +128,9 @@ class RingReader:
         """Detaches; harmless when repeated. Leases and views stay valid memory; a lease can still be released."""
         self._planes = []
         self._attachment.close()
+
+
+def _told(copied: Callable[[int], object], format: FrameFormat, planes: Sequence[Pixels]) -> Pixels:
+    picture = to_bgr(format, planes)
+    copied(picture.nbytes)
+    return picture

@@ -15,7 +15,8 @@ class RingWriter:
 
     With `reuse` a full ring gives up its oldest frame that nobody holds and no pinned reader waits for; without it the
     writer waits. Making a RingWriter frees what a dead predecessor had reserved, so a predecessor must be dead.
-    `counted` are the readers, as a mask of bits, whose losses count as expired.
+    `counted` are the readers, as a mask of bits, whose losses count as expired. `frame_bytes` are those of the pixels
+    that are written for each frame.
     Raises RingError if the segment is damaged, of another layout version, or not what the descriptor says.
     """
 
@@ -23,6 +24,7 @@ class RingWriter:
         self.descriptor = descriptor
         self.reuse = reuse
         self._counted = counted
+        self.frame_bytes = descriptor.format.pixel_bytes()
         self._attachment = Attachment(descriptor)
         self._ring.reap_writer()
         self._ring.populate()

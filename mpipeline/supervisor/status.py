@@ -28,7 +28,8 @@ class SourceStatus:
     has its name before the reason.
 
     `latency_seconds` is the time from capture to prediction, summed over the inferred frames. `restarts` are those of
-    its decoder's process, `reconnects` those of the stream.
+    its decoder's process, `reconnects` those of the stream. `bytes_written` are those of pixels that were put into the
+    ring, of each frame once; `bytes_copied` those of pictures that were made of its frames, for sinks that draw, say.
     """
 
     name: str
@@ -48,6 +49,8 @@ class SourceStatus:
     latency_seconds: float = 0.0
     restarts: int = 0
     by_model: Mapping[str, int] = field(default_factory=dict)
+    bytes_written: int = 0
+    bytes_copied: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -193,6 +196,8 @@ def _source(
         latency_seconds=counts.totals.get("latency_seconds", 0.0) * inferred / max(all_inferred, 1),
         restarts=child.restarts,
         by_model={model: counts.inferred.get(model, 0) for model in models if model},
+        bytes_written=counts.of("bytes_written"),
+        bytes_copied=counts.of("bytes_copied"),
     )
 
 

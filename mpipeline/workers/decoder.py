@@ -222,7 +222,7 @@ class DecoderLoop:
         self._numbering.finish(grabbed.pts)
         self.published = frame_id
         self.progress += 1
-        self._tally.count("frames_published")
+        self._tally.published(writer)
         if not self._rings.waits:  # else only pixels were given up, for a sink that need not have them
             self._tally.expired_in(writer)
 

@@ -49,7 +49,7 @@ class InferenceLoop:
         ended: Callable[[], object] | None = None,
     ) -> None:
         self.progress = 0
-        self.rings = ReadRings(report, self._forget, self._begin, clock)
+        self.rings = ReadRings(report, self._forget, self._begin, clock, self._copied)
         self.dispatch = Dispatch(deliver, recorder, self._decline)
         self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder, ended)
         self._batcher = batcher
@@ -220,6 +220,9 @@ class InferenceLoop:
 
     def _decline(self, ring: str, slot: int, sequence: int, bit: int) -> None:
         self.rings.skip(FrameRef(ring, slot, sequence), 1 << bit)
+
+    def _copied(self, source: str, size: int) -> None:
+        self._recorder.add("bytes_copied", size, source=source)
 
     def _forget(self, source: str) -> None:
         """What waits of this source, or for a sink with its pixels, cannot be read any more."""

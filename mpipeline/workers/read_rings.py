@@ -10,6 +10,7 @@ from collections import deque
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
+from functools import partial
 
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
 from mpipeline.errors import RingError, RingGone, RingShortage
@@ -38,7 +39,8 @@ class ReadRings:
     From then on no ring of that source is taken until the supervisor has told of the damage as well (`let_go`): the
     frames begin anew behind what every sink has, and what still comes of the rings before must not overtake them.
     `forget(source)` is called whenever the rings of a source are let go as damaged, `begin(ring)` when one begins to be
-    read; what that finds damaged is reported too.
+    read; what that finds damaged is reported too. `copied(source, bytes)` is told of each picture that somebody
+    makes of a frame.
     """
 
     def __init__(
@@ -47,8 +49,10 @@ class ReadRings:
         forget: Callable[[str], None] | None = None,
         begin: Callable[[AttachedRing], None] | None = None,
         clock: Clock | None = None,
+        copied: Callable[[str, int], object] | None = None,
     ) -> None:
         self._report = report
+        self._copied = copied
         self._forget = forget
         self._begin = begin
         self._clock = clock if clock is not None else SystemClock()
@@ -72,9 +76,10 @@ class ReadRings:
         descriptor = told.descriptor
         if descriptor.segment in self._rings or self.is_damaged(descriptor.source, descriptor.segment):
             return
+        copied = None if self._copied is None else partial(self._copied, descriptor.source)
         with self.guard(descriptor):
             try:
-                reader = RingReader(descriptor, bit)
+                reader = RingReader(descriptor, bit, copied)
             except RingGone:  # retired meanwhile; that word is on its way
                 self.retire(descriptor.segment)
                 return
@@ -226,4 +231,5 @@ class ReadRings:
         """Detaches from all; what is held stays held."""
         for segment in list(self._rings):
             self._detach(segment)
-        self._forget = self._begin = None  # methods of whoever has these rings: neither need wait for a collection
+        # Methods of whoever has these rings: neither need wait for a collection.
+        self._forget = self._begin = self._copied = None

@@ -44,7 +44,9 @@ class SinkLoop:
         is_end: Callable[[str, str], bool] = lambda source, model: True,
         joint: Joint | None = None,
     ) -> None:
-        self.rings = ReadRings(report, joint.forget if joint is not None else None, self._begin, clock)
+        self._account = SinkAccount(name, clock, recorder)
+        forget = joint.forget if joint is not None else None
+        self.rings = ReadRings(report, forget, self._begin, clock, self._account.copied)
         self.retrying = Retrying(name, clock)
         self._name = name
         self._model = model
@@ -53,7 +55,6 @@ class SinkLoop:
         self._sink = sink
         self._subscription = subscription
         self._filter = filter
-        self._account = SinkAccount(name, clock, recorder)
         self._gathering = Gathering(sink)
         has = self._gathering.has if self._gathering.is_used else None
         self._has = has if joint is None else partial(joint.has, model)

@@ -28,6 +28,10 @@ class SinkAccount:
         """Adds one to a metric of the sink."""
         self._recorder.add(metric, sink=self._name)
 
+    def copied(self, source: str, size: int) -> None:
+        """A picture of so many bytes was made of a frame for the sink."""
+        self._recorder.add("bytes_copied", size, source=source)
+
     def written(self, count: int = 1) -> None:
         """The sink has taken so many."""
         self.progress += count

@@ -21,6 +21,11 @@ class Tally:
         """Adds to a metric of the source."""
         self._recorder.add(metric, n, source=self._name)
 
+    def published(self, writer: RingWriter) -> None:
+        """A frame was put into its ring."""
+        self._recorder.add("frames_published", source=self._name)
+        self._recorder.add("bytes_written", writer.frame_bytes, source=self._name)
+
     def dropped(self, reason: str, n: int = 1) -> None:
         """Frames were not processed, and why."""
         self._recorder.add("frames_dropped", n, reason=reason, source=self._name)

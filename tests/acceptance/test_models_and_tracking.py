@@ -55,5 +55,14 @@ def test_all_of_it_at_once(place: Workplace) -> None:
     named = sum(count for number, count in shown.items() if number is not None)
     assert named > shown.total() / 2  # people who stay are followed, and most detections are of such
     assert len(shown) - 1 < named / 5
+    told = {event["source"]: event for event in run.events("source_finished")}
+    for (
+        source,
+        count,
+    ) in counts.items():  # written once, whoever reads it, and no picture is made but the one to draw on
+        line = found[f"{source}:people"][0]
+        pixels = line["width"] * line["height"] * count
+        assert told[source]["bytes_written"] == pixels * 3 // 2  # I420
+        assert told[source].get("bytes_copied", 0) == (0 if source in REAL else pixels * 3)
     with (place.folder / "people.csv").open(newline="") as rows:
         assert {row["source"] for row in csv.DictReader(rows)} == set(counts)

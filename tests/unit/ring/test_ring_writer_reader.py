@@ -83,6 +83,22 @@ def publish_unfilled(writer: RingWriter, frame: FrameMeta) -> tuple[int, int]:
     return slot, writer.publish(slot, frame)
 
 
+@pytest.mark.parametrize("pixel_format", list(PixelFormat))
+def test_each_picture_that_is_made_of_a_frame_is_told(make_ring: MakeRing, pixel_format: PixelFormat) -> None:
+    """And nothing else is: a frame is looked at where it lies."""
+    owned, told = make_ring(pixel_format, 33, 17), list[int]()
+    owned.add_reader(0, True)
+    writer, reader = RingWriter(owned.descriptor, reuse=False), RingReader(owned.descriptor, 0, told.append)
+    assert writer.frame_bytes == sum(plane.nbytes for plane in writer.planes(0))
+    with reader.acquire(*publish(writer, meta(1))) as lease:
+        assert [int(plane.mean()) for plane in lease.frame.planes] == [1] * len(lease.frame.planes)
+        assert told == []
+        picture = lease.frame.bgr()
+        assert lease.frame.bgr() is picture
+        assert told == [33 * 17 * 3]
+        assert not any(np.shares_memory(picture, plane) for plane in lease.frame.planes)
+
+
 def test_pending_is_in_order_and_expired_frames_are_none(make_ring: MakeRing) -> None:
     owned = make_ring()
     owned.add_reader(0, False)

@@ -45,6 +45,7 @@ def test_a_stream_that_flows() -> None:
         "frames_dropped{reason=max_fps,source=a}": 3.0,
         "decode_errors{source=a}": 1.0,
         "reconnects{source=a}": 4.0,
+        "bytes_written{source=a}": 32256.0,
     }
     beat = Heartbeat(7, {}, "STREAMING")
     made = status(stream=RingRequest(ring, True, 0, 25.0, 90), heartbeat=beat, counters=counters)
@@ -53,6 +54,7 @@ def test_a_stream_that_flows() -> None:
     assert (source.rate, source.frame_count, source.frames) == (25.0, 90, 7)
     assert (source.decode_errors, source.reconnects) == (1, 4)
     assert source.dropped == {"expired": 2, "max_fps": 3}
+    assert (source.bytes_written, source.bytes_copied) == (32256, 0)
 
 
 def test_a_stream_whose_decoder_is_silent_is_stalled() -> None:

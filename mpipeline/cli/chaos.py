@@ -20,6 +20,7 @@ from mpipeline.chaos.rounds import ChaosOptions
 from mpipeline.chaos.schedule import ROLES, Schedule
 from mpipeline.cli.chaos_tables import Progress, print_report
 from mpipeline.cli.run import add_config_arguments, config_of
+from mpipeline.cli.terminal import output
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config import RunConfig
 from mpipeline.errors import EXIT_DONE, EXIT_FAILED, ConfigError
@@ -119,7 +120,7 @@ def command(arguments: argparse.Namespace) -> int:
         log.configure()
         if not keep:
             shutil.rmtree(folder, ignore_errors=True)
-    print_report(report, folder if keep else None, Console(highlight=False, soft_wrap=True))
+    print_report(report, folder if keep else None, output())
     if arguments.json is not None:
         arguments.json.write_text(json.dumps(report.to_mapping(), indent=1) + "\n", encoding="utf-8")
     return EXIT_FAILED if report.faults else EXIT_DONE

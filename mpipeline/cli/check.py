@@ -12,6 +12,7 @@ from rich.table import Table
 from mpipeline import registry
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.cli.run import add_config_arguments, config_of
+from mpipeline.cli.terminal import output
 from mpipeline.config import ModelSpec
 from mpipeline.config.device import as_list
 from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED, ModelUnavailable
@@ -32,7 +33,7 @@ def command(arguments: argparse.Namespace) -> int:
     """Prints the plan; 0 if it can work, 65 if a file cannot be read, 78 if the rings do not fit into /dev/shm."""
     config = config_of(arguments)
     plan, unreadable = look_and_plan(config)
-    console = Console(highlight=False)
+    console = output()
     console.print(f"[bold]{plan.config.name}[/]: {len(plan.workers)} processes")
     console.print(_sources(plan, set(unreadable)))
     console.print(_sinks(plan))

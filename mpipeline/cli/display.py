@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TextIO, cast
 
 from rich.console import Console
 from rich.live import Live
 from rich.table import Table
+from rich.text import Text
 
 from mpipeline import log
+from mpipeline.cli.printed import taken_in
+from mpipeline.cli.terminal import Fitting
 from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config import RunConfig
 from mpipeline.supervisor.status import RunStatus, SourceStatus
@@ -19,6 +22,7 @@ from mpipeline.supervisor.status import RunStatus, SourceStatus
 logger = logging.getLogger("mpipeline.progress")
 
 _TABLE_NS = NS_PER_S // 4
+_TEXTS = ("source", "state", "size", "progress", "inferred")
 _LINE_NS = 5 * NS_PER_S
 _WINDOW_NS = 3 * NS_PER_S  # frame rates are means over this time
 
@@ -44,7 +48,8 @@ def display(
                     last[0] = now
                     live.update(table(status, rates))
 
-            yield show
+            with taken_in(lambda line: console.print(Text.from_ansi(line), soft_wrap=True)):
+                yield show
         log.configure(level=level)
     else:
         yield Lines()
@@ -95,14 +100,21 @@ class Lines:
         logger.info("%d frames, %.1f/s | %s", fields["frames"], fields["fps"], " | ".join(parts), extra=fields)
 
 
-def table(status: RunStatus, rates: Rates) -> Table:
+def table(status: RunStatus, rates: Rates) -> Fitting:
     """The live table."""
-    shown = Table(title=f"{status.name}: {status.frames_inferred} frames, {rates.of():.1f}/s", title_justify="left")
     several = any(source.by_model for source in status.sources)
-    headings = ["source", "state", "size", "frames", "fps", "dropped", "errors", "progress"]
-    for heading in [*headings, "inferred"] if several else headings:
-        is_text = heading in ("source", "state", "size", "progress", "inferred")
-        shown.add_column(heading, justify="left" if is_text else "right")
+    headings = [
+        "source",
+        "state",
+        "size",
+        "frames",
+        "fps",
+        "dropped",
+        "errors",
+        "progress",
+        *(["inferred"] if several else []),
+    ]
+    rows = []
     for source in status.sources:
         state = source.state if not source.reason else f"{source.state} {source.reason}"
         color = {"STREAMING": "green", "ENDED": "blue", "FAILED": "red"}.get(source.state, "yellow")
@@ -110,11 +122,18 @@ def table(status: RunStatus, rates: Rates) -> Table:
         dropped = " ".join(f"{n} {reason}" for reason, n in source.dropped.items()) or "0"
         row = (source.name, f"[{color}]{state}[/]", size, str(source.frames), f"{rates.of(source.name):.1f}", dropped)
         inferred = ["  ".join(f"{model} {n}" for model, n in source.by_model.items())] if several else []
-        shown.add_row(*row, str(source.decode_errors), _progress(source, rates), *inferred)
+        rows.append((*row, str(source.decode_errors), _progress(source, rates), *inferred))
     troubled = [w for w in status.workers if w.restarts or w.state == "FATAL"]
-    if troubled:
-        shown.caption = "; ".join(f"{w.name} {w.state}, restarted {w.restarts}x" for w in troubled)
-    return shown
+    caption = "; ".join(f"{w.name} {w.state}, restarted {w.restarts}x" for w in troubled)
+    title = f"{status.name}: {status.frames_inferred} frames, {rates.of():.1f}/s"
+
+    def make(shown: Sequence[str]) -> Table:
+        made = Table(title=title, title_justify="left", caption=caption or None)
+        for heading in shown:
+            made.add_column(heading, justify="left" if heading in _TEXTS else "right")
+        return made
+
+    return Fitting(make, headings, rows, ("size", "errors", "frames", "progress"))
 
 
 def _line(source: SourceStatus, rates: Rates) -> str:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import argparse
 import os
+import shlex
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
-from mpipeline.cli.init_template import config_text
+from mpipeline.cli.init_template import config_text, sink_lines
 from mpipeline.config.load import config_from_text
 from mpipeline.credentials import passwords
 from mpipeline.errors import EXIT_DONE, ConfigError
@@ -55,9 +57,22 @@ def command(arguments: argparse.Namespace) -> int:
 
 
 def _ask(arguments: argparse.Namespace) -> None:
-    arguments.source = arguments.source or _answer("sources (files, addresses, numbers of cameras)").split()
+    arguments.source = arguments.source or _words("sources (files, addresses, numbers of cameras)")
     arguments.model = arguments.model or _answer("model (an ONNX file, an id, or module:attribute)")
-    arguments.sink = arguments.sink or _answer("sinks (jsonl, video, …)", " ".join(_SINKS)).split()
+    arguments.sink = arguments.sink or _words("sinks (jsonl, video, …)", " ".join(_SINKS), sink_lines)
+
+
+def _words(question: str, default: str = "", check: Callable[[list[str]], object] = list) -> list[str]:
+    """The words of an answer, as in a shell: one in quotes may have blanks. Asked again until `check` takes them."""
+    while True:
+        answer = _answer(question, default)
+        try:
+            words = shlex.split(answer)
+            check(words)
+        except (ConfigError, ValueError) as error:  # quotes that do not close are of the latter
+            print(f"  {error}")
+        else:
+            return words
 
 
 def _answer(question: str, default: str = "") -> str:
@@ -67,6 +82,9 @@ def _answer(question: str, default: str = "") -> str:
             answer = input(f"{question}{f' [{default}]' if default else ''}: ").strip() or default
         except EOFError as error:
             raise ConfigError("nothing was answered, and nothing is written") from error
+        except KeyboardInterrupt:
+            print()  # what the shell says next begins a line
+            raise
         if answer:
             return answer
 

@@ -45,7 +45,8 @@ def config_text(name: str, sources: Sequence[str], model: str, sinks: Sequence[s
             "model:",
             *_model(model),
             "sinks:",
-            *_sinks(sinks),
+            *sink_lines(sinks),
+            "",
             _REST,
         ]
     )
@@ -62,7 +63,9 @@ def _model(model: str) -> Iterator[str]:
     yield f"  {key}: {_quoted(model)}\n{_MODEL_FILE if key != 'target' else ''}"
 
 
-def _sinks(sinks: Sequence[str]) -> Iterator[str]:
+def sink_lines(sinks: Sequence[str]) -> list[str]:
+    """The entries of sinks given as KIND or KIND=VALUE. Raises ConfigError for one that cannot be said so."""
+    lines = []
     for sink in sinks:
         kind, _, value = sink.partition("=")
         fields = registry.load("sinks", kind).Options.model_fields
@@ -74,9 +77,9 @@ def _sinks(sinks: Sequence[str]) -> Iterator[str]:
             raise ConfigError(f"--sink {kind}: this kind needs {keys}: {hint}")
         if value and not needed:
             raise ConfigError(f"--sink {sink}: this kind needs nothing; give --sink {kind}")
-        yield f"  - kind: {kind}"
-        yield from (f"    {name}: {_quoted(value)}" for name in needed)
-    yield ""
+        lines.append(f"  - kind: {kind}")
+        lines += [f"    {name}: {_quoted(value)}" for name in needed]
+    return lines
 
 
 def _quoted(text: str) -> str:

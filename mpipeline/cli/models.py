@@ -9,13 +9,13 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mpipeline import log
 from mpipeline.cli import models_compare, models_quantize
 from mpipeline.cli.download_bar import download_bar
+from mpipeline.cli.terminal import output
 from mpipeline.config.environment import log_settings, store_settings
 from mpipeline.errors import EXIT_DONE, ModelError, MpipelineError
 from mpipeline.hosted.inspection import Inspection, inspect
@@ -106,7 +106,7 @@ def _list(as_json: bool) -> int:
         words = (row["model"], ", ".join(row["aliases"]), row["task"], row["architecture"], size)
         usable = "yes" if row["problem"] is None else "no"
         table.add_row(*map(escape, words), f"{row['bytes'] / _MIB:.1f}", row["layout"], usable)
-    Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+    output().print(table)
     if any(row["problem"] for row in rows):
         print("mpipeline models inspect ID tells why one is not usable")
     return EXIT_DONE

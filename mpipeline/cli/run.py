@@ -19,6 +19,7 @@ from mpipeline.config import RunConfig
 from mpipeline.config.environment import log_settings
 from mpipeline.config.load import config_from_arguments, load_config, model_key
 from mpipeline.errors import ConfigError
+from mpipeline.messages import StreamState
 from mpipeline.pipeline import Pipeline, Watch
 from mpipeline.supervisor.status import RunStatus
 
@@ -136,10 +137,15 @@ def summarise(status: RunStatus, seconds: float) -> None:
     for source in status.sources:
         dropped = ", ".join(f"{count} {reason}" for reason, count in source.dropped.items()) or "none"
         fields = {"event": "source_finished", "source": source.name, "state": source.state, "reason": source.reason}
+        fields |= {"bytes_written": source.bytes_written, "bytes_copied": source.bytes_copied}
         text = "%s: %d frames, %s inferred, dropped: %s, decode errors: %d"
         inferred = ", ".join(f"{model} {count}" for model, count in source.by_model.items()) or str(source.inferred)
         numbers = (source.frames, inferred, dropped, source.decode_errors)
         logger.info(text, source.name, *numbers, extra={k: v for k, v in fields.items() if v})
+        if not source.width and source.reason and source.state != StreamState.FAILED.value:
+            fields = {"event": "never_connected", "source": source.name, "reason": source.reason}
+            why = source.detail.removeprefix(f"source {source.name!r}: ")
+            logger.warning("%s never connected: %s", source.name, why, extra=fields)
     for worker, metrics in status.metrics.items():
         for name, text in (_TROUBLES | _BY_DESIGN).items():
             count = int(sum(v for key, v in metrics.items() if key.partition("{")[0] == name))

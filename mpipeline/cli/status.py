@@ -4,16 +4,15 @@ from __future__ import annotations
 
 import argparse
 import json
-import sys
 from pathlib import Path
 from typing import Any
 
-from rich.console import Console
 from rich.markup import escape
 from rich.table import Table
 
 from mpipeline.cli.status_change import Change
 from mpipeline.cli.status_tables import as_data, tables
+from mpipeline.cli.terminal import output
 from mpipeline.clock import NS_PER_S, Clock, SystemClock
 from mpipeline.errors import EXIT_DONE, EXIT_FAILED, EXIT_SOURCE_FAILED, EXIT_TEMPORARY, ConfigError, MpipelineError
 from mpipeline.inquiry import Inquiry, living_runs
@@ -58,7 +57,7 @@ def command(arguments: argparse.Namespace) -> int:
     if arguments.json:
         print(json.dumps(as_data(change), indent=1))
     else:
-        Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(tables(change))
+        output().print(tables(change))
     return _CODES[health_of(troubles(change.after))]
 
 
@@ -84,7 +83,7 @@ def _all(root: Path | None, *, as_json: bool) -> int:
         for row in rows:
             counts = (f"{row['streaming']} of {row['sources']} flow", str(row["inferred"]))
             table.add_row(escape(row["name"]), row["health"], row["phase"], *counts, escape("; ".join(row["troubles"])))
-        Console(highlight=False, soft_wrap=not sys.stdout.isatty()).print(table)
+        output().print(table)
     codes = {row["code"] for row in rows}
     return next((code for code in (EXIT_FAILED, EXIT_SOURCE_FAILED, EXIT_TEMPORARY) if code in codes), EXIT_DONE)
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Any
 
@@ -12,6 +12,7 @@ from rich.table import Table
 from rich.text import Text
 
 from mpipeline.cli.status_change import Change
+from mpipeline.cli.terminal import Fitting
 from mpipeline.supervisor.health import Health, health_of, troubles
 from mpipeline.supervisor.status import SourceStatus
 from mpipeline.supervisor.status_mapping import to_mapping
@@ -56,11 +57,12 @@ def as_data(change: Change) -> dict[str, Any]:
     return {"health": health_of(found).value, "troubles": told, **plain}
 
 
-def _sources(change: Change) -> Table:
-    shown = _table("source", "state", "size", "in/s", "out/s", "latency", "frames", "dropped", "reconnects")
+def _sources(change: Change) -> Fitting:
+    headings = ("source", "state", "size", "in/s", "out/s", "latency", "frames", "dropped", "reconnects")
+    rows = []
     for source in change.after.sources:
         latency = change.latency_ms(source)
-        shown.add_row(
+        row = (
             escape(source.name),
             _colored(source.state),
             f"{source.width}x{source.height}" if source.width else "-",
@@ -71,13 +73,15 @@ def _sources(change: Change) -> Table:
             _reasons(source.dropped),
             str(source.reconnects),
         )
-    return shown
+        rows.append(row)
+    return Fitting(_table, headings, rows, ("size", "reconnects", "frames", "latency"))
 
 
-def _sinks(change: Change) -> Table:
-    shown = _table("sink", "kind", "state", "in/s", "written", "waiting", "dropped", "retries", "errors")
+def _sinks(change: Change) -> Fitting:
+    headings = ("sink", "kind", "state", "in/s", "written", "waiting", "dropped", "retries", "errors")
+    rows = []
     for sink in change.after.sinks:
-        shown.add_row(
+        row = (
             escape(sink.name),
             escape(sink.kind),
             _colored(sink.state),
@@ -88,18 +92,19 @@ def _sinks(change: Change) -> Table:
             str(sink.retries),
             str(sink.errors),
         )
-    return shown
+        rows.append(row)
+    return Fitting(_table, headings, rows, ("kind", "retries", "waiting", "written"))
 
 
-def _workers(change: Change) -> Table:
-    shown = _table("process", "state", "pid", "cpu", "MB", "restarts")
+def _workers(change: Change) -> Fitting:
+    headings, rows = ("process", "state", "pid", "cpu", "MB", "restarts"), []
     for worker in change.after.workers:
         used = (f"{worker.cpu:.0%}", f"{worker.memory_mb:.0f}")
-        shown.add_row(escape(worker.name), _colored(worker.state), str(worker.pid or "-"), *used, str(worker.restarts))
-    return shown
+        rows.append((escape(worker.name), _colored(worker.state), str(worker.pid or "-"), *used, str(worker.restarts)))
+    return Fitting(_table, headings, rows, ("pid", "MB", "cpu"))
 
 
-def _table(*headings: str) -> Table:
+def _table(headings: Sequence[str]) -> Table:
     table = Table(box=None, pad_edge=False)
     for heading in headings:
         table.add_column(heading, justify="left" if heading in _LEFT else "right", no_wrap=heading != "dropped")

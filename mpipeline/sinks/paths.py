@@ -117,6 +117,9 @@ def make_folder(folder: Path) -> None:
     """Makes `folder` with its parents. SinkError if that is impossible."""
     try:
         folder.mkdir(parents=True, exist_ok=True)
+    except FileNotFoundError as error:  # although its parents were to be made: such as /proc takes none
+        text = f"cannot make the folder {folder}: nothing can be made there; choose another path"
+        raise SinkError(text, retryable=True) from error
     except OSError as error:
         raise file_error("make the folder", folder, error) from error
 

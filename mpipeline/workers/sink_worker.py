@@ -129,7 +129,7 @@ class SinkWorker:
         try:
             self._found = self._sink.open(self._resume)
         except SinkError as error:
-            if not error.retryable or (context.incarnation == 1 and _is_read_only(error)):
+            if not error.retryable or (context.incarnation == 1 and _is_a_mistake(error)):
                 raise
             retrying.failed(error)
             while (wait_s := retrying.wait_s()) > 0:
@@ -273,6 +273,6 @@ class SinkWorker:
                 lane.peer.close()
 
 
-def _is_read_only(error: SinkError) -> bool:
-    """Whether the path lies on a read-only file system: at the start of a run that is a mistake, later a mishap."""
-    return isinstance(error.__cause__, OSError) and error.__cause__.errno == errno.EROFS
+def _is_a_mistake(error: SinkError) -> bool:
+    """Whether the path lies on a read-only file system, or where no folder can be made: later, that is a mishap."""
+    return isinstance(error.__cause__, OSError) and error.__cause__.errno in (errno.EROFS, errno.ENOENT)

@@ -136,3 +136,17 @@ def test_a_sink_that_cannot_be_opened_is_given_up_at_once(place: Workplace) -> N
     assert not run.events("worker_restart")
     assert "it cannot be opened" in run.log
     assert runs.count_lines(place.folder / "out.jsonl") == 10
+
+
+def test_a_place_where_no_folder_can_be_made_is_told_at_once(place: Workplace) -> None:
+    kinds = {"jsonl": "a.jsonl", "csv": "{source}.csv", "video": "{source}.mp4", "images": "people"}
+    sinks = [{"kind": kind, "name": kind, "path": f"/proc/nowhere/{path}"} for kind, path in kinds.items()]
+    run = place.run(runs.config(runs.clip("a", 10), sinks=(*sinks, {**runs.JSONL, "name": "good"})))
+    assert run.wait() == 1
+    for kind in kinds:
+        [failed] = run.events("worker_failed", worker=f"sink:{kind}")
+        assert "cannot make the folder /proc/nowhere: nothing can be made there; choose another path" in (
+            failed["message"].replace("/people", "")
+        )
+    assert not run.events("sink_retrying")
+    assert runs.frame_ids(place.folder / "out.jsonl") == runs.complete(a=10)

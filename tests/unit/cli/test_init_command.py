@@ -107,3 +107,28 @@ def test_on_a_terminal_that_is_closed_it_writes_nothing(folder: Path, monkeypatc
     monkeypatch.setattr("sys.stdin", Terminal("lobby.mp4\n"))
     assert main(["init"]) == 78
     assert not (folder / "pipeline.yaml").exists()
+
+
+def test_what_cannot_be_so_is_asked_again(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    answers = ["'lobby", "'lobby.mp4' 0", "people.onnx", "jsonl vido", "jsonl video"]
+    monkeypatch.setattr("sys.stdin", Terminal("\n".join([*answers, ""])))
+    assert main(["init"]) == 0
+    assert [sink.kind for sink in load_config(folder / "pipeline.yaml").sinks] == ["jsonl", "video"]
+    told = capsys.readouterr().out
+    assert "No closing quotation" in told
+    assert "unknown sink kind 'vido'; did you mean 'video'?" in told
+
+
+def test_ctrl_c_ends_the_line_and_writes_nothing(
+    folder: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def interrupted(question: str) -> str:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("sys.stdin", Terminal(""))
+    monkeypatch.setattr("builtins.input", interrupted)
+    assert main(["init"]) == 130
+    assert capsys.readouterr().out == "\n"
+    assert not (folder / "pipeline.yaml").exists()

@@ -8,8 +8,6 @@ import sys
 from collections.abc import Iterator
 from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 from support import runs
 from support.command import Command, Workplace
@@ -17,7 +15,6 @@ from support.leftovers import wait_until
 from support.model_hub import KEY, ModelHub, write_package
 from support.namespaces import MountSpace
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "models.md"
 MODEL = [sys.executable, "-m", "mpipeline", "models"]
 
 
@@ -29,20 +26,8 @@ def hub(place: Workplace) -> Iterator[ModelHub]:
         yield server
 
 
-def environment(hub: ModelHub, **more: str) -> dict[str, str]:
-    return {
-        "MODEL_CACHE_DIR": "cache",
-        "ROBOFLOW_API_KEY": KEY,
-        "API_BASE_URL": hub.url(""),
-        "OFFLINE_MODE": "",
-        "NO_PROXY": "127.0.0.1",
-        "no_proxy": "127.0.0.1",
-        **more,
-    }
-
-
 def pull(place: Workplace, hub: ModelHub, *ids: str, **more: str) -> Command:
-    return place.start("models", "pull", *(ids or ("yolov8n-640",)), environment=environment(hub, **more))
+    return place.start("models", "pull", *(ids or ("yolov8n-640",)), environment=hub.environment(**more))
 
 
 def weights(place: Workplace) -> Path:
@@ -64,7 +49,7 @@ def test_pulled_once_it_is_here_without_network_and_key(place: Workplace, hub: M
     assert_pulled(place, hub, again)
     assert "was here" in again.output
     assert hub.requests == requests
-    listed = place.start("models", "list", "--json", environment=environment(hub))
+    listed = place.start("models", "list", "--json", environment=hub.environment())
     assert listed.wait() == 0
     assert json.loads(listed.output)[0]["model"] == "coco/3"
 
@@ -135,7 +120,7 @@ def test_a_disk_that_takes_nothing(place: Workplace, hub: ModelHub, options: str
     cache = place.folder / "cache"
     with MountSpace({cache: options}) as space:
         command = place.start_program(
-            space.command(place.folder, *MODEL, "pull", "coco/3"), environment(hub, MODEL_CACHE_DIR=str(cache))
+            space.command(place.folder, *MODEL, "pull", "coco/3"), hub.environment(MODEL_CACHE_DIR=str(cache))
         )
         assert command.wait() == 1
     assert re.search(words, command.log)
@@ -153,7 +138,7 @@ def test_a_model_on_a_disk_that_cannot_be_written_is_used(place: Workplace, hub:
         (space.path(cache) / "coco" / "3" / "environment.json").write_text("{}")
         space.remount(cache, "ro")
         command = place.start_program(
-            space.command(place.folder, *MODEL, "inspect", "coco/3"), environment(hub, MODEL_CACHE_DIR=str(cache))
+            space.command(place.folder, *MODEL, "inspect", "coco/3"), hub.environment(MODEL_CACHE_DIR=str(cache))
         )
         assert command.wait() == 0, command.log
     assert not hub.requests
@@ -162,33 +147,21 @@ def test_a_model_on_a_disk_that_cannot_be_written_is_used(place: Workplace, hub:
 def test_a_run_fetches_its_model(place: Workplace, hub: ModelHub) -> None:
     config = {**runs.config(runs.clip("a", 20)), "model": {"id": "yolov8n-640", "confidence": 0.3}}
     place.write("run.yaml", config)
-    checked = place.start("check", "run.yaml", environment=environment(hub))
+    checked = place.start("check", "run.yaml", environment=hub.environment())
     assert checked.wait() == 0
     assert "is not in the cache" in " ".join(checked.output.split())
-    run = place.start("run", "run.yaml", "--json", environment=environment(hub))
+    run = place.start("run", "run.yaml", "--json", environment=hub.environment())
     assert run.wait() == 0, run.log
     lines = runs.by_source(place.folder / "out.jsonl")["a"]
     assert len(lines) == 20
     assert KEY not in run.log
-    again = place.start("run", "run.yaml", "--json", environment=environment(hub, OFFLINE_MODE="1"))
+    again = place.start("run", "run.yaml", "--json", environment=hub.environment(OFFLINE_MODE="1"))
     assert again.wait() == 0
-
-
-def test_the_program_of_the_page_about_models(place: Workplace, hub: ModelHub) -> None:
-    found = re.search(r"<!-- example: looking.py -->\n```python\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert found is not None
-    place.write("looking.py", found[1])
-    for name in ("lobby", "yard"):
-        cv2.imwrite(str(place.folder / f"{name}.jpg"), np.zeros((120, 160, 3), np.uint8))
-    program = place.start_program([sys.executable, "looking.py"], environment(hub))
-    assert program.wait() == 0, program.log
-    assert program.output.splitlines() == ["{'width': 160, 'height': 120} [('box', 0.9)]"] * 2
-    assert KEY not in program.log
 
 
 def test_a_model_that_cannot_be_had_ends_a_run_before_it_starts(place: Workplace, hub: ModelHub) -> None:
     place.write("run.yaml", runs.config(runs.clip("a", 20)))
-    run = place.start("run", "run.yaml", "--model", "coco/77", "--json", environment=environment(hub))
+    run = place.start("run", "run.yaml", "--model", "coco/77", "--json", environment=hub.environment())
     assert run.wait() == 78
     assert "no such model" in run.log
     assert not run.events("worker_started")
@@ -198,6 +171,6 @@ def test_a_model_that_cannot_be_had_ends_a_run_before_it_starts(place: Workplace
 def test_a_package_is_a_models_path(place: Workplace, hub: ModelHub) -> None:
     write_package(place.folder / "package")
     place.write("run.yaml", {**runs.config(runs.clip("a", 5)), "model": {"path": "package"}})
-    run = place.start("run", "run.yaml", "--json", environment=environment(hub))
+    run = place.start("run", "run.yaml", "--json", environment=hub.environment())
     assert run.wait() == 0, run.log
     assert not hub.requests

@@ -3,17 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 import re
 import shutil
 import signal
-import sys
-from pathlib import Path
 
 from support import media
-from support.command import Command, Workplace
+from support.command import Workplace
+from support.pages import block, form, paste, text_of
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "operate.md").read_text(encoding="utf-8")
+PAGE = "docs/operate.md"
 PEOPLE = """
 class Finder:
     def infer(self, frames):
@@ -21,55 +19,49 @@ class Finder:
 """
 
 
-def block(mark: str) -> str:
-    """The code block that follows `<!-- mark -->`."""
-    found = re.search(rf"<!-- {re.escape(mark)} -->\n```\w*\n(.*?)```", PAGE, re.DOTALL)
-    assert found, f"the page has no block {mark!r}"
-    return found[1]
-
-
-def paste(place: Workplace, mark: str) -> Command:
-    """What a shell makes of the block, with `mpipeline` found as it is after the installation."""
-    path = f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"
-    return place.start_program(["sh", "-c", block(f"command: {mark}")], {"PATH": path})
+def command(mark: str) -> str:
+    return block(PAGE, f"command: {mark}")
 
 
 def test_doctor(place: Workplace) -> None:
-    asked = paste(place, "doctor")
+    asked = paste(place, command("doctor"))
     assert asked.wait() == 0, asked.output
     assert re.search(r"^  ok +ring: a frame went through shared memory$", asked.output, re.MULTILINE)
+    page = text_of(PAGE)
     for level in re.findall(r"^  (\w+) ", asked.output, re.MULTILINE):
-        assert f"| `{level}` |" in PAGE
-    assert paste(place, "doctor for programs").wait() == 0
+        assert f"| `{level}` |" in page
+    assert paste(place, command("doctor for programs")).wait() == 0
     assert json.loads((place.folder / "doctor.json").read_text())["counts"]["broken"] == 0
 
 
 def test_probe(place: Workplace) -> None:
     shutil.copy(media.video(), place.folder / "lobby.mp4")
-    asked = paste(place, "probe")
+    asked = paste(place, command("probe"))
     assert asked.wait() == 0, asked.log
     assert "video, a file" in asked.output
-    assert paste(place, "probe for programs").wait() == 0
+    assert paste(place, command("probe for programs")).wait() == 0
     assert json.loads((place.folder / "lobby.json").read_text())["codec"] == "h264"
 
 
 def test_status(place: Workplace) -> None:
     place.write("people.py", PEOPLE)
-    place.write("cameras.yaml", block("file: cameras.yaml"))
+    place.write("cameras.yaml", block(PAGE, "file: cameras.yaml"))
     run = place.start("run", "cameras.yaml", "--json", environment={"GATE_PASSWORD": "s3cret"})
     run.wait_for("stream_opened", source="north")
     run.wait_for("reconnects", source="gate")
-    asked = paste(place, "status")
+    asked = paste(place, command("status"), up_to_failure=False)
     assert asked.wait() == 75
-    heads = [line.split() for line in PAGE.splitlines() if re.match(r"(source|sink|process) .*(state)", line)]
-    assert len(heads) == 3
-    told = [line.split() for line in asked.output.splitlines()]
-    assert all(head in told for head in heads)
+    _, *shown = form(block(PAGE, "session: status"))
+    told = form(asked.output)[-len(shown) :]
+    assert told[:-1] == shown[:-1]
+    assert told[-1].startswith(shown[-1].removesuffix("no connection to …"))
     assert "source gate is CONNECTING (unreachable): source 'gate': cannot open rtsp://***@" in asked.output
     assert "s3cret" not in asked.output
-    assert paste(place, "alarm").wait() == 0
+    assert paste(place, command("alarm")).wait() == 0
     assert (place.folder / "alarms.txt").read_text() == "cameras: code 75\n"
     state = json.loads((place.folder / "state.json").read_text())
     assert state["sources"][0]["fps_out"] > 0
     run.signal(signal.SIGINT)
     assert run.wait() == 0
+    [told] = run.events("never_connected")
+    assert told["message"].startswith("gate never connected: cannot open rtsp://***@127.0.0.1:9/stream")

@@ -14,11 +14,11 @@ import pytest
 import yaml
 from support import runs
 from support.command import Workplace
+from support.pages import adapted, block, marked, text_of
 
 from mpipeline.sinks import KINDS
 
-PAGE = (Path(__file__).resolve().parents[2] / "docs" / "sinks.md").read_text(encoding="utf-8")
-BLOCK = re.compile(r"<!-- ([^>]+) -->\n```\w*\n(.*?)```", re.DOTALL)
+PAGE = "docs/sinks.md"
 FRAMES = 25
 
 # Two people, and something like one, then a car, then nothing.
@@ -38,19 +38,11 @@ class Finder:
 """
 
 
-def block(mark: str) -> str:
-    """The code block behind that mark."""
-    return dict(BLOCK.findall(PAGE))[mark]
-
-
-def config(*examples: str, **replaced: str) -> dict[str, Any]:
-    """A file of 25 frames through these examples; texts in them are replaced as said."""
+def config(*examples: str, **ports: int) -> dict[str, Any]:
+    """A file of 25 frames through these examples, whose receivers listen at these ports."""
     sinks = []
     for example in examples:
-        text = block(f"example: {example}")
-        for old, new in replaced.items():
-            text = text.replace(old.removeprefix("port_"), new)
-        sinks += yaml.safe_load(text)["sinks"]
+        sinks += yaml.safe_load(adapted(block(PAGE, f"example: {example}"), **ports))["sinks"]
     return {"sources": [runs.clip("lobby", FRAMES)], "model": {"target": "finder:Finder"}, "sinks": sinks}
 
 
@@ -64,34 +56,35 @@ def rows(path: Path) -> list[dict[str, str]]:
 
 
 def test_every_kind_has_a_section_and_an_example() -> None:
+    text = text_of(PAGE)
     for kind in KINDS:
-        assert f"\n## {kind}\n" in PAGE or f"[`{kind}`](brokers.md" in PAGE, kind
-        assert f"<!-- example: {kind} -->" in PAGE or f"[`{kind}`](brokers.md" in PAGE, kind
+        assert f"\n## {kind}\n" in text or f"[`{kind}`](brokers.md" in text, kind
+        assert kind in marked(PAGE, "example") or f"[`{kind}`](brokers.md" in text, kind
 
 
 def test_the_examples_of_all_kinds(place: Workplace) -> None:
     place.write("finder.py", FINDER)
-    place.write("counting.py", block("module: counting.py"))
+    place.write("counting.py", block(PAGE, "module: counting.py"))
     with socket.socket(socket.AF_INET, socket.SOCK_DGRAM) as receiver:
         receiver.bind(("127.0.0.1", 0))
         receiver.setblocking(False)
         receiver.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 1 << 20)
         kinds = ("jsonl", "csv", "console", "video", "images", "udp", "python")
-        run = place.run(config(*kinds, port_9090=str(receiver.getsockname()[1])))
+        run = place.run(config(*kinds, datagrams=receiver.getsockname()[1]))
         assert run.wait() == 0, run.log
         datagrams = [json.loads(receiver.recv(70_000)) for _ in range(FRAMES)]
     out = place.folder / "out"
     assert ids(out / "predictions.jsonl") == list(range(1, FRAMES + 1))
     text = (out / "lobby.csv").read_text()
-    assert text.splitlines()[0] == block("columns").strip()
+    assert text.splitlines()[0] == block(PAGE, "columns").strip()
     assert len(rows(out / "lobby.csv")) == 10 * 3 + 10 + 5
     form = re.compile(r"lobby frames? \d+(-\d+ \(\d+\))?: (up to )?(\d+ \w+(, \d+ \w+)*|nothing)")
-    assert all(form.fullmatch(line) for line in [block("lines").strip(), *run.output.splitlines()]), run.output
+    assert all(form.fullmatch(line) for line in [block(PAGE, "lines").strip(), *run.output.splitlines()]), run.output
     assert run.output
     with av.open(str(out / "lobby.mp4")) as film:
         assert sum(1 for _ in film.decode(video=0)) == FRAMES
     pictures = sorted(path.name for path in (out / "people").iterdir())
-    assert pictures == [block("pictures").strip(), "lobby-00000001-2of2-person.jpg"]
+    assert pictures == [block(PAGE, "pictures").strip(), "lobby-00000001-2of2-person.jpg"]
     assert [one["inference_metadata"]["frame_id"] for one in datagrams] == list(range(1, FRAMES + 1))
     assert datagrams[0]["inference_metadata"]["source_id"] == "lobby"
     counts = [line.split() for line in (out / "people.txt").read_text().splitlines()]
@@ -117,6 +110,6 @@ def test_the_example_of_the_filter(place: Workplace) -> None:
     assert told == {"sink:csv": 15, "sink:jsonl-2": 23, "sink:jsonl-3": 22}
 
 
-@pytest.mark.parametrize("example", [mark for mark, _ in BLOCK.findall(PAGE) if mark.startswith("example")])
+@pytest.mark.parametrize("example", sorted(marked(PAGE, "example")))
 def test_every_example_is_a_mapping_with_sinks(example: str) -> None:
-    assert list(yaml.safe_load(block(example))) == ["sinks"]
+    assert list(yaml.safe_load(block(PAGE, f"example: {example}"))) == ["sinks"]

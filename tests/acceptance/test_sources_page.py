@@ -18,7 +18,7 @@ from support.fleet import CLIP, Fleet
 from support.http_server import HttpServer
 from support.leftovers import wait_until
 from support.media import VideoSpec
-from support.pages import block, marks, unmarked
+from support.pages import adapted, block
 from support.publisher import QUICK_HLS, Publisher
 from support.rtmp_server import RtmpServer
 from support.rtsp_program import RtspProgram
@@ -29,9 +29,7 @@ from mpipeline.config.load import load_config
 PAGE = "docs/sources.md"
 FINITE = ("files", "less", "hardware", "playlist", "images", "gstreamer", "synthetic")
 LIVE = ("rtsp", "streams", "device", "gstreamer-camera", "python")
-OTHERS = ("whole", "tuesday.m3u", "jetson", "snapshots.py")
 SHOP, STREET = VideoSpec(), VideoSpec(suffix=".mkv")  # thirty frames each, two seconds
-HERE = "127.0.0.1:8080"  # where the page has files on a web server
 
 
 @pytest.fixture
@@ -42,21 +40,13 @@ def web(tmp_path: Path) -> Iterator[HttpServer]:
         yield server
 
 
-def sources_of(mark: str, **addresses: str) -> list[dict[str, Any]]:
-    """The sources of one example, with these addresses in place of those that the page has."""
-    text = block(PAGE, f"example: {mark}")
-    for ours, theirs in addresses.items():
-        text = text.replace(
-            {"web": HERE, "camera": "192.168.1.20:554", "rtmp": "127.0.0.1:1935", "udp": ":5000"}[ours], theirs
-        )
+def sources_of(mark: str, **ports: int) -> list[dict[str, Any]]:
+    """The sources of one example, whose servers listen at these ports here."""
+    text = adapted(block(PAGE, f"example: {mark}"), **ports)
     found: list[dict[str, Any]] = yaml.safe_load(text)["sources"]
     if "gstreamer" in mark and gstreamer.lacking(*gstreamer.DECODING):
         return []
     return [{**source, "name": f"{mark}.{source['name']}"} for source in found]
-
-
-def host(server: HttpServer) -> str:
-    return server.url("").removeprefix("http://").rstrip("/")
 
 
 def make_recordings(place: Workplace) -> None:
@@ -69,11 +59,6 @@ def make_recordings(place: Workplace) -> None:
     for path in ("photos/a2.jpg", "photos/a10.jpg", "photos/b.png", "shots/one.png", "shots/deep/er/two.png"):
         (place.folder / path).parent.mkdir(parents=True, exist_ok=True)
         assert cv2.imwrite(str(place.folder / path), media.picture(len(path), 160, 96))
-
-
-def test_every_block_is_run() -> None:
-    assert {mark.removeprefix("example: ") for mark in marks(PAGE)} == {*FINITE, *LIVE, *OTHERS}
-    assert not unmarked(PAGE)
 
 
 def test_the_whole_config_loads(place: Workplace, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -95,7 +80,7 @@ def test_what_needs_a_jetson_loads(place: Workplace) -> None:
 def test_what_has_an_end(place: Workplace, web: HttpServer) -> None:
     make_recordings(place)
     shutil.copy(media.video(SHOP), web.folder / "door.mp4")
-    sources = [source for mark in FINITE for source in sources_of(mark, web=host(web))]
+    sources = [source for mark in FINITE for source in sources_of(mark, web=web.port)]
     command = place.run(runs.config(*sources))
     assert command.wait() == 0, command.log
     counts = {
@@ -125,14 +110,14 @@ def test_what_is_live(place: Workplace, web: HttpServer) -> None:
     playlist = web.folder / "live.m3u8"
     with ExitStack() as stack:
         rtsp = stack.enter_context(RtspProgram({"stream1": [media.video(CLIP)]}, user="viewer", password="s3/cr@t"))
-        addresses = {"web": host(web), "camera": f"127.0.0.1:{rtsp.port}", "udp": f":{port}"}
+        ports = {"web": web.port, "camera": rtsp.port, "udp": port}
         stack.enter_context(Publisher(f"udp://127.0.0.1:{port}?pkt_size=1316", "mpegts"))
         stack.enter_context(Publisher(str(playlist), "hls", **QUICK_HLS))
         if rtmp_server.is_here():
             server = stack.enter_context(RtmpServer(place.folder))
             stack.enter_context(Publisher(server.url("studio"), "flv"))
-            addresses["rtmp"] = server.host
-        sources = [source for mark in LIVE for source in sources_of(mark, **addresses)]
+            ports["rtmp"] = server.port
+        sources = [source for mark in LIVE for source in sources_of(mark, **ports)]
         if not rtmp_server.is_here():
             sources = [source for source in sources if source["name"] != "streams.studio"]
         wait_until(lambda: playlist.exists() and playlist.read_text().count(".ts") >= 3, "three segments of HLS")

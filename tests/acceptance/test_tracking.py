@@ -3,35 +3,31 @@
 from __future__ import annotations
 
 import os
-import re
 import shutil
 import signal
 import sys
 from collections.abc import Iterator
-from pathlib import Path
+from importlib import metadata
 from typing import Any
 
 import pytest
+import yaml
 from support import media, runs
 from support.command import Command, Workplace
 from support.fleet import CLIP, Fleet, stream
+from support.pages import ROOT, block
 from support.rtsp_server import RtspServer
 from support.tracks import of_lines
 
+from mpipeline import registry
+from mpipeline.config import RunConfig
 from mpipeline.demo import MODEL_PATH
 
 pytest.importorskip("trackers", reason="needs the library: pip install --no-deps 'trackers>=2.6,<3'")
 
-PAGE = Path(__file__).resolve().parents[2] / "docs" / "tracking.md"
+PAGE = "docs/tracking.md"
 SHAPES = 6  # of a synthetic source
 COUNT = 240
-
-
-def block(mark: str) -> str:
-    """The code block that follows `<!-- mark -->` on the page."""
-    found = re.search(rf"<!-- {re.escape(mark)} -->\n```\w*\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL)
-    assert found, f"the page has no block {mark!r}"
-    return found[1]
 
 
 def job(model: str = "Truth", **more: Any) -> dict[str, Any]:
@@ -70,14 +66,28 @@ def test_the_example_of_the_page(place: Workplace) -> None:
     """Six shapes, found by the demo's detector: six numbers, and they are told."""
     (place.folder / "mpipeline" / "demo").mkdir(parents=True)
     shutil.copy(MODEL_PATH, place.folder / "mpipeline" / "demo")
-    place.write("tracking.yaml", block("example: tracking.yaml"))
-    place.write("counting.py", block("example: counting.py"))
+    place.write("tracking.yaml", block(PAGE, "example: tracking.yaml"))
+    place.write("counting.py", block(PAGE, "example: counting.py"))
     run = place.start("run", "tracking.yaml", "--json")
     assert run.wait() == 0, run.log
     program = place.start_program([sys.executable, "counting.py"])
     assert program.wait() == 0, program.log
-    assert kinds_of(program.output) == kinds_of(block("output: counting.py"))
+    assert kinds_of(program.output) == kinds_of(block(PAGE, "output: counting.py"))
     assert (place.folder / "out" / "yard.mp4").stat().st_size > 10_000
+
+
+def test_the_options_of_the_page() -> None:
+    given = yaml.safe_load(block(PAGE, "example: options"))
+    spec = RunConfig.from_mapping(job(**given)).tracker
+    assert spec is not None
+    registry.load("trackers", spec.kind)(spec.options, 30.0)
+
+
+def test_what_uv_is_told_is_what_the_library_asks_for() -> None:
+    tomllib = pytest.importorskip("tomllib", reason="needs Python 3.11")
+    [override] = tomllib.loads(block(PAGE, "file: pyproject.toml"))["tool"]["uv"]["override-dependencies"]
+    name = override.partition(";")[0].strip()
+    assert any(one.startswith(name) for one in metadata.requires("trackers") or ())
 
 
 def test_nobody_changes_his_number(undisturbed: list[dict[str, Any]]) -> None:
@@ -151,7 +161,7 @@ def test_a_camera_that_comes_back(place: Workplace, lost_after: float, kept: boo
 
 def test_a_library_that_is_missing_is_told_before_anything_starts(place: Workplace) -> None:
     place.write("trackers.py", "raise ModuleNotFoundError('gone', name='trackers')\n")
-    place.environment["PYTHONPATH"] = os.pathsep.join([str(place.folder), str(PAGE.parents[1] / "tests")])
+    place.environment["PYTHONPATH"] = os.pathsep.join([str(place.folder), str(ROOT / "tests")])
     run = place.run(job())
     assert run.wait() == 78
     check = place.start("check", "run.yaml")

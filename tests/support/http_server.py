@@ -49,6 +49,11 @@ class HttpServer:
         self._server.daemon_threads = True
         self._thread = threading.Thread(target=self._server.serve_forever, kwargs={"poll_interval": 0.05}, daemon=True)
 
+    @property
+    def port(self) -> int:
+        """Where it listens on this machine."""
+        return self._server.server_address[1]
+
     def __enter__(self) -> HttpServer:
         self._thread.start()
         return self

@@ -42,14 +42,18 @@ ENVIRONMENT: dict[str, Any] = {
 BOXES = ((16.0, 32.0, 8.0, 16.0, 0.9), (17.0, 32.0, 8.0, 16.0, 0.8), (48.0, 16.0, 8.0, 8.0, 0.35))
 
 
-def small_detector(path: Path, *, ballast: int = 0) -> Path:
-    """An ONNX file of the yolo family that answers every picture with `BOXES`; with that many bytes more."""
+def small_detector(path: Path, *, ballast: int = 0, named: bool = False) -> Path:
+    """An ONNX file of the yolo family that answers every picture with `BOXES`; with that many bytes more.
+
+    `named`: with the names of the classes in it, which else stand in a package.
+    """
     anchors = sum((SIZE // stride) ** 2 for stride in (8, 16, 32))
     output = np.zeros((4 + len(NAMES), anchors), np.float32)
     for column, (x, y, width, height, score) in enumerate(BOXES):
         output[:4, column] = x, y, width, height
         output[5, column] = score
     metadata = {"ballast": "".join(f"{i:08d}" for i in range(ballast // 8))} if ballast else {}
+    metadata |= {"names": str(NAMES)} if named else {}
     return detector(path, output, size=(SIZE, SIZE), batch="N", metadata=metadata)
 
 
@@ -118,6 +122,18 @@ class ModelHub(HttpServer):
             },
             "packageFiles": files,
             "trustedSource": True,
+        }
+
+    def environment(self, **more: str) -> dict[str, str]:
+        """For a command that fetches from here into the folder `cache`."""
+        return {
+            "MODEL_CACHE_DIR": "cache",
+            "ROBOFLOW_API_KEY": KEY,
+            "API_BASE_URL": self.url(""),
+            "OFFLINE_MODE": "",
+            "NO_PROXY": "127.0.0.1",
+            "no_proxy": "127.0.0.1",
+            **more,
         }
 
     def answer(self, path: str, headers: dict[str, str]) -> tuple[int, bytes] | None:

@@ -64,6 +64,27 @@ def mean_of_image(path: Path, *, dtype: str = "float32", batch: int | str = "N")
     return _save(path, helper.make_graph(nodes, "mean", [image], [result]), {})
 
 
+def behind_convolutions(path: Path) -> Path:
+    """Puts four convolutions that change nothing before the model in the file.
+
+    They are called `first`, `inner1`, `single` (which sees each channel by itself) and `inner2`.
+    """
+    model = onnx.load(str(path))
+    whole, each = np.eye(3, dtype=np.float32)[:, :, None, None], np.ones((3, 1, 1, 1), np.float32)
+    before, name = [], "pixels"
+    for conv, weights, groups in (("first", whole, 1), ("inner1", whole, 1), ("single", each, 3), ("inner2", whole, 1)):
+        model.graph.initializer.append(numpy_helper.from_array(weights, f"{conv}_weights"))
+        made = "images" if conv == "inner2" else f"{conv}_out"
+        before.append(helper.make_node("Conv", [name, f"{conv}_weights"], [made], name=conv, group=groups))
+        name = made
+    nodes = [*before, *model.graph.node]
+    del model.graph.node[:]
+    model.graph.node.extend(nodes)
+    model.graph.input[0].name = "pixels"
+    onnx.save(model, str(path))
+    return path
+
+
 def _save(path: Path, graph: onnx.GraphProto, metadata: Mapping[str, str], external_data: bool = False) -> Path:
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", 13)], ir_version=8)
     for key, value in metadata.items():

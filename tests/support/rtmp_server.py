@@ -34,12 +34,12 @@ class RtmpServer(Killable):
         self._folder = folder
         with socket.socket() as probe:
             probe.bind(("127.0.0.1", 0))
-            self._port = probe.getsockname()[1]
+            self.port = probe.getsockname()[1]
 
     @property
     def host(self) -> str:
         """Address and port."""
-        return f"127.0.0.1:{self._port}"
+        return f"127.0.0.1:{self.port}"
 
     def url(self, name: str) -> str:
         """The address of a stream, for who sends and who receives it."""
@@ -48,7 +48,7 @@ class RtmpServer(Killable):
     def start(self) -> None:
         """Starts it; returns when it listens."""
         config = self._folder / "nginx.conf"
-        config.write_text(_CONFIG.format(module=_MODULE, folder=self._folder, port=self._port))
+        config.write_text(_CONFIG.format(module=_MODULE, folder=self._folder, port=self.port))
         nginx = _nginx()
         assert nginx is not None
         log = str(self._folder / "error.log")
@@ -57,7 +57,7 @@ class RtmpServer(Killable):
 
     def _listens(self) -> bool:
         with socket.socket() as probe:
-            return probe.connect_ex(("127.0.0.1", self._port)) == 0
+            return probe.connect_ex(("127.0.0.1", self.port)) == 0
 
 
 def _nginx() -> str | None:

@@ -2,14 +2,14 @@
 
 from __future__ import annotations
 
+import functools
 import re
 import subprocess
 import sys
-from pathlib import Path
 
 import pytest
+from support.pages import ROOT, benchmark_commands
 
-ROOT = Path(__file__).parents[2]
 FILES = [*(ROOT / "benchmarks").glob("[a-z]*.py"), *(ROOT / "benchmarks").glob("*/__main__.py")]
 PROGRAMS = [
     path.parent.name if path.stem == "__main__" else path.stem
@@ -67,13 +67,18 @@ assert sides.rival(argparse.Namespace(without_rival=False, rival_python=None)) i
     assert told.stderr == "left out: streamvision: no network\n"
 
 
-@pytest.mark.parametrize("command", COMMANDS)
-def test_the_command_beside_a_table_has_options_that_there_are(command: str) -> None:
+@functools.cache
+def options_of(name: str) -> list[str]:
+    """The options that a program tells of."""
+    command = [sys.executable, "-m", f"benchmarks.{name}", "--help"]
+    told = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, check=True)
+    return re.findall(r"^  (--[\w-]+)", told.stdout, re.MULTILINE)
+
+
+@pytest.mark.parametrize("command", benchmark_commands())
+def test_a_command_on_a_page_has_options_that_there_are(command: str) -> None:
     name, *words = command.split()
-    help_ = subprocess.run(
-        [sys.executable, "-m", f"benchmarks.{name}", "--help"], cwd=ROOT, capture_output=True, text=True, check=True
-    )
-    known = re.findall(r"^  (--[\w-]+)", help_.stdout, re.MULTILINE)
+    known = options_of(name)
     assert [word for word in words if word.startswith("--") and word not in known] == []
 
 

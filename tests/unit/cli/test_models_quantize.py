@@ -6,11 +6,10 @@ import json
 import sys
 from pathlib import Path
 
-import numpy as np
 import onnx
 import pytest
-from onnx import helper, numpy_helper
 from support.media import VideoSpec, video
+from support.onnx_models import behind_convolutions
 from support.onnx_tasks import yolo_model
 
 from mpipeline.cli import main
@@ -26,22 +25,8 @@ def clip() -> str:
 
 @pytest.fixture
 def detector(tmp_path: Path) -> Path:
-    """A detector behind four convolutions that change nothing: `first`, two `inner` ones, and a `single` one."""
-    path = yolo_model(tmp_path / "m.onnx", (96, 64), "detect")
-    model = onnx.load(str(path))
-    whole, each = np.eye(3, dtype=np.float32)[:, :, None, None], np.ones((3, 1, 1, 1), np.float32)
-    before, name = [], "pixels"
-    for conv, weights, groups in (("first", whole, 1), ("inner1", whole, 1), ("single", each, 3), ("inner2", whole, 1)):
-        model.graph.initializer.append(numpy_helper.from_array(weights, f"{conv}_weights"))
-        made = "images" if conv == "inner2" else f"{conv}_out"
-        before.append(helper.make_node("Conv", [name, f"{conv}_weights"], [made], name=conv, group=groups))
-        name = made
-    nodes = [*before, *model.graph.node]
-    del model.graph.node[:]
-    model.graph.node.extend(nodes)
-    model.graph.input[0].name = "pixels"
-    onnx.save(model, str(path))
-    return path
+    """A detector behind four convolutions that change nothing, two of which become 8 bit."""
+    return behind_convolutions(yolo_model(tmp_path / "m.onnx", (96, 64), "detect"))
 
 
 def quantized(detector: Path, clip: str, *more: str) -> int:

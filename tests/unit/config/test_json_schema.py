@@ -4,20 +4,19 @@ from __future__ import annotations
 
 import importlib
 import json
-import re
 from pathlib import Path
 from typing import Any
 
 import jsonschema
 import pytest
 import yaml
+from support.pages import ROOT, block, blocks, text_of
 
 from mpipeline.cli import main
 from mpipeline.config.descriptions import DESCRIPTIONS
 from mpipeline.config.json_schema import json_schema
 
-ROOT = Path(__file__).parents[3]
-PAGE = (ROOT / "docs" / "configuration.md").read_text(encoding="utf-8")
+PAGE = "docs/configuration.md"
 SINK = "sinks: [{kind: jsonl, path: out.jsonl}]"
 
 
@@ -35,7 +34,7 @@ def validator() -> Any:
 
 def configs() -> list[str]:
     written = [path.read_text(encoding="utf-8") for path in sorted((ROOT / "configs").glob("*.yaml"))]
-    return written + [block for block in re.findall(r"```yaml\n(.*?)```", PAGE, re.DOTALL) if "sources:" in block]
+    return written + [one.text for one in blocks(PAGE) if one.language == "yaml" and "sources:" in one.text]
 
 
 @pytest.mark.parametrize("text", configs())
@@ -104,11 +103,11 @@ def test_the_command_prints_and_writes_it(
 ) -> None:
     assert main(["schema"]) == 0
     printed = json.loads(capsys.readouterr().out)
-    told = re.search(r"<!-- command: schema -->\n```sh\nmpipeline (.*?)\n```", PAGE)
-    assert told is not None
+    command, verb, *options = block(PAGE, "command: schema").split()
+    assert command == "mpipeline"
     monkeypatch.chdir(tmp_path)
-    assert main(told[1].split()) == 0
+    assert main([verb, *options]) == 0
     assert json.loads((tmp_path / "mpipeline.schema.json").read_text()) == printed
-    assert "# yaml-language-server: $schema=mpipeline.schema.json" in PAGE
+    assert "# yaml-language-server: $schema=mpipeline.schema.json" in text_of(PAGE)
     assert main(["schema", "--output", "none/schema.json"]) == 78
     assert "cannot be written" in capsys.readouterr().err

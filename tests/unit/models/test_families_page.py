@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +9,7 @@ import numpy as np
 import pytest
 import yaml
 from support import onnx_detectors as models
+from support.pages import block, marked
 from support.photos import framed
 from support.pictures import scene
 
@@ -17,7 +17,7 @@ from mpipeline.config.schema import ModelSpec
 from mpipeline.prediction import Detections, Embedding
 from mpipeline.workers.loading import load_model
 
-PAGE = Path(__file__).resolve().parents[3] / "docs" / "models.md"
+PAGE = "docs/models.md"
 NAMES = ["helmet", "vest", "person"]
 
 # Family → its model, and the classes that may be found, none of an embedding.
@@ -32,23 +32,17 @@ MODELS: dict[str, tuple[Callable[[Path], Path], list[str]]] = {
 }
 
 
-def blocks(mark: str) -> dict[str, str]:
-    """Name → the block behind `<!-- mark: name -->`."""
-    return dict(re.findall(rf"<!-- {mark}: (\S+) -->\n```yaml\n(.*?)```", PAGE.read_text(encoding="utf-8"), re.DOTALL))
-
-
 def test_every_family_of_the_page_is_tried() -> None:
-    assert set(blocks("family")) == set(MODELS)
+    assert set(marked(PAGE, "family")) == set(MODELS)
 
 
 @pytest.mark.parametrize("family", MODELS)
 def test_the_config_of_the_page(family: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.chdir(tmp_path)
     make, names = MODELS[family]
-    given = yaml.safe_load(blocks("family")[family])["model"]
+    given = yaml.safe_load(block(PAGE, f"family: {family}"))["model"]
     make(tmp_path / given["path"])
-    for name, text in blocks("sidecar").items():
-        (tmp_path / name).write_text(text)
+    (tmp_path / "ssd.yaml").write_text(block(PAGE, "sidecar: ssd.yaml"))
     loaded = load_model(ModelSpec.from_mapping({**given, "backend": "onnxruntime", "threads": 1}))
     assert any(note.startswith(f"The family is {family}") for note in loaded.notes)
     predictor = loaded.predictor(loaded.family_with(confidence=0.3), 2)

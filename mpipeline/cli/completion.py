@@ -11,7 +11,7 @@ from mpipeline.errors import EXIT_DONE
 
 _BASH = """\
 _mpipeline() {{
-    local current="${{COMP_WORDS[COMP_CWORD]}}" place="" words="" word
+    local current="${{COMP_WORDS[COMP_CWORD]}}" place="" words="" files=yes word
     for word in "${{COMP_WORDS[@]:1:COMP_CWORD-1}}"; do
         case "$place/$word" in
 {steps}
@@ -21,7 +21,7 @@ _mpipeline() {{
 {words}
     esac
     COMPREPLY=($(compgen -W "$words" -- "$current"))
-    if [[ $current != -* && -n $place ]]; then
+    if [[ $current != -* && -n $files ]]; then
         local IFS=$'\\n'
         COMPREPLY+=($(compgen -f -- "$current"))
     fi
@@ -88,8 +88,13 @@ def _below(path: str, parser: argparse.ArgumentParser) -> Iterator[Place]:
 
 def _bash(places: list[Place]) -> str:
     steps = [f"            {place.path}) place={place.path} ;;" for place in places if place.path]
-    words = [f'        "{place.path}") words="{" ".join([*place.verbs, *place.options])}" ;;' for place in places]
+    words = [f'        "{place.path}") {_offer(place)} ;;' for place in places]
     return _BASH.format(steps="\n".join(steps), words="\n".join(words))
+
+
+def _offer(place: Place) -> str:
+    """What to set there; where a verb is due, no file is."""
+    return f'words="{" ".join([*place.verbs, *place.options])}"{" files=" if place.verbs else ""}'
 
 
 def _fish(places: list[Place]) -> Iterator[str]:

@@ -63,7 +63,8 @@ def command(arguments: argparse.Namespace) -> int:
         if arguments.json:
             print(json.dumps({"convolutions": count, "changed_percent": changed, **result.as_dict()}, indent=1))
         else:
-            print("\n".join([f"{count} convolutions are 8 bit", *told(result)]))
+            many = "1 convolution is" if count == 1 else f"{count} convolutions are"
+            print("\n".join([f"{many} 8 bit", *told(result)]))
         if changed > arguments.most_changed:
             raise ModelError(
                 f"{first.path}: in 8 bit {changed:.1f} % of what it finds differ, more than "

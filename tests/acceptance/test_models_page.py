@@ -59,5 +59,5 @@ def test_precisions_are_compared_and_an_8_bit_model_is_made(furnished: Workplace
     assert "bfloat16" in shell.output
     shell = paste(furnished, block(PAGE, "command: quantize"))
     assert shell.wait() == 0, shell.log + shell.output
-    assert shell.output.startswith("pip install mpipeline[quantize]\n2 convolutions are 8 bit")
+    assert shell.output.startswith("pip install mpipeline[quantize]\n1 convolution is 8 bit\n")
     assert (furnished.folder / "people.int8.onnx").is_file()

@@ -29,6 +29,7 @@ def script(shell: str, capsys: pytest.CaptureFixture[str]) -> str:
         (["models", "pull", "--q"], {"--quiet"}),
         (["sources", "probe", "--t"], {"--timeout"}),
         (["run", "--res"], {"--resume"}),
+        (["models", "l"], {"list"}),
         (["run", "lobby"], {"lobby film.mp4"}),
         (["run", "x.yaml", "--res"], {"--resume"}),
         (["completion", "f"], {"fish"}),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import pytest
 from support.lab import Lab, lab
 from support.lab_parts import SinkSetup, SourceSetup
@@ -22,11 +24,11 @@ class Lack:
         self.bits: set[int] = set()
         self.tries = 0
 
-    def attach(self, descriptor: RingDescriptor, bit: int) -> RingReader:
+    def attach(self, descriptor: RingDescriptor, bit: int, copied: Callable[[int], object]) -> RingReader:
         if bit in self.bits:
             self.tries += 1
             raise RingShortage(f"cannot attach to the ring of {descriptor.source} just now: Too many open files")
-        return RingReader(descriptor, bit)
+        return RingReader(descriptor, bit, copied)
 
 
 @pytest.fixture

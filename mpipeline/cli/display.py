@@ -48,7 +48,7 @@ def display(
                     last[0] = now
                     live.update(table(status, rates))
 
-            with taken_in(lambda line: console.print(Text.from_ansi(line), soft_wrap=True)):
+            with taken_in(lambda lines: console.print(Text.from_ansi(lines), soft_wrap=True)):
                 yield show
         log.configure(level=level)
     else:

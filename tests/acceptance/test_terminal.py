@@ -41,7 +41,7 @@ def talking(place: Workplace) -> Workplace:
 def test_what_a_sink_prints_stands_above_the_table(talking: Workplace) -> None:
     run = shown(talking, "run", "run.yaml")
     assert run.wait() == 0, run.output
-    lines = re.findall(r"(?:\x1b\[2K|\n)seen (\d+)\n", run.output)
+    lines = re.findall(r"(?:\x1b\[2K|\n)seen (\d+)(?=\n)", run.output)
     assert lines == [str(n) for n in range(1, FRAMES + 1)], run.output
     assert "run: 40 frames" in run.output
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import shutil
 
@@ -38,7 +37,7 @@ def test_one_thing_is_changed_for_one_run(place: Workplace) -> None:
         assert run.wait() == 0, run.log
     found = runs.by_source(path)
     times = [line["pts"] for line in found["gate"] if line["pts"] is not None]
-    assert min(after - before for before, after in itertools.pairwise(times)) > 0.15, "5 a second"
+    assert times[-1] - times[0] > (len(times) - 1) * 0.17, "5 a second of 15"
     assert not any(line["predictions"] for line in found["shop"])
     assert not (place.folder / "out" / "predictions.jsonl").exists()
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import pytest
 from support.command import Workplace
-from support.pages import block, marks, unmarked
+from support.pages import block, marks
 
 ROOT = Path(__file__).resolve().parents[2]
 PAGES = ("docs/deploy.md", "docs/jetson.md")
@@ -55,11 +55,6 @@ class Machine:
 @pytest.fixture
 def machine(tmp_path: Path) -> Machine:
     return Machine(tmp_path)
-
-
-@pytest.mark.parametrize("page", PAGES)
-def test_every_block_has_a_mark(page: str) -> None:
-    assert not unmarked(page)
 
 
 @pytest.mark.parametrize(("page", "mark"), COMMANDS)

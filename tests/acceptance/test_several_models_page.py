@@ -81,7 +81,7 @@ class Finder:
 
 
 def test_one_model_on_two_gpus(furnished: Workplace) -> None:
-    furnished.write("gpus.yaml", example("gpus.yaml"))
+    furnished.write("gpus.yaml", block(PAGE, "example: gpus.yaml"))
     furnished.write("finder.py", FINDER)
     assert furnished.start("run", "gpus.yaml").wait() == 0
     found = runs.by_source(furnished.folder / "out" / "predictions.jsonl")

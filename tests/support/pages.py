@@ -60,6 +60,11 @@ def block(page: str, mark: str) -> str:
     return found[0]
 
 
+def marks(page: str) -> list[str]:
+    """The marks of all its blocks, in order."""
+    return [one.mark for one in blocks(page)]
+
+
 def marked(page: str, kind: str) -> dict[str, str]:
     """Name → text of the blocks that are marked `<!-- kind: name -->`."""
     start = f"{kind}: "

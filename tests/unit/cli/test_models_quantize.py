@@ -6,8 +6,10 @@ import json
 import sys
 from pathlib import Path
 
+import numpy as np
 import onnx
 import pytest
+from onnx import numpy_helper
 from support.media import VideoSpec, video
 from support.onnx_models import behind_convolutions
 from support.onnx_tasks import yolo_model

@@ -45,7 +45,7 @@ class GpuChoice:
     ) -> None:
         self._options = options
         self._device = device
-        usual = [partial(_made, kind) for kind in ("tensorrt", "onnxruntime")]
+        usual: Sequence[Kind] = [partial(_made, kind) for kind in ("tensorrt", "onnxruntime")]
         self._tensorrt, self._onnxruntime = kinds if kinds is not None else usual
 
     def open(self) -> tuple[Backend, ModelInfo] | None:

@@ -16,6 +16,8 @@ NOT_RUN = {
     ("docs/tracking.md", "command: install"): INSTALLS,
     ("docs/tracking.md", "command: repair"): INSTALLS,
     ("docs/one-frame.md", "drawing: processes"): "a drawing",
+    ("docs/gpu.md", "command: kernels"): "needs the CUDA toolkit",
+    ("docs/sources.md", "command: gstreamer"): "installs packages of Debian",
 }
 # Pages of commands for systemd and engines of containers: all are linted; those that no test names are not run here.
 LINTED = ("docs/deploy.md", "docs/jetson.md")

@@ -35,6 +35,7 @@ SOURCES: Mapping[str, dict[str, Any]] = {
     "synthetic": {"count": 5},
     "python": {"target": "support.cameras:Clip"},
     "callable": {"target": "support.producers:clip"},
+    "gstreamer": {"gstreamer": "videotestsrc ! appsink"},
 }
 SINKS: Mapping[str, dict[str, Any]] = {
     "jsonl": {"path": "a.jsonl"},

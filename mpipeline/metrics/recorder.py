@@ -40,7 +40,8 @@ class Recorder:
 
     def snapshot(self) -> dict[str, float]:
         """All values that were ever touched, by `metric_key`."""
-        return {key: value[0] for key, value in self._values.items()}
+        # A copy: a thread of the model may be the first to count something.
+        return {key: value[0] for key, value in list(self._values.items())}
 
     def _admit(self, name: str, labels: Mapping[str, str], kind: Kind) -> list[float]:
         metric = self._catalog.get(name)

@@ -104,6 +104,10 @@ class InferenceLoop:
             self._unclear = self.rings.sources()
         while self._unclear:
             self._walk(self._unclear.pop())
+        if self._is_overdue():
+            self._publish(*self._in_model.popleft())  # waits, so what goes next is chosen after it
+            self.dispatch.send()
+            now = self._clock.monotonic_ns()
         through = [self._in_model.popleft()] if self._is_through() else []
         batch = self._batcher.take(now) if self._has_room() else None
         if batch is not None:
@@ -124,7 +128,7 @@ class InferenceLoop:
 
     def wait_s(self, longest: float) -> float:
         """How long there is nothing to do unless a message comes, or the predictor's word, in seconds."""
-        if self._is_through():
+        if self._is_through() or self._is_overdue():
             return 0.0
         deadline = self._batcher.deadline() if self._has_room() else None
         if deadline is None:
@@ -152,7 +156,10 @@ class InferenceLoop:
     # --- inside -------------------------------------------------------------------------------------------------
 
     def _is_through(self) -> bool:
-        return bool(self._in_model) and self._trials.is_through(self._in_model[0][1])
+        return bool(self._in_model) and self._in_model[0][1].is_through
+
+    def _is_overdue(self) -> bool:
+        return bool(self._in_model) and self._trials.is_overdue(self._in_model[0][1])
 
     def _has_room(self) -> bool:
         """Whether the model may be given a batch. Of a live source the newest frame is to be chosen, when it can go."""

@@ -6,6 +6,7 @@ import math
 import threading
 from collections.abc import Callable, Mapping, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
+from itertools import chain
 from typing import Any, Protocol
 
 import numpy as np
@@ -32,10 +33,24 @@ class Work:
         """Whether `findings` need not wait."""
         return all(part.done() for part in self._parts)
 
+    @classmethod
+    def failed(cls, error: Exception | SystemExit) -> Work:
+        """Work that could not be begun."""
+        part: Future[Sequence[Findings]] = Future()
+        part.set_exception(error)
+        return cls([part])
+
     def findings(self) -> Sequence[Findings]:
-        """What was found in each frame, in order. Raises what the model raised, once nobody looks at pixels."""
+        """What was found in each frame, in order; to be asked for once.
+
+        Raises what the model raised, once nobody looks at pixels.
+        """
         wait(self._parts)
-        return [one for part in self._parts for one in part.result()]
+        parts, self._parts = self._parts, ()  # whoever still has the work has neither pixels nor boxes by it
+        try:
+            return list(chain.from_iterable(map(Future.result, parts)))
+        finally:
+            del parts  # an error knows this frame
 
 
 class _Last:
@@ -69,7 +84,7 @@ class Predictor(Protocol):
         """What was found in each frame, in order."""
 
     def close(self) -> None:
-        """Waits for all work and gives the engine back."""
+        """Waits for what is being worked on, and gives the engine back. Work that has not had its turn is given up."""
 
 
 class TensorPredictor:
@@ -117,7 +132,7 @@ class TensorPredictor:
     def close(self) -> None:
         """As in Predictor."""
         if self._threads is not None:
-            self._threads.shutdown()
+            self._threads.shutdown(cancel_futures=True)
         self._in_use.clear()  # their memory may be the backend's, and go with it
         self._backend.close()
 

@@ -38,6 +38,11 @@ class Attempt:
     since_ns: int
     work: Work | None
 
+    @property
+    def is_through(self) -> bool:
+        """Whether taking its predictions does not wait for other threads."""
+        return self.work is None or self.work.is_done()
+
 
 class Trials:
     """Calls the predictor, keeps the journal, turns what goes wrong into failures.
@@ -74,14 +79,13 @@ class Trials:
         now = self._clock.monotonic_ns()
         return Attempt(leases, now, None if self._journal.has_suspects else self._put_in(leases))
 
-    def is_through(self, attempt: Attempt) -> bool:
-        """Whether it is time for the attempt's predictions: they are there, or overdue.
+    def is_overdue(self, attempt: Attempt) -> bool:
+        """Whether the attempt's predictions are to be waited for.
 
-        Taking those keeps the worker then from saying that it is well: to its supervisor a model that hangs looks as it
-        does in a worker that has no threads for it.
+        That keeps the worker from saying that it is well: to its supervisor a model that hangs looks as it does in a
+        worker that has no threads for it.
         """
-        late = self._clock.monotonic_ns() - attempt.since_ns > _PATIENCE_NS
-        return attempt.work is None or attempt.work.is_done() or late
+        return not attempt.is_through and self._clock.monotonic_ns() - attempt.since_ns > _PATIENCE_NS
 
     def predictions(self, attempt: Attempt) -> Iterator[Prediction]:
         """One prediction for each lease, in order, each as early as it is known.
@@ -121,6 +125,8 @@ class Trials:
         self._summary.flush(everything=True)
         try:
             self._predictor.close()
+            self._in_model.clear()  # the process ends in order, and none of them is to blame for it
+            self._note()
         finally:
             self._journal.close()
 
@@ -175,7 +181,10 @@ class Trials:
     def _put_in(self, leases: Sequence[Lease]) -> Work:
         self._in_model.append(_keys(leases))
         self._note()
-        return self._predictor.begin([lease.frame for lease in leases], self._ended)
+        try:
+            return self._predictor.begin([lease.frame for lease in leases], self._ended)
+        except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
+            return Work.failed(error)
 
     def _note(self) -> None:
         if self._in_model:

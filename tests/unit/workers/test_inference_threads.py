@@ -11,6 +11,7 @@ from support.inference_bench import Bench, Threaded
 from mpipeline.messages import SourceEnded
 from mpipeline.testing.fakes import level_of
 from mpipeline.workers.journal import Journal
+from mpipeline.workers.predictor import Work
 
 
 class Threads(Bench):
@@ -140,9 +141,79 @@ def test_after_a_crash_both_batches_are_suspects(file: Threads, tmp_path: Path) 
     file.publish(3)
     file.loop.step()
     assert file.model.begun == [1, 1]
-    file.loop.close()
-    found = Journal(path, blamed=True, incarnation=2)
+    found = Journal(path, blamed=True, incarnation=2)  # what a crash leaves is what the file says just now
     assert [found.deaths("a", frame_id) for frame_id in (1, 2, 3)] == [0, 1, 1]
+
+
+def test_after_an_orderly_end_nobody_is_a_suspect(file: Threads, tmp_path: Path) -> None:
+    path = str(tmp_path / "journal")
+    file.loop.close()
+    file.begin(Journal(path))
+    file.report()
+    file.publish(1)
+    file.loop.step()
+    file.loop.close()
+    assert Journal(path, blamed=True, incarnation=2).deaths("a", 1) == 0
+
+
+def test_a_live_frame_is_chosen_after_an_overdue_batch(live: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Not before it: it would be older by all the time that the batch still takes."""
+    live.publish(1)
+    live.loop.step()
+    live.publish(2)
+    live.clock.advance(1.1)
+
+    def waited(_: object) -> None:
+        assert live.model.begun == [1]
+        live.clock.advance(2.0)
+        live.publish(3)
+        live.model.finish()
+
+    monkeypatch.setattr("mpipeline.workers.predictor.wait", waited)
+    live.loop.step()
+    monkeypatch.undo()
+    assert live.model.begun == [1]
+    live.model.finish()
+    assert live.ids() == [1, 3]
+
+
+def test_no_more_than_two_batches_are_in_the_model_while_one_is_overdue(
+    file: Threads, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for frame_id in (1, 2):
+        file.publish(frame_id)
+        file.loop.step()
+    file.publish(3)
+    file.clock.advance(1.1)
+    begun = []
+    monkeypatch.setattr(
+        "mpipeline.workers.predictor.wait", lambda _: (begun.append(list(file.model.begun)), file.model.finish())
+    )
+    file.loop.step()
+    assert begun == [[1, 1]]
+
+
+def test_what_is_through_is_sent_although_the_next_is_overdue(file: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    for frame_id in (1, 2):
+        file.publish(frame_id)
+        file.loop.step()
+    file.clock.advance(1.1)
+    file.model.finish()
+    file.loop.step()
+    assert file.model.begun == [1]
+    assert [message.frame.frame_id for message in file.predictions()] == [1]
+    file.model.finish()
+    assert file.ids() == [1, 2]
+
+
+def test_work_that_cannot_be_begun_fails_its_frames(file: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    def broken(*_: object) -> Work:
+        raise MemoryError("no room for rows")
+
+    monkeypatch.setattr(file.model, "begin", broken)
+    file.publish(1)
+    file.loop.step()
+    assert [message.failure_reason for message in file.predictions()] == ["inference_failed"]
 
 
 def test_frames_of_a_ring_that_is_given_up_have_no_predictions(file: Threads) -> None:

@@ -161,7 +161,6 @@ def draw(chart: Chart, path: Path) -> None:
         for name, numbers in chart.series.items():
             known = [(at, value) for at, value in zip(chart.categories, numbers, strict=True) if value is not None]
             axes.plot([at for at, _ in known], [value for _, value in known], marker="o", label=name)
-        axes.set_ylim(bottom=0)
     else:
         width = 0.8 / len(chart.series)
         for index, (name, numbers) in enumerate(chart.series.items()):
@@ -173,6 +172,8 @@ def draw(chart: Chart, path: Path) -> None:
     axes.margins(y=0.12)
     if chart.limit is not None:
         axes.axhline(chart.limit[1], color="black", linewidth=1, linestyle="--", label=chart.limit[0])
+    if chart.form == "lines":
+        axes.set_ylim(bottom=0)  # last: it ends the search for limits that show everything
     axes.set(title=chart.title, ylabel=chart.unit, xlabel=chart.below)
     axes.spines[["top", "right"]].set_visible(False)
     figure.legend(loc="outside right upper", frameon=False, fontsize=8)

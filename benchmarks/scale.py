@@ -200,7 +200,7 @@ def _processor(rounds: Rounds, bare: float) -> Table:
     heads = ("cameras", "ms of processor a second and camera", f"against {first}", *_ROLES, "frames/s", "delivered")
     text = (
         f"Decoding a frame with PyAV and nothing else takes {bare:.2f} ms, {bare * _RATE:.1f} ms a second and camera: "
-        "the limit. The more cameras, the less each pays for heartbeats and waking up, up to where the machine is full."
+        "the limit. The more cameras, the less each pays for heartbeats and waking up; up to 64 there is no bend."
     )
     heads = (*heads, "cores busy", "lost streams and workers")
     return Table("Processor time of each camera at 5 frames/s", heads, rows, text)

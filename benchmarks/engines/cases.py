@@ -54,16 +54,16 @@ def cases(ultralytics: Path | None) -> list[Case]:
         )
     if (nano := machine.model("yolox_nano.onnx")) is not None:
         found.append(Case("nano", "yolox_nano, 416 pixels", "yolox", (nano,), 0, has_weights=True))
-    small = (_made("small-640", lambda path: graph.build(path, graph.SMALL)),)
+    small = (made("small-640", lambda path: graph.build(path, graph.SMALL)),)
     text = "a small detector of the form of YOLOv8, random weights, 640 pixels"
     found.append(Case("small-640", text, "yolo", small, 200, is_fast=True))
     if ultralytics is not None:
         text = "YOLOv8n exported by Ultralytics, random weights, 640 pixels"
-        yolov8n = tuple(_made(f"yolov8n-{batch}", _exporter(ultralytics, batch)) for batch in (1, 4))
+        yolov8n = tuple(made(f"yolov8n-{batch}", _exporter(ultralytics, batch)) for batch in (1, 4))
     else:
         text = "a graph of the class of YOLOv8n written here, random weights, 640 pixels"
         yolov8n = tuple(
-            _made(f"v8-{batch}", lambda path, batch=batch: graph.build(path, batch=batch)) for batch in (1, 4)
+            made(f"v8-{batch}", lambda path, batch=batch: graph.build(path, batch=batch)) for batch in (1, 4)
         )
     found.append(Case("yolov8n", text, "yolo", yolov8n, 40, is_yolov8n=True))
     return found
@@ -74,7 +74,7 @@ def eight_bit(case: Case, video: str) -> Path:
     digest = hashlib.sha256(Path(case.path).read_bytes() + Path(quantization.__file__).read_bytes()).hexdigest()[:8]
     spec = ModelSpec.from_mapping({"path": case.path, "family": case.family, "backend": "onnxruntime"})
     source = SourceSpec.from_mapping({"name": "video", "uri": video})
-    return _made(
+    return made(
         f"{case.name}-{digest}-int8", lambda path: quantization.quantize(spec, [source], _FRAMES_FOR_SCALES, path)
     )
 
@@ -90,7 +90,7 @@ def _exporter(python: Path, batch: int) -> Callable[[Path], None]:
     return export
 
 
-def _made(name: str, make: Callable[[Path], object]) -> Path:
+def made(name: str, make: Callable[[Path], object]) -> Path:
     """A model file that is kept where the tests keep what they make."""
     source = Path(graph.__file__).read_bytes() + _PROGRAM.read_bytes()
     path = media.folder() / f"{hashlib.sha256(source).hexdigest()[:12]}-{name}.onnx"

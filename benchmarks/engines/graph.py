@@ -168,7 +168,7 @@ def _decoded(draw: Drawing) -> Value:
 
 
 def build(path: Path, width: Width = NANO, batch: int = 1) -> None:
-    """Writes the model file: `images` [batch, 3, 640, 640] to `output0` [batch, 4 + classes, 8400]."""
+    """Writes the model file: `images` [batch, 3, 640, 640] to `output0` [batch, 4 + classes, 8400]; batch 0: any."""
     import onnx
     from onnx import TensorProto, helper
 
@@ -176,8 +176,8 @@ def build(path: Path, width: Width = NANO, batch: int = 1) -> None:
     found = _head(draw, _features(draw, Value("images", 3), width.body), width, batch)
     draw.nodes.append(helper.make_node("Identity", [found.name], ["output0"]))
     anchors = sum((SIZE // s) ** 2 for s in _STRIDES)
-    image = helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch, 3, SIZE, SIZE])
-    output = helper.make_tensor_value_info("output0", TensorProto.FLOAT, [batch, 4 + width.classes, anchors])
+    image = helper.make_tensor_value_info("images", TensorProto.FLOAT, [batch or "batch", 3, SIZE, SIZE])
+    output = helper.make_tensor_value_info("output0", TensorProto.FLOAT, [batch or "batch", 4 + width.classes, anchors])
     graph = helper.make_graph(draw.nodes, "detector", [image], [output], draw.constants)
     model = helper.make_model(graph, opset_imports=[helper.make_opsetid("", _OPSET + 1)], ir_version=10)
     onnx.checker.check_model(model)

@@ -41,6 +41,11 @@ def test_it_tells_its_options(name: str) -> None:
         ("neighbours --faults flood", "'flood' is none of nothing, "),
         ("side_by_side --parts figure", "'figure' is none of equality, figures, trials"),
         ("startup --rival-python nowhere/python", "'nowhere/python' is no program"),
+        ("gpu --size 1080p", "'1080p' is no size such as 1920x1080"),
+        ("gpu --side 8", "8 pixels are too few: 32 at least"),
+        ("gpu --seconds 0", "'0' is no number of seconds above 0"),
+        ("gpu --device gpu", "'gpu' is neither cuda, nor cuda:1 and so on, nor cpu"),
+        ("gpu --model nowhere.onnx", "there is no file 'nowhere.onnx'"),
     ],
 )
 def test_it_refuses_what_makes_no_sense(words: str, complaint: str) -> None:

@@ -1,0 +1,1 @@
+"""What a GPU does with frames and models, beside what its memory, the way to it and the processor allow."""

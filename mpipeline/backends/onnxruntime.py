@@ -16,6 +16,7 @@ from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.cores import physical_cores
 from mpipeline.backends.devices import MOST_BATCHES, check_device, gpu_of
 from mpipeline.backends.model_file import check_file, why_not_loaded
+from mpipeline.backends.telemetry import keep_onnxruntime_silent
 from mpipeline.cuda import probe
 from mpipeline.cuda.driver import DeviceFacts
 from mpipeline.errors import BackendError, ModelError
@@ -72,6 +73,7 @@ class OnnxRuntimeBackend:
 
         Raises BackendError if a GPU is asked for by name and ONNX Runtime does not come up on it.
         """
+        keep_onnxruntime_silent()
         import onnxruntime
 
         path = Path(self._options.target)

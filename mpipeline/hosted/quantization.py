@@ -18,6 +18,7 @@ from typing import Any
 
 import numpy as np
 
+from mpipeline.backends.telemetry import keep_onnxruntime_silent
 from mpipeline.config.schema import ModelSpec, SourceSpec
 from mpipeline.errors import ConfigError, ModelError
 from mpipeline.hosted.footage import footage
@@ -149,6 +150,7 @@ def _inputs(
 
 
 def _libraries() -> tuple[Any, Any]:
+    keep_onnxruntime_silent()
     try:
         import onnx
         from onnxruntime import quantization

@@ -96,6 +96,7 @@ def test_the_environment_is_read_only_in_config() -> None:
         for name, line in names_used(path, "os")
         if name in ("environ", "environb", "getenv", "putenv", "getenvb", "unsetenv")
         if not relative(path).startswith("mpipeline/config/")
+        if relative(path) != "mpipeline/backends/telemetry.py"  # sets a variable of a library, before it is imported
     ]
     assert not wrong
 

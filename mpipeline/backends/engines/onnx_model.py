@@ -13,6 +13,7 @@ from typing import Any
 
 from mpipeline.backends.engines.recipe import EnginePrecision
 from mpipeline.backends.model_file import digest_of, is_alone
+from mpipeline.backends.telemetry import keep_onnxruntime_silent
 from mpipeline.errors import ConfigError, ModelError
 
 _QUANTIZERS = ("QuantizeLinear", "DequantizeLinear")
@@ -86,6 +87,7 @@ def _loaded(path: Path, onnx: Any, *, with_weights: bool) -> Any:
 
 
 def _half(path: Path, model: Any) -> bytes:
+    keep_onnxruntime_silent()
     from onnxruntime.transformers.float16 import convert_float_to_float16
 
     try:

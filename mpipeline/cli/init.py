@@ -15,6 +15,7 @@ from mpipeline.credentials import passwords
 from mpipeline.errors import EXIT_DONE, ConfigError
 
 _FILE = "pipeline.yaml"
+_EXAMPLE = "for example: mpipeline init cameras.yaml --source lobby.mp4 --source 0 --model people.onnx"
 _SINKS = ["jsonl"]
 
 
@@ -24,7 +25,7 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         "Writes a commented config that `mpipeline check` accepts. On a terminal it asks for what is not said; "
         "elsewhere --source and --model must be given."
     )
-    parser.epilog = "Example:  mpipeline init cameras.yaml --source lobby.mp4 --source 0 --model people.onnx"
+    parser.epilog = _EXAMPLE[:1].upper() + _EXAMPLE[1:]
     parser.add_argument("file", nargs="?", type=Path, default=Path(_FILE), metavar="FILE", help=f"default: {_FILE}")
     parser.add_argument(
         "--source", action="append", metavar="URI", help="a file, an address, or the number of a camera; repeatable"
@@ -45,7 +46,7 @@ def command(arguments: argparse.Namespace) -> int:
     if asks:
         _ask(arguments)
     if not (arguments.source and arguments.model):
-        raise ConfigError("say --source URI and --model MODEL, or call this on a terminal, where it asks")
+        raise ConfigError(f"say --source URI and --model MODEL, or call this on a terminal, where it asks; {_EXAMPLE}")
     text = config_text(path.name, arguments.source, arguments.model, arguments.sink or _SINKS)
     config_from_text(text, path)
     is_secret = any(passwords(uri) for uri in arguments.source)

@@ -10,7 +10,11 @@ from mpipeline import registry
 from mpipeline.config.load import model_key
 from mpipeline.errors import ConfigError
 
-_PATHS: Mapping[str, str] = {"jsonl": "out/predictions.jsonl", "video": "out/{source}.mp4"}
+_PATHS: Mapping[str, str] = {
+    "jsonl": "out/predictions.jsonl",
+    "csv": "out/predictions.csv",
+    "video": "out/{source}.mp4",
+}
 _HEAD = """\
 # {name}: written by `mpipeline init`. Lines behind a '#' are examples: without it, they hold.
 #   mpipeline check {name}    tells what is wrong here, and how much memory a run takes; starts nothing

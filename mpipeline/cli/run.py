@@ -18,7 +18,7 @@ from mpipeline.clock import NS_PER_S, SystemClock
 from mpipeline.config import RunConfig
 from mpipeline.config.environment import log_settings
 from mpipeline.config.load import config_from_arguments, load_config, model_key
-from mpipeline.errors import ConfigError
+from mpipeline.errors import EXIT_DONE, ConfigError
 from mpipeline.messages import StreamState
 from mpipeline.pipeline import Pipeline, Watch
 from mpipeline.supervisor.status import RunStatus
@@ -99,7 +99,11 @@ def command(arguments: argparse.Namespace) -> int:
     json = arguments.json or settings.json
     log.configure(json=json, level=level)
     config = with_model(config, enabled=not (arguments.quiet or json))
-    return run_config(config, level, json=json, progress=not arguments.quiet, resume=arguments.resume)
+    code = run_config(config, level, json=json, progress=not arguments.quiet, resume=arguments.resume)
+    places = [str(path) for sink in config.sinks if (path := getattr(sink.options, "path", None)) is not None]
+    if code == EXIT_DONE and places:
+        logger.info("written: %s", ", ".join(places), extra={"event": "written"})
+    return code
 
 
 def run_config(config: RunConfig, level: str, *, json: bool, progress: bool, resume: bool = False) -> int:

@@ -13,6 +13,7 @@ from mpipeline import registry
 from mpipeline.doctor.finding import Finding, Findings, Level
 from mpipeline.errors import MpipelineError
 from mpipeline.registry import Group
+from mpipeline.trackers.library import INSTALL
 
 _PACKAGE = "mpipeline"
 _LEAST_PYTHON = (3, 10)
@@ -24,6 +25,7 @@ _NOT_SHOWN = (
 )  # for those who work on the package; told of in a section of its own
 _NAME = re.compile(r"[A-Za-z0-9._-]+")
 _EXTRA = re.compile(r"""extra\s*==\s*["']([^"']+)["']""")
+_BESIDES = {"tracking": {"trackers": INSTALL}}  # extra → what it cannot bring, and how that is installed
 _OPENCV = ("opencv-python", "opencv-contrib-python", "opencv-contrib-python-headless")
 _IN_PLACE = {"onnxruntime": ("onnxruntime-gpu",)}  # packages that bring the same module, for which one may be changed
 
@@ -56,10 +58,12 @@ def installation(subject: str) -> Findings:
 def extras(subject: str) -> Findings:
     """What can be installed besides, and with which command."""
     for extra, libraries in _extras().items():
-        found = {name: _version(name) for name in libraries}
+        besides = _BESIDES.get(extra, {})
+        found = {name: _version(name) for name in (*libraries, *besides)}
         lacking = [name for name, version in found.items() if version is None]
         if lacking:
-            command = f"pip install 'mpipeline[{extra}]'"
+            own = [f"pip install 'mpipeline[{extra}]'"] if any(name in libraries for name in lacking) else []
+            command = " && ".join([*own, *(install for name, install in besides.items() if name in lacking)])
             yield Finding(subject, extra, Level.MISSING, f"not installed: {', '.join(lacking)}", command)
         else:
             yield Finding(subject, extra, Level.OK, ", ".join(f"{name} {found[name]}" for name in found))

@@ -41,7 +41,7 @@ def _hardware(subject: str, tried: Sequence[tuple[str, str]]) -> Finding:
         return Finding(subject, "hardware", Level.OK, f"decodes with `hardware: auto`: {working[0]}")
     text = f"the processor decodes; {'; '.join(f'{kind}: {reason}' for kind, reason in tried)}"
     is_partly_there = any("nvcuvid" in reason for _, reason in tried)
-    remedy = _VIDEO_LIBRARIES if is_partly_there else "docker run --gpus all, or --device /dev/dri"
+    remedy = _VIDEO_LIBRARIES if is_partly_there else "in a container, docker run --gpus all, or --device /dev/dri"
     return Finding(subject, "hardware", Level.WARNING if is_partly_there else Level.MISSING, text, remedy)
 
 
@@ -56,7 +56,13 @@ def devices(subject: str) -> Findings:
     elif paths:
         yield Finding(subject, "cameras", Level.OK, ", ".join(f"{path}{_name_of(path)}" for path in paths))
     else:
-        yield Finding(subject, "cameras", Level.MISSING, "no /dev/video*", "docker run --device /dev/video0")
+        yield Finding(
+            subject,
+            "cameras",
+            Level.MISSING,
+            "no /dev/video*",
+            "plug one in; in a container, docker run --device /dev/video0",
+        )
 
 
 def _name_of(camera: Path) -> str:
@@ -74,7 +80,13 @@ def _gpu(subject: str) -> Finding:
         if _DRIVER.exists():
             text = "the kernel has NVIDIA's driver, but there is no libcuda.so.1 here"
             return Finding(subject, "gpu", Level.WARNING, text, "docker run --gpus all")
-        return Finding(subject, "gpu", Level.MISSING, "no NVIDIA driver", "docker run --gpus all, where there is one")
+        return Finding(
+            subject,
+            "gpu",
+            Level.MISSING,
+            "no NVIDIA driver",
+            "where there is a GPU, install its driver; in a container, docker run --gpus all",
+        )
     if (code := cuda.cuInit(0)) != 0:
         text = f"libcuda.so.1 finds no GPU (error {code})"
         return Finding(subject, "gpu", Level.WARNING, text, "docker run --gpus all")

@@ -78,12 +78,13 @@ class VideoSource:
             if self._first is not None:
                 format = self._copier.format_of(self._first.frame)
                 width, height = format.width, format.height
+        is_open_ended = current.live or self._options.loop or decode.keyframes_only
         return StreamInfo(
             live=current.live,
             width=width,
             height=height,
             rate=0.0 if decode.keyframes_only else current.rate() / decode.every,
-            frame_count=0 if current.live or decode.keyframes_only else ceil(stream.frames / decode.every),
+            frame_count=0 if is_open_ended else ceil(stream.frames / decode.every),
             codec=stream.codec_context.codec.canonical_name,
         )
 

@@ -27,12 +27,12 @@ SAID = ["--source", "lobby.mp4", "--model", "people.onnx"]
 
 
 def test_what_it_writes_passes_the_check(folder: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    sinks = ["--sink", "jsonl", "--sink", "video", "--sink", "python=counting:Counting"]
+    sinks = ["--sink", "jsonl", "--sink", "csv", "--sink", "video", "--sink", "python=counting:Counting"]
     assert main(["init", "mine.yaml", *SAID, "--source", "rtsp://10.0.0.20/1", "--source", "0", *sinks]) == 0
     assert "mpipeline check mine.yaml" in capsys.readouterr().out
     config = load_config(folder / "mine.yaml")
     assert [source.kind for source in config.sources] == ["video", "video", "device"]
-    assert [sink.kind for sink in config.sinks] == ["jsonl", "video", "python"]
+    assert [sink.kind for sink in config.sinks] == ["jsonl", "csv", "video", "python"]
     assert main(["check", "mine.yaml"]) == 0
     assert sorted(path.name for path in folder.iterdir()) == ["lobby.mp4", "mine.yaml", "people.onnx"]
 
@@ -74,7 +74,7 @@ def test_what_is_there_is_kept_unless_forced(folder: Path, capsys: pytest.Captur
 @pytest.mark.parametrize(
     ("arguments", "words"),
     [
-        ([], "--source URI and --model"),
+        ([], "for example: mpipeline init cameras.yaml --source lobby.mp4"),
         (["--source", "none.mp4", "--model", "people.onnx"], "no such file: 'none.mp4'"),
         ([*SAID, "--sink", "jsnol"], "did you mean 'jsonl'"),
         ([*SAID, "--sink", "python"], "--sink python=VALUE"),

@@ -110,6 +110,16 @@ def test_the_runs_code_is_the_commands(config: str, stand_in: type[StandIn]) -> 
     assert not stand_in.made[0].resume
 
 
+def test_a_run_ends_with_where_its_results_are(
+    config: str, stand_in: type[StandIn], capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["run", config]) == 0
+    assert capsys.readouterr().err.rstrip().endswith("written: out.jsonl  event=written")
+    stand_in.act = staticmethod(lambda _: 65)
+    assert main(["run", config]) == 65
+    assert "event=written" not in capsys.readouterr().err
+
+
 def test_a_run_is_resumed_if_asked_to(config: str, stand_in: type[StandIn]) -> None:
     assert main(["run", config, "--resume"]) == 0
     assert stand_in.made[0].resume

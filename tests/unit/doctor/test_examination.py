@@ -4,9 +4,11 @@ from __future__ import annotations
 
 import pytest
 
+from mpipeline.doctor import installation
 from mpipeline.doctor.examination import CHECKS, examine
 from mpipeline.doctor.finding import Finding, Level
 from mpipeline.errors import ConfigError
+from mpipeline.trackers.library import INSTALL
 
 
 @pytest.fixture(scope="module")
@@ -33,7 +35,21 @@ def test_what_is_missing_comes_with_its_remedy(report: dict[tuple[str, str], Fin
     assert {"tensorrt", "openvino", "supervision"} <= set(extras)
     assert "test" not in extras
     lacking = [name for name, one in extras.items() if one.level is Level.MISSING]
-    assert all(extras[name].remedy == f"pip install 'mpipeline[{name}]'" for name in lacking)
+    assert all(extras[name].remedy == f"pip install 'mpipeline[{name}]'" for name in lacking if name != "tracking")
+
+
+def test_what_the_extra_of_trackers_cannot_bring_is_told_too(monkeypatch: pytest.MonkeyPatch) -> None:
+    brought: dict[str, str | None] = {"trackers": None}
+    monkeypatch.setattr(installation, "_version", lambda name: brought.get(name, "1.0"))
+    assert _tracking().remedy == INSTALL
+    brought["supervision"] = None
+    assert _tracking().remedy == f"pip install 'mpipeline[tracking]' && {INSTALL}"
+    brought.clear()
+    assert _tracking().level is Level.OK
+
+
+def _tracking() -> Finding:
+    return next(one for one in installation.extras("extras") if one.name == "tracking")
 
 
 def good(subject: str) -> list[Finding]:

@@ -82,6 +82,8 @@ def test_a_loop_begins_again_with_the_first_frame() -> None:
     assert reading.numbers == [0, 10, 20, 30, 0, 10, 20, 30, 0, 10]
     times = [pts for pts in reading.pts if pts is not None]
     assert all(before < after for before, after in itertools.pairwise(times))
+    assert reading.info is not None
+    assert reading.info.frame_count == 0  # it has no end
 
 
 @pytest.mark.parametrize("spec", [*ALL, VideoSpec(frames=31, rotation=90)], ids=name_of)

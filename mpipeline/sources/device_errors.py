@@ -60,8 +60,10 @@ def diagnosed(path: str) -> tuple[Reason, str] | None:
 def _refused(path: str, error: OSError) -> tuple[Reason, str]:
     if error.errno in (errno.ENOENT, errno.ENODEV, errno.ENXIO, errno.ENOTDIR):
         others = [one for one in sorted(glob.glob("/dev/video*")) if one != path]
-        known = f"there are {', '.join(others)}" if others else "there is no other either; a container must be given it"
-        return Reason.NOT_FOUND, f"it is not there; plug it in, it is tried again ({known})"
+        known = (
+            f"there are {', '.join(others)}" if others else "there is no other either, and a container must be given it"
+        )
+        return Reason.NOT_FOUND, f"it is not there; plug it in ({known})"
     if error.errno in (errno.EACCES, errno.EPERM):
         return Reason.PERMISSION_DENIED, ""
     if error.errno == errno.EBUSY:

@@ -107,3 +107,22 @@ def test_with_a_goodbye_all_is_well(role: Role) -> None:
     made = Ending(role, Bye())
     assert made.child.state is ProcessState.EXITED
     assert made.exit_code == EXIT_DONE
+
+
+CRASHED, RAISED = "frames_failed{reason=crashed,source=a}", "frames_failed{reason=inference_failed,source=a}"
+
+
+@pytest.mark.parametrize(
+    ("counts", "code"),
+    [
+        ({RAISED: 3.0}, EXIT_FAILED),
+        ({RAISED: 3.0, "frames_inferred{source=a}": 1.0}, EXIT_DONE),
+        ({CRASHED: 2.0}, EXIT_DONE),  # and with the process went the count of those that it had inferred
+        ({CRASHED: 60.0}, EXIT_FAILED),
+    ],
+)
+def test_a_model_that_fails_at_every_frame_makes_the_run_fail(counts: dict[str, float], code: int) -> None:
+    made = Ending(Role.INFERENCE, Bye())
+    decoder = Ending(Role.DECODER, Bye())
+    made.child.counters, decoder.child.counters = counts, {"frames_published{source=a}": 60.0}
+    assert outcome.exit_code([made.child, decoder.child], cut_short=False) == code

@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import hashlib
 import importlib.util
-import json
 import logging
 from collections.abc import Mapping
 from dataclasses import replace
-from importlib import metadata
 from pathlib import Path
 from typing import Any, ClassVar, get_args
 
@@ -18,7 +15,7 @@ from mpipeline import registry
 from mpipeline.backends.auto_gpu import GpuChoice
 from mpipeline.backends.backend import Backend, BackendOptions
 from mpipeline.backends.cores import cpu_identity, physical_cores
-from mpipeline.backends.decisions import Decision, DecisionFile
+from mpipeline.backends.decisions import Decision, DecisionFile, key_of, version_of
 from mpipeline.backends.devices import check_device
 from mpipeline.backends.model_file import digest_of
 from mpipeline.backends.race import Race, deviation, made_up
@@ -162,16 +159,9 @@ def _key(options: BackendOptions) -> str:
     case = {
         "rules": _RULES,
         "model": digest_of(Path(options.target)),
-        "versions": [_version(name) for name in ("onnxruntime", "openvino")],
+        "versions": [version_of(name) for name in ("onnxruntime", "openvino")],
         "cpu": cpu_identity(),
         "threads": options.threads_of_stream(physical_cores()),
         "streams": options.streams,
     }
-    return hashlib.sha256(json.dumps(case, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return key_of(case)

@@ -6,19 +6,16 @@ since finding out takes long; what may be otherwise tomorrow, such as too little
 
 from __future__ import annotations
 
-import hashlib
-import json
 import logging
 from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import replace
 from functools import partial
-from importlib import metadata
 from pathlib import Path
 
 from mpipeline import registry
 from mpipeline.backends.backend import Backend, BackendOptions
-from mpipeline.backends.decisions import Decision, DecisionFile
+from mpipeline.backends.decisions import Decision, DecisionFile, key_of, version_of
 from mpipeline.backends.devices import gpu_of
 from mpipeline.backends.model_file import digest_of, is_engine_file
 from mpipeline.cuda import probe
@@ -125,14 +122,7 @@ def _key(options: BackendOptions, gpu: DeviceFacts) -> str:
         "rules": _RULES,
         "model": digest_of(Path(options.target)),
         "gpu": [gpu.name, *gpu.compute_capability],
-        "versions": [_version(name) for name in _DISTRIBUTIONS],
+        "versions": [version_of(name) for name in _DISTRIBUTIONS],
         "precision": options.precision,
     }
-    return hashlib.sha256(json.dumps(case, sort_keys=True).encode()).hexdigest()[:32]
-
-
-def _version(distribution: str) -> str:
-    try:
-        return metadata.version(distribution)
-    except metadata.PackageNotFoundError:
-        return "unknown"
+    return key_of(case)

@@ -11,10 +11,12 @@ from __future__ import annotations
 
 import contextlib
 import fcntl
+import hashlib
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
+from importlib import metadata
 from pathlib import Path
 from typing import Any
 
@@ -87,3 +89,16 @@ class DecisionFile:
             os.replace(beside, self._path)
         finally:
             beside.unlink(missing_ok=True)
+
+
+def key_of(case: Mapping[str, Any]) -> str:
+    """A name for a case: all that a decision depends on, as JSON takes it."""
+    return hashlib.sha256(json.dumps(case, sort_keys=True).encode()).hexdigest()[:32]
+
+
+def version_of(distribution: str) -> str:
+    """Of an installed package."""
+    try:
+        return metadata.version(distribution)
+    except metadata.PackageNotFoundError:
+        return "unknown"

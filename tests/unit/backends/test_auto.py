@@ -138,7 +138,7 @@ def test_what_it_depends_on(bench: Bench, monkeypatch: pytest.MonkeyPatch) -> No
     assert [bool(trials()) for _ in range(2)] == [True, False]
     monkeypatch.setattr(auto, "cpu_identity", lambda: "another")
     assert [bool(trials()) for _ in range(2)] == [True, False]
-    monkeypatch.setattr(auto, "_version", lambda name: "9.9")
+    monkeypatch.setattr(auto, "version_of", lambda name: "9.9")
     assert [bool(trials()) for _ in range(2)] == [True, False]
     for file in bench.cache.glob("*.json"):
         file.write_text("{")

@@ -20,6 +20,7 @@ from mpipeline.backends.devices import check_device
 from mpipeline.backends.model_file import digest_of
 from mpipeline.backends.race import Race, deviation, made_up
 from mpipeline.clock import SystemClock
+from mpipeline.cuda.beside import ModelOnGpu
 from mpipeline.errors import BackendError
 from mpipeline.tensor import ModelInfo, Precision, Tensor
 
@@ -88,6 +89,11 @@ class AutoBackend:
         """As in Backend: that of the one which was chosen."""
         made: Tensor = getattr(self._chosen, "input_memory", np.zeros)(shape, dtype)
         return made
+
+    @property
+    def on_gpu(self) -> ModelOnGpu | None:
+        """As in Backend: that of the one which was chosen."""
+        return getattr(self._chosen, "on_gpu", None)
 
     def close(self) -> None:
         """As in Backend."""

@@ -45,7 +45,8 @@ class Backend(Protocol):
     It is used by one thread, but `run` by as many at the same time as `options.streams` says. That is one, unless the
     kind has an attribute `concurrent` that is true; `ModelInfo.execution.streams` says how many are worth it.
     `precisions` are those that may be asked for; a kind without that attribute has float32 alone. A kind with a method
-    `input_memory(shape, dtype)` gives arrays of zeros from which `run` reads without a copy, until it is closed.
+    `input_memory(shape, dtype)` gives arrays of zeros from which `run` reads without a copy, until it is closed. One
+    that lets others work in its streams has `on_gpu`, a `ModelOnGpu` or None, until it is closed.
     """
 
     takes: ClassVar[str]  # "tensors"

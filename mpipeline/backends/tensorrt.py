@@ -21,6 +21,7 @@ from mpipeline.backends.tensorrt_engine import EngineRefused
 from mpipeline.backends.tensorrt_lanes import Lanes
 from mpipeline.backends.tensorrt_plan import Plan, plan_of
 from mpipeline.cuda import probe, pycuda_driver
+from mpipeline.cuda.beside import ModelOnGpu
 from mpipeline.cuda.driver import DeviceFacts, Gpu
 from mpipeline.cuda.thread import GpuThread
 from mpipeline.errors import BackendError, ModelError, MpipelineError
@@ -93,6 +94,11 @@ class TensorRtBackend:
         except MpipelineError as error:
             shapes = ", ".join(f"{name} {list(value.shape)} {value.dtype}" for name, value in inputs.items())
             raise BackendError(f"{self._options.target} failed on {shapes}: {error}") from error
+
+    @property
+    def on_gpu(self) -> ModelOnGpu | None:
+        """As in Backend."""
+        return self._lanes()
 
     def close(self) -> None:
         """Waits for what is under way, and gives everything back on the thread that has made it."""

@@ -4,14 +4,16 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
 
 from mpipeline.backends.engines.library import Library
 from mpipeline.backends.tensorrt_engine import TensorRtEngine
-from mpipeline.backends.tensorrt_lane import Lane
+from mpipeline.backends.tensorrt_lane import Batch, Lane
 from mpipeline.backends.tensorrt_memory import InputMemory
+from mpipeline.cuda.beside import Step, Written
 from mpipeline.cuda.driver import Gpu
 from mpipeline.cuda.thread import GpuThread
 from mpipeline.errors import BackendError
@@ -40,17 +42,27 @@ class Lanes:
             self.free()
             raise
 
-    def run(self, inputs: Mapping[str, Tensor]) -> dict[str, Tensor]:
-        """The outputs, which stay as they are until the same thread calls again. Raises BackendError."""
-        self._check(inputs)
+    @property
+    def thread(self) -> GpuThread:
+        """As in ModelOnGpu."""
+        return self._thread
+
+    def run(
+        self,
+        inputs: Mapping[str, Tensor],
+        written: Mapping[str, Written] = MappingProxyType({}),
+        read: Mapping[str, Step] = MappingProxyType({}),
+    ) -> dict[str, Tensor]:
+        """As in ModelOnGpu."""
+        self._check(inputs, written)
         lane = self._lane()
-        shapes = {name: value.shape for name, value in inputs.items()}
         found = {name: self._memory.find(value) for name, value in inputs.items()}
         in_place = {name: memory for name, memory in found.items() if memory is not None}
-        if not lane.is_prepared(shapes, in_place):
-            self._thread.call(lambda gpu: lane.prepare(gpu, shapes, in_place))
-        lane.stage(inputs, in_place)
-        self._thread.finish(lane.enqueue)
+        batch = Batch(inputs, in_place, written, read)
+        if not lane.is_prepared(batch):
+            self._thread.call(lambda gpu: lane.prepare(gpu, batch))
+        lane.stage(batch)
+        self._thread.finish(lambda gpu: lane.enqueue(gpu, batch))
         return lane.outputs()
 
     def input_memory(self, shape: tuple[int, ...], dtype: np.dtype[Any]) -> Tensor:
@@ -65,9 +77,9 @@ class Lanes:
         self._memory.free()
         self.engine.free()
 
-    def _check(self, inputs: Mapping[str, Tensor]) -> None:
+    def _check(self, inputs: Mapping[str, Tensor], written: Mapping[str, Written]) -> None:
         expected = {spec.name: spec.dtype for spec in self.engine.inputs}
-        if inputs.keys() != expected.keys():
+        if inputs.keys() | written.keys() != expected.keys():
             raise BackendError(f"the inputs are {', '.join(expected)}")
         for name, value in inputs.items():
             if value.dtype != expected[name]:

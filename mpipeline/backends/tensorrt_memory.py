@@ -37,7 +37,9 @@ class Buffer:
         if staged and (self._host is None or size > self._host_size):
             self._free_host()
             self._host, self._host_size = gpu.allocate_host(max(1, size)), size
-        if gpu.facts.integrated and self._host is not None and self._host.address is not None:
+        seen = self._host is not None and self._host.address is not None and size <= self._host_size
+        if gpu.facts.integrated and seen:
+            self._free_device()
             return
         if self._device is None or size > self._device_size:
             self._free_device()

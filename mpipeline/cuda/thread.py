@@ -12,6 +12,8 @@ import threading
 from collections import deque
 from collections.abc import Callable
 from concurrent.futures import Future
+from dataclasses import dataclass
+from functools import partial
 from typing import Any, TypeVar
 
 from mpipeline.cuda.driver import Event, Gpu
@@ -21,6 +23,7 @@ logger = logging.getLogger("mpipeline.inference")
 
 Result = TypeVar("Result")
 _Job = tuple[Callable[[Gpu], Any], bool, "Future[Any]"]  # what to call, whether it returns an event to wait for
+_Tell = Callable[[BaseException | None], object]  # what to call when an event is past, with what went wrong
 
 _LOOK_S = 0.0002  # how often it looks whether work on the GPU is done, while more may be handed in
 
@@ -35,7 +38,7 @@ class GpuThread:
         self._open_gpu = open_gpu
         self._at_once = at_once
         self._jobs: queue.Queue[_Job | None] = queue.Queue()
-        self._under_way: deque[tuple[Event, Future[Any]]] = deque()
+        self._under_way: deque[_Mark] = deque()
         self._closing = threading.Lock()
         self._closed = False
         opened: Future[None] = Future()
@@ -59,6 +62,13 @@ class GpuThread:
         What others hand in meanwhile is put into their streams. Raises what `work` or waiting raises.
         """
         self._handed_in(work, True)
+
+    def when(self, event: Event, tell: Callable[[BaseException | None], object]) -> None:
+        """Calls `tell` on the thread when the event is past, with what went wrong before it.
+
+        To be called on the thread. Of events in one stream the earlier is told first, also before `finish` returns.
+        """
+        self._under_way.append(_Mark(event, tell))
 
     def close(self) -> None:
         """Leaves the GPU when all that was handed in is done; harmless when repeated."""
@@ -101,7 +111,8 @@ class GpuThread:
                 if job is None:
                     break
                 self._begin(gpu, job)
-            self._collect(wait=len(self._under_way) >= self._at_once)
+                job = None  # what it was called with may be much
+            self._collect(wait=sum(mark.awaited for mark in self._under_way) >= self._at_once)
         while self._under_way:
             self._collect(wait=True)
 
@@ -113,23 +124,52 @@ class GpuThread:
             done.set_exception(error)
             return
         if waits:
-            self._under_way.append((result, done))
+            self._under_way.append(_Mark(result, partial(_resolve, done), awaited=True))
         else:
             done.set_result(result)
 
     def _collect(self, *, wait: bool) -> None:
-        """Tells of all that is done; with `wait` it waits for the oldest, when nobody is left to hand in more."""
-        if wait:
-            self._ask(self._under_way[0], lambda event: event.synchronize())
-        for entry in list(self._under_way):
-            self._ask(entry, lambda event: event.query())
+        """Tells of all that is past; with `wait` it waits for the oldest, when nobody is left to hand in more."""
+        marks = list(self._under_way)
+        outcomes = [_outcome(marks[0], wait=True)] if wait and marks else []
+        # The latest is asked first: what is found to be past has then all before it in its stream told before it.
+        asked = [_outcome(mark, wait=False) for mark in reversed(marks[len(outcomes) :])]
+        for mark, outcome in zip(marks, [*outcomes, *reversed(asked)], strict=True):
+            if outcome is not None:
+                self._under_way.remove(mark)
+                mark.tell(outcome.error)
 
-    def _ask(self, entry: tuple[Event, Future[Any]], question: Callable[[Event], bool | None]) -> None:
-        event, done = entry
-        try:
-            if question(event) is False:
-                return
-            done.set_result(None)
-        except BaseException as error:  # noqa: BLE001 - it is raised where the work was handed in
-            done.set_exception(error)
-        self._under_way.remove(entry)
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Mark:
+    """An event, and what to call when it is past; `awaited`: by somebody who hands in nothing meanwhile."""
+
+    event: Event
+    tell: _Tell
+    awaited: bool = False
+
+
+@dataclass(frozen=True, slots=True)
+class _Past:
+    """What went wrong, if anything."""
+
+    error: BaseException | None = None
+
+
+def _outcome(mark: _Mark, *, wait: bool) -> _Past | None:
+    """None if it is not past, and not to be waited for."""
+    try:
+        if wait:
+            mark.event.synchronize()
+        elif not mark.event.query():
+            return None
+    except BaseException as error:  # noqa: BLE001 - it is raised where the work was handed in
+        return _Past(error)
+    return _Past()
+
+
+def _resolve(done: Future[Any], error: BaseException | None) -> None:
+    if error is None:
+        done.set_result(None)
+    else:
+        done.set_exception(error)

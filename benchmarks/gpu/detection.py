@@ -81,7 +81,7 @@ def _pair(bench: Bench, batch: int, kernels: Kernels, kept: Kept) -> dict[str, C
     def by_gpu() -> Any:
         work.run(there.address, batch, stream)
         stream.synchronize()
-        return plan.findings(work.found(batch), geometries)
+        return plan.findings(work.found(batch), geometries, {})
 
     def by_processor() -> Any:
         gpu.download(here.array, there.address, stream)

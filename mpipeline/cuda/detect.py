@@ -76,13 +76,15 @@ class Rules:
 class Kept:
     """What was kept of one frame, highest score first, of so many `candidates`.
 
-    Boxes (N, 4) float32 in pixels of the input, scores (N,) float32, class ids and anchors (N,) int32.
+    Boxes (N, 4) float32 in pixels of the input, scores (N,) float32, class ids and anchors (N,) int32, and the numbers
+    that stand behind the scores, (N, more) float32.
     """
 
     xyxy: npt.NDArray[np.float32]
     score: npt.NDArray[np.float32]
     class_id: npt.NDArray[np.int32]
     anchor: npt.NDArray[np.int32]
+    more: npt.NDArray[np.float32]
     candidates: int
 
 
@@ -172,4 +174,4 @@ def _class_bits(wanted: frozenset[int] | None, classes: int) -> npt.NDArray[np.u
 def _kept(boxes: npt.NDArray[np.void], tally: np.void) -> Kept:
     """Copies: the memory is the next batch's."""
     xyxy, score, class_id, anchor = (boxes[name].copy() for name in ("xyxy", "score", "class_id", "anchor"))
-    return Kept(xyxy, score, class_id, anchor, int(tally["candidates"]))
+    return Kept(xyxy, score, class_id, anchor, np.zeros((len(boxes), 0), np.float32), int(tally["candidates"]))

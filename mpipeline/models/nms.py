@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import dataclass
 
 import numpy as np
 import numpy.typing as npt
@@ -44,6 +45,15 @@ def from_centre_form(xywh: Floats) -> Floats:
     """(N, 4) boxes as left, top, right, bottom from centre x, centre y, width, height."""
     half = xywh[:, 2:] / 2
     return np.concatenate([xywh[:, :2] - half, xywh[:, :2] + half], axis=1)
+
+
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """The detections of one row of the batch, their boxes in input pixels, and what stands beside each, (N, more)."""
+
+    found: Detections
+    boxes: Floats
+    more: Floats
 
 
 class Selection:
@@ -105,6 +115,13 @@ class Selection:
         if not real.all():
             boxes, score, class_id = boxes[real], score[real], class_id[real]
         return Detections(boxes, score, class_id, self.names_of(class_id)), real
+
+    def reading(self, xyxy: Floats, score: Floats, class_id: Ids, more: Floats, geometry: Geometry) -> Reading:
+        """The same for boxes with numbers beside them."""
+        found, real = self.placed(xyxy, score, class_id, geometry)
+        if len(found) == len(xyxy):  # as nearly always
+            return Reading(found, xyxy, more)
+        return Reading(found, xyxy[real], more[real])
 
     def names_of(self, class_id: Ids) -> tuple[str, ...]:
         """The name of each class."""

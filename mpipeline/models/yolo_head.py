@@ -12,7 +12,6 @@ boxes in input pixels and `more` numbers a box that belong to its task (none for
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
@@ -23,13 +22,12 @@ from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
 from mpipeline.models.anchors import anchor_count
 from mpipeline.models.family import ModelOptions
-from mpipeline.models.gpu_detection import GpuDetection, gpu_detection
+from mpipeline.models.gpu_detection import Finish, GpuDetection, boxes_alone, gpu_detection
 from mpipeline.models.image_input import ImageInput, batch_sentence, choose_size, image_input
 from mpipeline.models.labels import choose_names, resolve_classes
 from mpipeline.models.metadata import ExportMetadata, read_metadata
-from mpipeline.models.nms import Floats, Ids, Selection, from_centre_form, select_candidates
+from mpipeline.models.nms import Reading, Selection, from_centre_form, select_candidates
 from mpipeline.models.preprocess import Preprocessor, Recipe
-from mpipeline.prediction import Detections
 from mpipeline.tensor import Geometry, ModelInfo, Tensor, TensorSpec
 
 RECIPE = Recipe(order="rgb", scale=1 / 255, pad=114.0, anchor="centre", rounding="nearest")
@@ -51,15 +49,6 @@ class Layout(Enum):
     ANCHORS_LAST = "[batch, 4 + classes, anchors], suppression is done here"
     OBJECTNESS = "[batch, anchors, 5 + classes] with objectness, suppression is done here"
     END_TO_END = "[batch, boxes, 6], suppression is inside the model: iou_threshold has no effect"
-
-
-@dataclass(frozen=True, slots=True)
-class Reading:
-    """The detections of one row of the batch, their boxes in input pixels, and what stands beside each, (N, more)."""
-
-    found: Detections
-    boxes: Floats
-    more: Floats
 
 
 class YoloHead:
@@ -102,7 +91,9 @@ class YoloHead:
         pairs = zip(output, geometries, strict=False)
         return [read(rows.astype(np.float32, copy=False), geometry) for rows, geometry in pairs]
 
-    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
+    def gpu_detection(
+        self, shape: Sequence[int], dtype: np.dtype[Any], finish: Finish = boxes_alone, others: tuple[str, ...] = ()
+    ) -> GpuDetection | None:
         """How a GPU finds the boxes in an output of this shape; None if the model itself has, or it cannot."""
         layout, classes = self._layout(shape[1], shape[2])
         if layout is Layout.END_TO_END or classes is None:
@@ -110,28 +101,28 @@ class YoloHead:
         objectness = layout is Layout.OBJECTNESS
         anchors = shape[1] if objectness else shape[2]
         head = Head(anchors, classes, not objectness, objectness, more=self._more, dtype=dtype.name)
-        return gpu_detection(self._output, head, self._selection)
+        return gpu_detection(self._output, head, self._selection, finish, others)
 
     def _anchors_last(self, rows: Tensor, geometry: Geometry) -> Reading:
         end = len(rows) - self._more
         anchor, class_id, score = select_candidates(rows[4:end].T, self._confidence)
         boxes = from_centre_form(rows[:4, anchor].T)
         kept = self._selection.suppressed(boxes, score, class_id)
-        return self._reading(boxes[kept], score[kept], class_id[kept], rows[end:, anchor[kept]].T, geometry)
+        return self._selection.reading(boxes[kept], score[kept], class_id[kept], rows[end:, anchor[kept]].T, geometry)
 
     def _objectness(self, rows: Tensor, geometry: Geometry) -> Reading:
         end = rows.shape[1] - self._more
         anchor, class_id, score = select_candidates(rows[:, 5:end], self._confidence, rows[:, 4])
         boxes = from_centre_form(rows[anchor, :4])
         kept = self._selection.suppressed(boxes, score, class_id)
-        return self._reading(boxes[kept], score[kept], class_id[kept], rows[anchor[kept], end:], geometry)
+        return self._selection.reading(boxes[kept], score[kept], class_id[kept], rows[anchor[kept], end:], geometry)
 
     def _end_to_end_rows(self, rows: Tensor, geometry: Geometry) -> Reading:
         self._check_classes(rows[:, 5])
         rows = rows[rows[:, 4] > self._confidence]
         class_id, score = np.rint(rows[:, 5]).astype(np.int32), np.ascontiguousarray(rows[:, 4])
         kept = self._selection.ranked(score, class_id)
-        return self._reading(rows[kept, :4], score[kept], class_id[kept], rows[kept, 6:], geometry)
+        return self._selection.reading(rows[kept, :4], score[kept], class_id[kept], rows[kept, 6:], geometry)
 
     def _check_classes(self, column: Tensor) -> None:
         """Tells a model of another family, such as YOLOX with one class, whose output has the same shape."""
@@ -142,12 +133,6 @@ class YoloHead:
                 "column holds no class ids, which are whole numbers. The model is of another family: set model.family "
                 "to that one, to yolox for instance"
             )
-
-    def _reading(self, boxes: Floats, score: Floats, class_id: Ids, more: Floats, geometry: Geometry) -> Reading:
-        found, real = self._selection.placed(boxes, score, class_id, geometry)
-        if len(found) == len(boxes):  # as nearly always
-            return Reading(found, boxes, more)
-        return Reading(found, boxes[real], more[real])
 
     def _layout(self, second: int | None, third: int | None) -> tuple[Layout | None, int | None]:
         """The form of an output [batch, second, third] and its number of classes, None if it cannot be told yet."""

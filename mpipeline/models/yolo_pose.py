@@ -19,6 +19,7 @@ from mpipeline.models.coco import COCO_KEYPOINTS
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import describe, image_input
 from mpipeline.models.metadata import ExportMetadata, read_metadata
+from mpipeline.models.nms import Reading
 from mpipeline.models.yolo_head import YoloHead, check_task
 from mpipeline.prediction import Detections
 from mpipeline.tensor import Geometry, ModelInfo, Tensor, TensorSpec
@@ -60,7 +61,11 @@ class YoloPose:
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """Detections with key points of each row, highest score first; rows beyond `geometries` are padding."""
-        readings = self._head.read(outputs, geometries)
+        return self._finished(self._head.read(outputs, geometries), outputs, geometries)
+
+    def _finished(
+        self, readings: Sequence[Reading], _: Mapping[str, Tensor], geometries: Sequence[Geometry]
+    ) -> list[Detections]:
         return [
             replace(reading.found, keypoints=self._placed(reading.more, geometry), keypoint_name=self._point_names)
             for reading, geometry in zip(readings, geometries, strict=True)

@@ -20,7 +20,8 @@ from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import describe, image_input
 from mpipeline.models.mask_grid import Floats, GridArea, MaskPart, enlarge, grid_area, nothing
 from mpipeline.models.metadata import read_metadata
-from mpipeline.models.yolo_head import Reading, YoloHead, check_task
+from mpipeline.models.nms import Reading
+from mpipeline.models.yolo_head import YoloHead, check_task
 from mpipeline.prediction import Detections
 from mpipeline.tensor import Geometry, ModelInfo, Tensor, TensorSpec
 
@@ -63,11 +64,15 @@ class YoloSegmentation:
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """Detections with masks of each row, highest score first; rows beyond `geometries` are padding."""
+        return self._finished(self._head.read(outputs, geometries), outputs, geometries)
+
+    def _finished(
+        self, readings: Sequence[Reading], outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]
+    ) -> list[Detections]:
         prototypes = outputs[self._prototypes]
         if prototypes.ndim != 4 or prototypes.shape[1] != self._coefficients or len(prototypes) < len(geometries):
             expected = f"(batch, {self._coefficients}, height, width)"
             raise ModelError(f"the model gave {self._prototypes} of shape {prototypes.shape}; expected {expected}")
-        readings = self._head.read(outputs, geometries)
         rows = zip(readings, prototypes, geometries, strict=False)
         return [self._with_masks(reading, grids, geometry) for reading, grids, geometry in rows]
 

@@ -103,7 +103,7 @@ def assert_found(gpu: Any, stream: Any, detector: Detector, options: ModelOption
     assert plan is not None
     kept = detected(gpu, stream, plan.head, plan.rules, outputs)
     expected = family.postprocess({plan.output: outputs}, geometries)
-    for ours, theirs in zip(plan.findings(kept, geometries), expected, strict=True):
+    for ours, theirs in zip(plan.findings(kept, geometries, {}), expected, strict=True):
         np.testing.assert_array_equal(ours.class_id, theirs.class_id)
         np.testing.assert_array_equal(ours.score, theirs.score)
         np.testing.assert_allclose(ours.xyxy, theirs.xyxy, rtol=0, atol=detector.tolerance)

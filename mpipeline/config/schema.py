@@ -90,6 +90,7 @@ class ModelSpec(Spec):
     threads: Annotated[int, Field(ge=0, le=1024)] = 0
     streams: Annotated[int, Field(ge=0, le=256)] = 0
     precision: Precision = "float32"
+    page_locked_mb: Annotated[int, Field(ge=0)] = 4096
     confidence: Fraction = 0.4
     iou_threshold: Fraction = 0.3
     max_detections: Annotated[int, Field(ge=1, le=100_000)] = 300
@@ -143,8 +144,7 @@ class ModelSpec(Spec):
             name for name in _NOT_FOR_PYTHON if name in self.model_fields_set and getattr(self, name) is not None
         ]
         if self.backend == "python" and ignored:
-            message = "not for backend 'python': code of your own decides that itself"
-            raise problem_error(Problem((ignored[0],), message), None)
+            raise problem_error(Problem((ignored[0],), "not for backend 'python': its code decides that itself"), None)
         if self.backend == "python" and self.target is None:
             raise problem_error(Problem(("target",), "missing; backend 'python' needs it, as 'module:attribute'"), None)
         if self.path is None and self.target is None and self.id is None:

@@ -38,6 +38,7 @@ class Detr:
             count - 1 if count is not None and softmax else count, options.names
         )
         self._head = head = DetrHead(image, outputs, options, RECIPE, Scoring(columns, self.names, softmax))
+        self.preprocessor = head.preprocessor
         self.input_name, self.input_dtype, self.batch = head.input_name, head.input_dtype, head.batch
         last = "The last column of the logits is no object" if softmax else "Every column of the logits is a class"
         self.notes: tuple[str, ...] = (*head.notes, f"{last}: set names if that is wrong.", names_note)
@@ -59,7 +60,7 @@ class Detr:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._head.preprocess(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

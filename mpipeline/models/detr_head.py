@@ -16,7 +16,6 @@ from dataclasses import dataclass, replace
 import numpy as np
 
 from mpipeline.errors import ModelError
-from mpipeline.frame import Frame
 from mpipeline.masks import Masks
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import ImageInput, batch_sentence, choose_size, describe
@@ -75,11 +74,7 @@ class DetrHead:
         self._confidence, self._most = options.confidence, scoring.most
         self._best = self._best_queries if scoring.softmax else self._best_pairs
         self._selection = Selection(options, scoring.names, resolve_classes(options.classes, scoring.names))
-        self._preprocessor = Preprocessor(recipe.overridden(options.normalisation), size)
-
-    def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
-        """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        self.preprocessor = Preprocessor(recipe.overridden(options.normalisation), size)
 
     def read(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

@@ -54,7 +54,7 @@ class ImageEmbedding:
         fed_note = f"Mean and deviation are those of {'CLIP' if recipe is CLIP else 'ImageNet'}, unless they are given."
         form_note = f"The output {describe(output)} is a vector for each frame: confidence has no effect."
         self.notes = (size_note, batch_sentence(image.batch), form_note, fed_note)
-        self._preprocessor = Preprocessor(recipe.overridden(options.normalisation), size)
+        self.preprocessor = Preprocessor(recipe.overridden(options.normalisation), size)
 
     @staticmethod
     def matches(info: ModelInfo) -> str | None:
@@ -68,7 +68,7 @@ class ImageEmbedding:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Embedding]:
         """The vector of each row, of length 1; rows beyond `geometries` are padding."""

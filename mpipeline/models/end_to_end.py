@@ -39,6 +39,7 @@ class EndToEnd:
                     "normalisation has scale, mean or std, but the model takes bytes: it scales them itself"
                 )
         self._head = head = FinishedBoxes(image, info, options, recipe)
+        self.preprocessor = head.preprocessor
         self.input_name, self.input_dtype, self.batch = head.input_name, head.input_dtype, head.batch
         self.input_shape, self.names = head.input_shape, head.names
         self.notes = (*head.notes, head.names_note)
@@ -57,7 +58,7 @@ class EndToEnd:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._head.preprocess(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

@@ -54,8 +54,9 @@ class Family(Protocol):
     name of each class, empty if not even their number is known. `notes` are sentences for the log: what was inferred
     from the file, what was missing in it, and what is done instead.
 
-    A family may also have `constants`: a row for each further input, which is the same for every frame; and
-    `gpu_detection(shape, dtype)`, which says how a GPU finds the boxes in an output of that shape, or None.
+    A family may also have `constants`: a row for each further input, which is the same for every frame; `preprocessor`:
+    the `Preprocessor` that is all of `preprocess`, so that a GPU may do the same; and `gpu_detection(shape, dtype)`,
+    which says how a GPU finds the boxes in an output of that shape, or None.
     """
 
     task: str

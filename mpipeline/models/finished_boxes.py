@@ -17,7 +17,6 @@ from dataclasses import dataclass
 import numpy as np
 
 from mpipeline.errors import ModelError
-from mpipeline.frame import Frame
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.image_input import ImageInput, batch_sentence, choose_size, describe
 from mpipeline.models.labels import choose_names, resolve_classes
@@ -67,11 +66,7 @@ class FinishedBoxes:
         self.notes = (size_note, batch_sentence(self.batch), form)
         self._confidence = options.confidence
         self._selection = Selection(options, self.names, resolve_classes(options.classes, self.names))
-        self._preprocessor = Preprocessor(recipe.overridden(options.normalisation), size)
-
-    def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
-        """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        self.preprocessor = Preprocessor(recipe.overridden(options.normalisation), size)
 
     def read(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

@@ -55,7 +55,7 @@ class NanoDet:
         self.notes = (size_note, batch_sentence(image.batch), form_note, names_note)
         self._confidence = options.confidence
         self._selection = Selection(options, self.names, resolve_classes(options.classes, self.names))
-        self._preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
+        self.preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
         cells, self._stride = anchor_grid(size, strides)
         self._points = (cells if strides == PLUS else cells + 0.5) * self._stride
 
@@ -78,7 +78,7 @@ class NanoDet:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

@@ -15,7 +15,7 @@ import numpy as np
 
 from mpipeline import _native
 from mpipeline.cuda.preprocess import Target
-from mpipeline.frame import Frame
+from mpipeline.frame import Frame, FrameFormat
 from mpipeline.models.family import Normalisation
 from mpipeline.tensor import Geometry, Tensor
 
@@ -113,13 +113,22 @@ class Preprocessor:
         else:
             self._native = _native.Preprocessor(*size, recipe.order == "bgr", scale, bias, recipe.pad)
 
+    def gpu_target(self, dtype: str) -> Target | None:
+        """The same for the kernel of a GPU; None if that cannot do it."""
+        return self._recipe.gpu_target(self._size, dtype)
+
+    def placed(self, form: FrameFormat) -> tuple[Placement, Geometry]:
+        """Where a frame of that format lies in the input, and how that is undone."""
+        placement = place(self._recipe, self._size, (form.width, form.height))
+        return placement, self._geometry(placement, form.width, form.height)
+
     def run(self, frame: Frame, row: Tensor) -> Geometry:
         """Fills `row`, C-contiguous (3, height, width) of float32, float16 or uint8; says how the frame was placed.
 
         The interpreter lock is released meanwhile. Raises ValueError if shapes do not fit.
         """
         form = frame.format
-        placed = place(self._recipe, self._size, (form.width, form.height))
+        placed, geometry = self.placed(form)
         numbers = np.empty(row.shape, np.float32) if row.dtype == np.uint8 else row
         self._native.run(
             numbers,
@@ -133,7 +142,7 @@ class Preprocessor:
         )
         if numbers is not row:
             np.rint(np.clip(numbers, 0, 255, out=numbers), out=row, casting="unsafe")
-        return self._geometry(placed, form.width, form.height)
+        return geometry
 
     def _geometry(self, placed: Placement, width: int, height: int) -> Geometry:
         """Boxes go back by the size that the picture has in the input; where that was rounded down, by the ratio.

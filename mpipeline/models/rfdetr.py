@@ -34,6 +34,7 @@ class RfDetr:
         recipe = replace(RECIPE, mean=notes.mean or RECIPE.mean, std=notes.std or RECIPE.std)
         scoring = Scoring(columns, self.names, most=notes.most)
         self._head = head = DetrHead(image, outputs, options, recipe, scoring)
+        self.preprocessor = head.preprocessor
         self.input_name, self.input_dtype, self.batch = head.input_name, head.input_dtype, head.batch
         self.input_shape, self.notes = head.input_shape, (*head.notes, names_note)
 
@@ -51,7 +52,7 @@ class RfDetr:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._head.preprocess(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

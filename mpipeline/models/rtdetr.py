@@ -52,6 +52,7 @@ class RtDetr:
             self.names, names_note = head.names, head.names_note
             self.constants[_SIZES] = np.array(head.input_shape[:0:-1], sizes.dtype)
         self._head = head
+        self.preprocessor = head.preprocessor
         self.input_name, self.input_dtype, self.batch = head.input_name, head.input_dtype, head.batch
         self.input_shape, self.notes = head.input_shape, (*head.notes, names_note)
 
@@ -73,7 +74,7 @@ class RtDetr:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._head.preprocess(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

@@ -58,7 +58,7 @@ class SemanticSegmentation:
         self.notes = (size_note, batch_sentence(image.batch), form_note, names_note)
         self._background = [i for i, name in enumerate(self.names) if name.casefold().startswith(_BACKGROUND)]
         self._selection = Selection(options, self.names, resolve_classes(options.classes, self.names))
-        self._preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
+        self.preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
 
     @staticmethod
     def matches(info: ModelInfo) -> str | None:
@@ -73,7 +73,7 @@ class SemanticSegmentation:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """A detection for each class of each row, the surest first; rows beyond `geometries` are padding."""

@@ -34,6 +34,7 @@ class Yolo:
         if metadata.is_rtdetr:
             raise ModelError("the model file says that it is an RT-DETR: set model.family to rtdetr")
         self._head = head = YoloHead(info, options, _output(info))
+        self.preprocessor = head.preprocessor
         self.input_name, self.input_dtype, self.batch = head.input_name, head.input_dtype, head.batch
         self.input_shape, self.names, self.notes = head.input_shape, head.names, head.notes
 
@@ -54,7 +55,7 @@ class Yolo:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._head.preprocess(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

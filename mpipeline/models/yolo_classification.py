@@ -45,7 +45,7 @@ class YoloClassification:
         self.notes = (size_note, batch_sentence(image.batch), f"The output is {form}.", names_note)
         self._options = options
         self._selection = Selection(options, self.names, resolve_classes(options.classes, self.names))
-        self._preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
+        self.preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
 
     @staticmethod
     def matches(info: ModelInfo) -> str | None:
@@ -62,7 +62,7 @@ class YoloClassification:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Classification]:
         """The classes of each row, the likeliest first; rows beyond `geometries` are padding."""

@@ -19,7 +19,6 @@ import numpy as np
 
 from mpipeline.cuda.detect import Head
 from mpipeline.errors import ModelError
-from mpipeline.frame import Frame
 from mpipeline.models.anchors import anchor_count
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.gpu_detection import Finish, GpuDetection, boxes_alone, gpu_detection
@@ -71,11 +70,7 @@ class YoloHead:
         self.notes = (size_note, batch_sentence(image.batch), form_note, names_note)
         self._confidence = options.confidence
         self._selection = Selection(options, self.names, resolve_classes(options.classes, self.names))
-        self._preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
-
-    def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
-        """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        self.preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
 
     def read(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Reading]:
         """One reading for each geometry; rows beyond them are padding."""

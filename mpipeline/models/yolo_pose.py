@@ -39,6 +39,7 @@ class YoloPose:
         beside = f"{self._points} key points of {self._numbers} numbers behind each box"
         self._head = head = YoloHead(info, options, output, self._points * self._numbers, beside)
         self._point_names, names_note = _names(metadata.keypoint_names, self._points)
+        self.preprocessor = head.preprocessor
         self.input_name, self.input_dtype, self.batch = head.input_name, head.input_dtype, head.batch
         self.input_shape, self.names, self.notes = head.input_shape, head.names, (*head.notes, names_note)
 
@@ -57,7 +58,7 @@ class YoloPose:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._head.preprocess(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """Detections with key points of each row, highest score first; rows beyond `geometries` are padding."""

@@ -38,6 +38,7 @@ class YoloSegmentation:
         beside = f"{coefficients} mask coefficients behind each box"
         self._head = head = YoloHead(info, options, boxes, coefficients, beside)
         self._prototypes, self._coefficients = prototypes.name, coefficients
+        self.preprocessor = head.preprocessor
         self.input_name, self.input_dtype, self.batch = head.input_name, head.input_dtype, head.batch
         self.input_shape, self.names, self.notes = head.input_shape, head.names, head.notes
 
@@ -60,7 +61,7 @@ class YoloSegmentation:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._head.preprocess(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """Detections with masks of each row, highest score first; rows beyond `geometries` are padding."""

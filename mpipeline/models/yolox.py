@@ -46,7 +46,7 @@ class Yolox:
         self.notes = (size_note, batch_sentence(image.batch), names_note)
         self._confidence = options.confidence
         self._selection = Selection(options, self.names, resolve_classes(options.classes, self.names))
-        self._preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
+        self.preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
         self._grid, self._stride = anchor_grid(size, STRIDES)
 
     @staticmethod
@@ -68,7 +68,7 @@ class Yolox:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""

@@ -48,7 +48,7 @@ class YuNet:
         self.notes: tuple[str, ...] = (size_note, batch_sentence(image.batch), names_note, points_note)
         self._confidence = options.confidence
         self._selection = Selection(options, self.names, resolve_classes(options.classes, self.names))
-        self._preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
+        self.preprocessor = Preprocessor(RECIPE.overridden(options.normalisation), size)
         self._grid, self._stride = anchor_grid(size, STRIDES)
 
     @staticmethod
@@ -63,7 +63,7 @@ class YuNet:
 
     def preprocess(self, frame: Frame, row: Tensor) -> Geometry:
         """Writes the frame into `row`, C-contiguous (3, height, width) of `input_dtype`."""
-        return self._preprocessor.run(frame, row)
+        return self.preprocessor.run(frame, row)
 
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """The faces of each row, highest score first; rows beyond `geometries` are padding."""

@@ -70,6 +70,11 @@ class Attachment:
         with self._closing:
             return self._look()
 
+    @property
+    def memory(self) -> Pixels:
+        """The whole segment, 1-D uint8; a view that keeps it mapped."""
+        return np.frombuffer(self._mapping.memory, np.uint8)
+
     def payload(self, slot: int, *, writable: bool) -> Pixels:
         """The bytes of the frame in a slot, 1-D uint8; a view that keeps the memory mapped."""
         buffer = self._mapping.memory if writable else self._mapping.memory.toreadonly()

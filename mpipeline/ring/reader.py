@@ -39,6 +39,11 @@ class Lease:
                 self._ring.release(self.ref.slot, self.ref.sequence, self._bit)
             self._ring = None
 
+    @property
+    def is_held(self) -> bool:
+        """Whether it was not released yet."""
+        return self._ring is not None
+
     def __enter__(self) -> Lease:
         return self
 
@@ -66,6 +71,11 @@ class RingReader:
             plane_views(descriptor.format, self._attachment.payload(slot, writable=False))
             for slot in range(descriptor.slots)
         ]
+
+    @property
+    def memory(self) -> Pixels:
+        """All of the segment, 1-D uint8, in which the planes of all frames lie; for reading. It stays valid memory."""
+        return self._attachment.memory
 
     def acquire(self, slot: int, sequence: int) -> Lease | None:
         """A lease on a pending frame; None if it has expired, or was taken or declined before."""

@@ -49,7 +49,7 @@ class InferenceLoop:
         ended: Callable[[], object] | None = None,
     ) -> None:
         self.progress = 0
-        self.rings = ReadRings(report, self._forget, self._begin, clock, self._copied)
+        self.rings = ReadRings(report, self._forget, self._begin, clock, self._copied, predictor.rings)
         self.dispatch = Dispatch(deliver, recorder, self._decline)
         self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder, ended)
         self._batcher = batcher
@@ -198,7 +198,15 @@ class InferenceLoop:
         # A ring that was found damaged by one frame has taken those before it along.
         taken = [(ring, lease) for ring, lease in taken if self.rings.get(lease.ref.ring) is ring]
         if taken:
-            self._in_model.append((taken, self._trials.begin([lease for _, lease in taken])))
+            leases = [lease for _, lease in taken]
+            self._in_model.append((taken, self._trials.begin(leases, self._loose(taken))))
+
+    def _loose(self, taken: _Taken) -> Sequence[Lease]:
+        """The leases that end when the model needs no pixels any more, and not when its predictions are there.
+
+        Whoever wants pixels with a prediction finds them more surely in a slot that is held until then.
+        """
+        return () if self.dispatch.pixel_readers else [lease for ring, lease in taken if not ring.every_frame]
 
     def _publish(self, taken: _Taken, attempt: Attempt) -> None:
         for (ring, lease), found in zip(taken, self._trials.predictions(attempt), strict=True):

@@ -15,16 +15,20 @@ from mpipeline.backends.cores import physical_cores
 from mpipeline.config.device import only
 from mpipeline.config.environment import model_cache
 from mpipeline.config.schema import ModelSpec
+from mpipeline.cuda.beside import ModelOnGpu
 from mpipeline.errors import ConfigError, ModelError
 from mpipeline.models.family import Family, ModelOptions
 from mpipeline.models.image_input import image_input
 from mpipeline.models.onnx_file import check_if_onnx
 from mpipeline.models.options import ModelRequest, resolve_options
 from mpipeline.models.package import ModelPackage, open_package
+from mpipeline.models.preprocess import Preprocessor
 from mpipeline.models.selection import choose_family
 from mpipeline.models.sidecar import Sidecar, read_sidecar
 from mpipeline.tensor import ModelInfo
+from mpipeline.workers.gpu_way import GpuShare, GpuWay
 from mpipeline.workers.predictor import FramePredictor, Predictor, TensorPredictor
+from mpipeline.workers.ways import HostWay, RingMemory, Way, rows_of_way
 
 logger = logging.getLogger("mpipeline.inference")
 
@@ -42,6 +46,7 @@ class LoadedModel:
     options: ModelOptions
     max_batch: int | None
     notes: tuple[str, ...]
+    page_locked_mb: int
 
     def family_with(self, **changes: Any) -> Family:
         """The family, with some of the options otherwise."""
@@ -53,7 +58,20 @@ class LoadedModel:
         `twins` are equal to the family; with each of them one more thread infers.
         """
         allowed = min(max_batch, self.max_batch) if self.max_batch is not None else max_batch
-        return TensorPredictor([family, *twins], self.backend, max(family.batch or allowed, 1 + len(twins)))
+        families = [family, *twins]
+        most = max(family.batch or allowed, len(families))
+        ways, rings = self._ways(families, rows_of_way(family, most, len(families)))
+        return TensorPredictor(ways, self.backend, most, family.batch, rings)
+
+    def _ways(self, families: Sequence[Family], rows: int) -> tuple[Sequence[Way], RingMemory | None]:
+        """On a GPU all of it, if the kernels can do what the family wants."""
+        model: ModelOnGpu | None = getattr(self.backend, "on_gpu", None)
+        preprocessor: Preprocessor | None = getattr(families[0], "preprocessor", None)
+        target = preprocessor.gpu_target(families[0].input_dtype) if preprocessor is not None else None
+        if model is None or target is None:
+            return [HostWay(family, self.backend, rows) for family in families], None
+        share = GpuShare(model.thread, self.page_locked_mb << 20)
+        return [GpuWay(family, target, model, share, rows) for family in families], share
 
 
 def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None, max_batch: int = 1) -> LoadedModel:
@@ -74,7 +92,7 @@ def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None
     executed = () if info.execution is None else (f"{info.execution}.",)
     sentences = (*notes, *resolved.notes, why, *executed)
     allowed = min((most for most in (package.max_batch, info.max_batch) if most is not None), default=None)
-    return LoadedModel(backend, info, family, resolved.options, allowed, sentences)
+    return LoadedModel(backend, info, family, resolved.options, allowed, sentences, spec.page_locked_mb)
 
 
 def open_predictor(

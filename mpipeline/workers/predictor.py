@@ -4,19 +4,20 @@ from __future__ import annotations
 
 import math
 import threading
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor, wait
 from itertools import chain
 from typing import Any, Protocol
 
-import numpy as np
-
 from mpipeline.backends.backend import Backend, FrameBackend
 from mpipeline.errors import BackendError
 from mpipeline.frame import Frame
-from mpipeline.models.family import Family
 from mpipeline.prediction import Findings
-from mpipeline.tensor import Tensor
+from mpipeline.workers.ways import LetGo, RingMemory, Way
+
+
+def keep(_: Sequence[Frame]) -> None:
+    """Lets no frame go: whoever called keeps them until the work is done."""
 
 
 class Work:
@@ -70,12 +71,16 @@ class _Last:
 
 
 class Predictor(Protocol):
-    """What the inference loop calls. `max_batch` bounds the frames of one call."""
+    """What the inference loop calls. `max_batch` bounds the frames of one call.
+
+    `rings` is to be told of the rings in which the frames lie, if it is not None.
+    """
 
     max_batch: int
+    rings: RingMemory | None
 
-    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
-        """Takes the frames in; they, and their pixels, are used until the work is done.
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None, let_go: LetGo = keep) -> Work:
+        """Takes the frames in; they, and their pixels, are used until the work is done, or until it lets them go.
 
         A predictor without threads of its own is done when this returns; with threads, `ended` is as in Work.
         """
@@ -88,42 +93,38 @@ class Predictor(Protocol):
 
 
 class TensorPredictor:
-    """Preprocesses into preallocated batches, runs the backend, postprocesses.
+    """Lets `ways` infer that differ in nothing: a family and a backend joined.
 
-    With several `families`, which differ in nothing, there are as many threads, each with one of them, that share the
-    frames out among them: engines on a processor lose much by working on one frame with several threads. Work may then
-    be begun while other work goes on; it waits for its turn.
+    With several of them there are as many threads, each with one, that share the frames out among them: engines on a
+    processor lose much by working on one frame with several threads. Work may then be begun while other work goes on;
+    it waits for its turn. `batch` is the model's own, if that is fixed.
     """
 
-    def __init__(self, families: Sequence[Family], backend: Backend, max_batch: int) -> None:
+    def __init__(
+        self,
+        ways: Sequence[Way],
+        backend: Backend,
+        max_batch: int,
+        batch: int | None = None,
+        rings: RingMemory | None = None,
+    ) -> None:
         self.max_batch = max_batch
+        self.rings = rings
+        self._ways = ways
         self._backend = backend
-        self._family = family = families[0]
-        rows = max(max_batch, family.batch or 1)
-        self._rows = math.ceil(rows / family.batch) * family.batch if family.batch else rows
-        self._memory = getattr(backend, "input_memory", np.zeros)  # that of a GPU goes up from where it lies
-        self._in_use: list[tuple[Work, Tensor]] = []  # the rows of all inputs, and the work that last had them
-        constants: Mapping[str, Tensor] = getattr(family, "constants", {})
-        self._constants = {name: np.repeat(row[None], self._rows, axis=0) for name, row in constants.items()}
-        self._lanes = len(families)
+        self._batch = batch
         self._mine = threading.local()
         self._threads: ThreadPoolExecutor | None = None
-        if self._lanes > 1:
-            left = list(families)
-            self._threads = ThreadPoolExecutor(self._lanes, "inference", lambda: self._take_family(left))
+        if len(ways) > 1:
+            left = list(ways)
+            self._threads = ThreadPoolExecutor(len(ways), "inference", lambda: self._take_way(left))
 
-    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None, let_go: LetGo = keep) -> Work:
         """As in Predictor."""
-        size = self._family.batch or math.ceil(len(frames) / self._lanes)
-        rows = self._free_rows()
+        size = self._batch or math.ceil(len(frames) / len(self._ways))
         begin = self._threads.submit if self._threads is not None else at_once
-        parts = []
-        for start in range(0, len(frames), size):
-            chunk = frames[start : start + size]
-            parts.append(begin(self._infer, chunk, rows[start : start + (self._family.batch or len(chunk))]))
-        work = Work(parts, ended if self._threads is not None else None)
-        self._in_use.append((work, rows))
-        return work
+        parts = [begin(self._infer, frames[at : at + size], let_go) for at in range(0, len(frames), size)]
+        return Work(parts, ended if self._threads is not None else None)
 
     def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
         """As in Predictor."""
@@ -133,37 +134,32 @@ class TensorPredictor:
         """As in Predictor."""
         if self._threads is not None:
             self._threads.shutdown(cancel_futures=True)
-        self._in_use.clear()  # their memory may be the backend's, and go with it
-        self._backend.close()
+        try:
+            for way in self._ways:
+                way.close()
+            if self.rings is not None:
+                self.rings.close()
+        finally:
+            self._backend.close()
 
-    def _free_rows(self) -> Tensor:
-        """Rows for one batch which no work uses any more; as many are made as there is work at a time."""
-        for index, (work, rows) in enumerate(self._in_use):
-            if work.is_done():
-                del self._in_use[index]
-                return rows
-        made: Tensor = self._memory((self._rows, *self._family.input_shape), np.dtype(self._family.input_dtype))
-        return made
+    def _take_way(self, left: list[Way]) -> None:
+        self._mine.way = left.pop()
 
-    def _take_family(self, left: list[Family]) -> None:
-        self._mine.family = left.pop()
-
-    def _infer(self, frames: Sequence[Frame], rows: Tensor) -> Sequence[Findings]:
-        """What was found in frames that go into these rows, of which a model with a fixed batch has a few more."""
-        family: Family = self._mine.family if self._threads is not None else self._family
-        geometries = [family.preprocess(frame, row) for frame, row in zip(frames, rows, strict=False)]
-        constants = {name: value[: len(rows)] for name, value in self._constants.items()}
-        return family.postprocess(self._backend.run({family.input_name: rows, **constants}), geometries)
+    def _infer(self, frames: Sequence[Frame], let_go: LetGo) -> Sequence[Findings]:
+        way: Way = self._mine.way if self._threads is not None else self._ways[0]
+        return way.infer(frames, let_go)
 
 
 class FramePredictor:
     """Hands the frames to a backend that has a model or logic of its own."""
 
+    rings: RingMemory | None = None
+
     def __init__(self, backend: FrameBackend, max_batch: int) -> None:
         self.max_batch = max_batch
         self._backend = backend
 
-    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None, let_go: LetGo = keep) -> Work:
         """As in Predictor."""
         return Work([at_once(self.predict, frames)])
 

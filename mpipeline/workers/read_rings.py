@@ -18,6 +18,7 @@ from mpipeline.frame import FrameMeta, FrameRef
 from mpipeline.messages import Message, RingAttached, RingDamaged, RingRetired
 from mpipeline.ring.descriptor import RingDescriptor
 from mpipeline.ring.reader import Lease, RingReader
+from mpipeline.workers.ways import RingMemory
 
 logger = logging.getLogger("mpipeline.rings")
 
@@ -40,7 +41,7 @@ class ReadRings:
     frames begin anew behind what every sink has, and what still comes of the rings before must not overtake them.
     `forget(source)` is called whenever the rings of a source are let go as damaged, `begin(ring)` when one begins to be
     read; what that finds damaged is reported too. `copied(source, bytes)` is told of each picture that somebody
-    makes of a frame.
+    makes of a frame. `memory`, if any, is lent the rings' memory for as long as they are read.
     """
 
     def __init__(
@@ -50,9 +51,11 @@ class ReadRings:
         begin: Callable[[AttachedRing], None] | None = None,
         clock: Clock | None = None,
         copied: Callable[[str, int], object] | None = None,
+        memory: RingMemory | None = None,
     ) -> None:
         self._report = report
         self._copied = copied
+        self._memory = memory
         self._forget = forget
         self._begin = begin
         self._clock = clock if clock is not None else SystemClock()
@@ -113,6 +116,8 @@ class ReadRings:
             return False
         self._rings[descriptor.segment] = ring
         self._short.pop(descriptor.segment, None)
+        if self._memory is not None:
+            self._memory.lend(descriptor.segment, ring.reader.memory)
         if self._begin is not None:
             with self.guard(descriptor):
                 self._begin(ring)
@@ -225,6 +230,8 @@ class ReadRings:
     def _detach(self, segment: str) -> None:
         self._short.pop(segment, None)
         if (ring := self._rings.pop(segment, None)) is not None:
+            if self._memory is not None:
+                self._memory.take_back(segment)
             ring.reader.close()
 
     def close(self) -> None:

@@ -10,9 +10,11 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from functools import partial
 
 from mpipeline.clock import NS_PER_S, Clock
 from mpipeline.errors import BackendError, Reason
+from mpipeline.frame import Frame
 from mpipeline.log import Summariser
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.prediction import Failure, Prediction
@@ -74,10 +76,13 @@ class Trials:
         """Whether there are frames that are, or were not long ago, inferred alone."""
         return self._journal.has_suspects
 
-    def begin(self, leases: Sequence[Lease]) -> Attempt:
-        """Puts the frames into the model. Its threads, if it has any, work on them when this returns."""
+    def begin(self, leases: Sequence[Lease], loose: Sequence[Lease] = ()) -> Attempt:
+        """Puts the frames into the model. Its threads, if it has any, work on them when this returns.
+
+        Of the leases those that are `loose` are released as soon as the model needs no pixels of theirs any more.
+        """
         now = self._clock.monotonic_ns()
-        return Attempt(leases, now, None if self._journal.has_suspects else self._put_in(leases))
+        return Attempt(leases, now, None if self._journal.has_suspects else self._put_in(leases, loose))
 
     def is_overdue(self, attempt: Attempt) -> bool:
         """Whether the attempt's predictions are to be waited for.
@@ -159,17 +164,19 @@ class Trials:
                 return [self._failed(leases[0], error)]
             text = f"a batch of {len(leases)} failed, going on frame by frame: {error}"
             self._summary.add("failed batches", text)
-            return self._infer_singly(leases)
+            return self._infer_singly(leases, error)
         now = self._clock.monotonic_ns()
         # The engine turned to these when it was through with those before.
         self._recorder.add("inference_seconds", (now - max(attempt.since_ns, self._through_ns)) / NS_PER_S)
         self._through_ns = now
         return predictions
 
-    def _infer_singly(self, leases: Sequence[Lease]) -> list[Prediction]:
+    def _infer_singly(self, leases: Sequence[Lease], cause: BaseException) -> list[Prediction]:
         predictions = []
         for lease in leases:
             try:
+                if not lease.is_held:
+                    raise BackendError(f"its batch failed, and its pixels were given back: {cause}") from cause
                 predictions += self._outcome(self._attempt([lease]))
             except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
                 predictions.append(self._failed(lease, error))
@@ -178,11 +185,11 @@ class Trials:
     def _attempt(self, leases: Sequence[Lease]) -> Attempt:
         return Attempt(leases, self._clock.monotonic_ns(), self._put_in(leases))
 
-    def _put_in(self, leases: Sequence[Lease]) -> Work:
+    def _put_in(self, leases: Sequence[Lease], loose: Sequence[Lease] = ()) -> Work:
         self._in_model.append(_keys(leases))
         self._note()
         try:
-            return self._predictor.begin([lease.frame for lease in leases], self._ended)
+            return self._predictor.begin([lease.frame for lease in leases], self._ended, partial(_release, loose))
         except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
             return Work.failed(error)
 
@@ -222,6 +229,13 @@ class Trials:
         fields = {"event": "frame_given_up", "source": meta.source, "reason": Reason.CRASHED.value}
         logger.error("frame %d of %s: %s", meta.frame_id, meta.source, message, extra=fields)
         return Prediction(meta, None, Failure(Reason.CRASHED.value, message))
+
+
+def _release(leases: Sequence[Lease], frames: Sequence[Frame]) -> None:
+    """Releases those leases that are on one of the frames."""
+    for lease in leases:
+        if lease.frame in frames:
+            lease.release()
 
 
 def _keys(leases: Sequence[Lease]) -> list[_Key]:

@@ -21,7 +21,8 @@ from mpipeline.testing.fakes import level_of, seen
 from mpipeline.transport import codec
 from mpipeline.workers.inference import AttachedRing, InferenceLoop
 from mpipeline.workers.journal import Journal
-from mpipeline.workers.predictor import Work, at_once
+from mpipeline.workers.predictor import Work, at_once, keep
+from mpipeline.workers.ways import LetGo, RingMemory
 
 FORMAT = FrameFormat(PixelFormat.GRAY8, 16, 16)
 
@@ -30,8 +31,9 @@ class Inline:
     """A predictor without threads."""
 
     max_batch = 8
+    rings: RingMemory | None = None
 
-    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None, let_go: LetGo = keep) -> Work:
         return Work([at_once(self.predict, frames)])
 
     def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
@@ -64,21 +66,26 @@ class Threaded(Predictor):
     def __init__(self) -> None:
         super().__init__()
         self.told = 0
-        self._open: deque[tuple[Future[Sequence[Findings]], Sequence[Frame]]] = deque()
+        self._open: deque[tuple[Future[Sequence[Findings]], Sequence[Frame], LetGo]] = deque()
 
-    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None) -> Work:
+    def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None, let_go: LetGo = keep) -> Work:
         part: Future[Sequence[Findings]] = Future()
-        self._open.append((part, frames))
+        self._open.append((part, frames, let_go))
         return Work([part], ended)
 
     @property
     def begun(self) -> list[int]:
         """Of how many frames each batch is that is in the model."""
-        return [len(frames) for _, frames in self._open]
+        return [len(frames) for _, frames, _ in self._open]
+
+    def let_go(self, count: int) -> None:
+        """Of the oldest batch the pixels of the first so many frames are not needed any more."""
+        _, frames, let_go = self._open[0]
+        let_go(frames[:count])
 
     def finish(self) -> None:
         """The oldest batch is through."""
-        part, frames = self._open.popleft()
+        part, frames, _ = self._open.popleft()
         done = at_once(self.predict, frames)
         if (error := done.exception()) is not None:
             part.set_exception(error)

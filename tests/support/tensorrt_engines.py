@@ -5,9 +5,11 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
+from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+from support.plain_kernels import Kernel
 from support.simulated_gpu import SimulatedGpu
 from support.simulated_tensorrt import DataType, EngineFile, SimulatedTensorRt
 
@@ -46,9 +48,9 @@ def mean_of_images(
 class Lab:
     """A GPU with TensorRT, whose engines are files in a folder."""
 
-    def __init__(self, folder: Path) -> None:
+    def __init__(self, folder: Path, kernels: Mapping[str, Kernel]) -> None:
         self.folder = folder
-        self.gpu = SimulatedGpu()
+        self.gpu = SimulatedGpu(kernels=kernels)
         self.trt = SimulatedTensorRt(self.gpu, {})
         self.surroundings = Surroundings(
             lambda index: self.gpu.facts,
@@ -76,9 +78,9 @@ class Lab:
 
 
 @contextmanager
-def lab_in(folder: Path) -> Iterator[Lab]:
+def lab_in(folder: Path, kernels: Mapping[str, Kernel] = MappingProxyType({})) -> Iterator[Lab]:
     """Fails at its end if anything on the GPU was used wrongly, or not given back."""
-    lab = Lab(folder)
+    lab = Lab(folder, kernels)
     yield lab
     assert lab.gpu.misuses == [], lab.gpu.misuses
     assert lab.trt.alive == [], lab.trt.alive

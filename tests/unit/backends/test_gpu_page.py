@@ -13,6 +13,7 @@ import yaml
 from support.onnx_tasks import yolo_model
 from support.pages import block
 from support.pictures import meta, scene
+from support.plain_kernels import PlainKernels
 from support.simulated_tensorrt import DataType, EngineFile
 from support.tensorrt_engines import Lab, lab_in
 
@@ -43,9 +44,9 @@ def engine_of(path: Path, most: int) -> tuple[EngineFile, dict[str, str]]:
 
 
 @pytest.fixture
-def lab(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+def lab(tmp_path: Path, plain_kernels: PlainKernels, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.chdir(tmp_path)
-    with lab_in(tmp_path) as made:
+    with lab_in(tmp_path, plain_kernels.by_name) as made:
 
         def engine_for(request: Request, folder: Path | None, tell: Any, *, fresh: bool) -> Engine:
             file, metadata = engine_of(request.model, request.recipe.batch[2])

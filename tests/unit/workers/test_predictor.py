@@ -17,6 +17,7 @@ from mpipeline.frame import Frame, FrameFormat, PixelFormat
 from mpipeline.models.family import ModelOptions
 from mpipeline.testing.fakes import FakeBackend, FakeFamily, FakeFrameBackend
 from mpipeline.workers.predictor import FramePredictor, TensorPredictor
+from mpipeline.workers.ways import HostWay, rows_of_way
 
 
 def frame(level: int) -> Frame:
@@ -28,7 +29,12 @@ def joined(max_batch: int, fixed: int | None = None) -> tuple[TensorPredictor, F
     backend = FakeBackend(BackendOptions("fake"))
     family = FakeFamily(backend.open(), ModelOptions())
     family.batch = fixed
-    return TensorPredictor([family], backend, max_batch), backend
+    return of([family], backend, max_batch), backend
+
+
+def of(families: list[FakeFamily], backend: FakeBackend, max_batch: int) -> TensorPredictor:
+    rows = rows_of_way(families[0], max_batch, len(families))
+    return TensorPredictor([HostWay(one, backend, rows) for one in families], backend, max_batch, families[0].batch)
 
 
 @pytest.mark.parametrize(
@@ -53,7 +59,7 @@ def test_frames_are_shared_out_among_threads(fixed: int | None, frames: int, bat
     families = [FakeFamily(backend.open(), ModelOptions()) for _ in range(2)]
     for family in families:
         family.batch = fixed
-    predictor = TensorPredictor(families, backend, 6)
+    predictor = of(families, backend, 6)
     for turn in range(20):
         backend.batches.clear()
         levels = [10 * turn + 3 * i + 1 for i in range(frames)]
@@ -70,7 +76,7 @@ def test_further_inputs_are_given_for_each_frame(monkeypatch: pytest.MonkeyPatch
     family.constants = {"sizes": np.array([4, 3], np.int64)}
     given, run = [], backend.run
     monkeypatch.setattr(backend, "run", lambda inputs: (given.append(inputs["sizes"].tolist()), run(inputs))[1])
-    TensorPredictor([family], backend, 4).predict([frame(1), frame(2), frame(3)])
+    of([family], backend, 4).predict([frame(1), frame(2), frame(3)])
     assert given == [[[4, 3]] * 2] * 2
 
 
@@ -79,7 +85,7 @@ def test_a_failure_waits_for_the_other_threads(poison: int) -> None:
     """Who calls gives the pixels back afterwards."""
     backend = FakeBackend(BackendOptions("fake", streams=2))
     families = [FakeFamily(backend.open(), ModelOptions()) for _ in range(2)]
-    predictor = TensorPredictor(families, backend, 4)
+    predictor = of(families, backend, 4)
     backend.poison = frozenset([poison])
     active = []
     later = threading.Event()
@@ -110,7 +116,7 @@ def test_work_may_be_begun_while_other_work_goes_on(monkeypatch: pytest.MonkeyPa
         monkeypatch.setattr(
             family, "preprocess", lambda *a, seen=seen, of=preprocess: (seen.add(threading.get_ident()), of(*a))[1]
         )
-    predictor = TensorPredictor(families, backend, 4)
+    predictor = of(families, backend, 4)
     told = threading.Semaphore(0)
     for turn in range(50):
         first, second = 4 * turn + 1, 4 * turn + 3
@@ -126,7 +132,7 @@ def test_work_may_be_begun_while_other_work_goes_on(monkeypatch: pytest.MonkeyPa
 def test_closing_gives_up_what_has_not_had_its_turn(monkeypatch: pytest.MonkeyPatch) -> None:
     backend = FakeBackend(BackendOptions("fake", streams=2))
     families = [FakeFamily(backend.open(), ModelOptions()) for _ in range(2)]
-    predictor = TensorPredictor(families, backend, 2)
+    predictor = of(families, backend, 2)
     busy, go_on, run = threading.Semaphore(0), threading.Event(), backend.run
 
     def slow(inputs: Any) -> Any:

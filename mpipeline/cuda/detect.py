@@ -18,15 +18,15 @@ from mpipeline.cuda.kernels import Kernels
 LIMIT = 4096
 """The most boxes of a frame that can be kept: they are found one after the other."""
 
-_ANCHORS = 256  # that a block looks at: kThreads in native/cuda/block.hpp
-_KERNELS = {"float32": "detect_candidates_f32", "float16": "detect_candidates_f16"}
+_BLOCK = 256  # anchors or numbers that a block looks at: kThreads in native/cuda/block.hpp
+_SUFFIXES = {"float32": "f32", "float16": "f16"}  # of kernels that read the output
 
 # DetectJob, Tally and Found of native/cuda/detect_kernel.hpp
 JOB = np.dtype(
-    [(name, "u8") for name in ("keys", "boxes", "classes", "candidates", "wanted", "tallies", "found")]
+    [(name, "u8") for name in ("keys", "boxes", "classes", "candidates", "wanted", "tallies", "found", "more")]
     + [("strides", "i8", 3)]
-    + [(name, "i4") for name in ("anchors", "class_count", "objectness")]
-    + [("grid", "i4", 2), ("most", "i4"), ("agnostic", "i4"), ("confidence", "f4"), ("iou", "f4"), ("unused", "i4")]
+    + [(name, "i4") for name in ("anchors", "class_count", "more_count", "objectness")]
+    + [("grid", "i4", 2), ("most", "i4"), ("agnostic", "i4"), ("confidence", "f4"), ("iou", "f4")]
 )
 TALLY = np.dtype([("found", "i4"), ("candidates", "i4")])
 FOUND = np.dtype([("xyxy", "f4", 4), ("score", "f4"), ("class_id", "i4"), ("anchor", "i4")])
@@ -38,7 +38,8 @@ class Head:
 
     `anchors_last`: its shape is (batch, values, anchors), else (batch, anchors, values). `objectness` stands between
     box and scores, and multiplies them. `grid` is (width, height) of the input where boxes are relative to the cells of
-    strides 8, 16 and 32, with logarithms as sizes: YOLOX. `more` values stand behind the scores, and are not looked at.
+    strides 8, 16 and 32, with logarithms as sizes: YOLOX. `more` values stand behind the scores: of the boxes that are
+    kept they come down too.
     """
 
     anchors: int
@@ -102,7 +103,9 @@ class Detection:
             )
         self._gpu, self._kernels, self._head, self._rows, self._most = gpu, kernels, head, rows, rules.most
         self._memory: list[DeviceMemory] = []
-        self._results_bytes = rows * (TALLY.itemsize + rules.most * FOUND.itemsize)
+        self._found_at = rows * TALLY.itemsize  # in the results
+        self._more_at = self._found_at + rows * rules.most * FOUND.itemsize
+        self._results_bytes = self._more_at + rows * rules.most * head.more * 4
         self._results = self._allocate(self._results_bytes)
         self._candidates = self._allocate(4 * rows)
         wanted = _class_bits(rules.wanted, head.classes)
@@ -115,10 +118,11 @@ class Detection:
             self._candidates,
             self._job + JOB.itemsize if len(wanted) else 0,
             self._results,
-            self._results + rows * TALLY.itemsize,
+            self._results + self._found_at,
+            self._results + self._more_at if head.more else 0,
             head.strides,
-            *(head.anchors, head.classes, head.objectness, head.grid or (0, 0)),
-            *(rules.most, rules.agnostic, rules.confidence, rules.iou_threshold, 0),
+            *(head.anchors, head.classes, head.more, head.objectness, head.grid or (0, 0)),
+            *(rules.most, rules.agnostic, rules.confidence, rules.iou_threshold),
         )
         code = np.concatenate([packed.view(np.uint8), wanted.view(np.uint8)])
         self._here.array[: code.nbytes] = code
@@ -136,20 +140,21 @@ class Detection:
             return
         job, head = np.uint64(self._job), self._head
         self._gpu.fill(self._candidates, 0, 4 * rows, stream)
-        blocks = -(-head.anchors // _ANCHORS)
-        self._kernels.launch(_KERNELS[head.dtype], (blocks, rows, 1), [job, np.uint64(output)], stream)
+        suffix, arguments = _SUFFIXES[head.dtype], [job, np.uint64(output)]
+        self._kernels.launch(f"detect_candidates_{suffix}", (_blocks(head.anchors), rows, 1), arguments, stream)
         self._kernels.launch("detect_suppress", (rows, 1, 1), [job], stream)
+        if head.more:
+            blocks = _blocks(self._most * head.more)
+            self._kernels.launch(f"detect_gather_{suffix}", (blocks, rows, 1), arguments, stream)
         self._gpu.download(self._here.array[: self._results_bytes], self._results, stream)
 
     def found(self, rows: int) -> list[Kept]:
         """What was kept of each frame, when the stream has done what `run` put into it."""
         results = self._here.array[: self._results_bytes]
-        split = self._rows * TALLY.itemsize
-        tallies = results[:split].view(TALLY)
-        boxes = results[split:].view(FOUND).reshape(self._rows, self._most)
-        return [
-            _kept(frame[: tally["found"]], tally) for frame, tally in zip(boxes[:rows], tallies[:rows], strict=True)
-        ]
+        tallies = results[: self._found_at].view(TALLY)
+        boxes = results[self._found_at : self._more_at].view(FOUND).reshape(self._rows, self._most)
+        more = results[self._more_at :].view(np.float32).reshape(self._rows, self._most, self._head.more)
+        return [_kept(*frame) for frame in zip(tallies[:rows], boxes[:rows], more[:rows], strict=True)]
 
     def free(self) -> None:
         """Gives its memory back. No stream may have work left that uses it."""
@@ -162,6 +167,10 @@ class Detection:
         return self._memory[-1].address
 
 
+def _blocks(threads: int) -> int:
+    return -(-threads // _BLOCK)
+
+
 def _class_bits(wanted: frozenset[int] | None, classes: int) -> npt.NDArray[np.uint32]:
     """A bit for each class, the lowest first; empty if all are wanted."""
     if wanted is None:
@@ -171,7 +180,8 @@ def _class_bits(wanted: frozenset[int] | None, classes: int) -> npt.NDArray[np.u
     return np.packbits(bits, bitorder="little").view(np.uint32)
 
 
-def _kept(boxes: npt.NDArray[np.void], tally: np.void) -> Kept:
+def _kept(tally: np.void, boxes: npt.NDArray[np.void], more: npt.NDArray[np.float32]) -> Kept:
     """Copies: the memory is the next batch's."""
-    xyxy, score, class_id, anchor = (boxes[name].copy() for name in ("xyxy", "score", "class_id", "anchor"))
-    return Kept(xyxy, score, class_id, anchor, np.zeros((len(boxes), 0), np.float32), int(tally["candidates"]))
+    count = int(tally["found"])
+    xyxy, score, class_id, anchor = (boxes[name][:count].copy() for name in ("xyxy", "score", "class_id", "anchor"))
+    return Kept(xyxy, score, class_id, anchor, more[:count].copy(), int(tally["candidates"]))

@@ -91,7 +91,7 @@ class YoloHead:
     ) -> GpuDetection | None:
         """How a GPU finds the boxes in an output of this shape; None if the model itself has, or it cannot."""
         layout, classes = self._layout(shape[1], shape[2])
-        if layout is Layout.END_TO_END or classes is None:
+        if layout is Layout.END_TO_END or classes is None or classes < 1:
             return None
         objectness = layout is Layout.OBJECTNESS
         anchors = shape[1] if objectness else shape[2]

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -17,6 +18,7 @@ from mpipeline.frame import Frame
 from mpipeline.models.architectures import KEY_POINTS
 from mpipeline.models.coco import COCO_KEYPOINTS
 from mpipeline.models.family import ModelOptions
+from mpipeline.models.gpu_detection import GpuDetection
 from mpipeline.models.image_input import describe, image_input
 from mpipeline.models.metadata import ExportMetadata, read_metadata
 from mpipeline.models.nms import Reading
@@ -63,6 +65,10 @@ class YoloPose:
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """Detections with key points of each row, highest score first; rows beyond `geometries` are padding."""
         return self._finished(self._head.read(outputs, geometries), outputs, geometries)
+
+    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
+        """How a GPU finds the boxes in an output of this shape; None if it is not to."""
+        return self._head.gpu_detection(shape, dtype, self._finished)
 
     def _finished(
         self, readings: Sequence[Reading], _: Mapping[str, Tensor], geometries: Sequence[Geometry]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
+from typing import Any
 
 import numpy as np
 
@@ -17,6 +18,7 @@ from mpipeline.frame import Frame
 from mpipeline.masks import Masks
 from mpipeline.models.architectures import SEGMENTATION
 from mpipeline.models.family import ModelOptions
+from mpipeline.models.gpu_detection import GpuDetection
 from mpipeline.models.image_input import describe, image_input
 from mpipeline.models.mask_grid import Floats, GridArea, MaskPart, enlarge, grid_area, nothing
 from mpipeline.models.metadata import read_metadata
@@ -66,6 +68,10 @@ class YoloSegmentation:
     def postprocess(self, outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]) -> list[Detections]:
         """Detections with masks of each row, highest score first; rows beyond `geometries` are padding."""
         return self._finished(self._head.read(outputs, geometries), outputs, geometries)
+
+    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
+        """How a GPU finds the boxes in an output of this shape; None if it is not to."""
+        return self._head.gpu_detection(shape, dtype, self._finished, (self._prototypes,))
 
     def _finished(
         self, readings: Sequence[Reading], outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]

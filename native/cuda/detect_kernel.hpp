@@ -1,4 +1,5 @@
-// From what a detector gave to the boxes that are kept, as two kernels: candidates, and their suppression.
+// From what a detector gave to the boxes that are kept, as kernels: candidates, their suppression, and the numbers beside
+// those that are kept.
 //
 // The rules, the order and the arithmetic are those of the processor (native/src/nms.cpp and mpipeline/models): of each
 // anchor the best class, the first of equals; highest score first, equal scores in the order of the anchors. Nothing is
@@ -27,7 +28,7 @@ struct Tally {
 };
 
 // A model's output and what is wanted of it. Strides are elements; of each anchor the first four values are the box, then
-// comes the objectness, if there is one, then the scores of the classes.
+// comes the objectness, if there is one, then the scores of the classes, then what else belongs to it.
 struct DetectJob {
     std::uint64_t* keys;  // frames x anchors
     Box* boxes;  // frames x anchors
@@ -36,18 +37,18 @@ struct DetectJob {
     const std::uint32_t* wanted;  // a bit for each class that is reported; null: all are
     Tally* tallies;  // frames
     Found* found;  // frames x most
+    float* more;  // frames x most x more_count
     std::int64_t frame_stride, anchor_stride, value_stride;
-    std::int32_t anchors, class_count;
+    std::int32_t anchors, class_count, more_count;
     std::int32_t objectness;  // whether there is one
     std::int32_t grid_width, grid_height;  // of the input, where boxes are relative to YOLOX's grids; else 0
     std::int32_t most;
     std::int32_t agnostic;  // a box suppresses those of other classes too
     float confidence, iou_threshold;
-    std::int32_t unused;
 };
 
 static_assert(sizeof(Found) == 28 && sizeof(Tally) == 8);
-static_assert(sizeof(DetectJob) == 120 && offsetof(DetectJob, frame_stride) == 56 && offsetof(DetectJob, most) == 100);
+static_assert(sizeof(DetectJob) == 128 && offsetof(DetectJob, frame_stride) == 64 && offsetof(DetectJob, most) == 112);
 
 // Orders candidates: a smaller key has a greater score, or the same and a smaller anchor.
 KERNEL_BODY std::uint64_t key_of(float score, int anchor) {
@@ -89,10 +90,12 @@ KERNEL_BODY bool is_wanted(const DetectJob& job, int class_id) {
     return job.wanted == nullptr || (job.wanted[class_id / 32] >> (class_id % 32) & 1u) != 0;
 }
 
+KERNEL_BODY int first_score(const DetectJob& job) { return job.objectness != 0 ? 5 : 4; }
+
 template <typename Element>
 KERNEL_BODY void candidate(const DetectJob& job, const Element* output, int frame, int anchor) {
     const Element* values = output + frame * job.frame_stride + anchor * job.anchor_stride;
-    const Element* scores = values + (job.objectness != 0 ? 5 : 4) * job.value_stride;
+    const Element* scores = values + first_score(job) * job.value_stride;
     float best = 0.0f;
     int class_id = -1;
     for (int c = 0; c < job.class_count; ++c) {
@@ -193,6 +196,23 @@ KERNEL_BODY void detect_suppress(const DetectJob& job, Block block, Search& sear
     }
     EACH_THREAD(t) {
         if (t == 0) job.tallies[block.x] = {kept, count};
+    }
+}
+
+// What stands behind the scores of the boxes that were kept. The grid has kThreads of these numbers a block, with room for
+// those of `most` boxes, and its second side is the frames.
+template <typename Element>
+KERNEL_BODY void detect_gather(const DetectJob& job, const Element* output, Block block) {
+    const std::int64_t row = static_cast<std::int64_t>(block.y) * job.most;
+    const int count = job.tallies[block.y].found * job.more_count;
+    const int first = first_score(job) + job.class_count;
+    EACH_THREAD(t) {
+        const int place = block.x * kThreads + t;
+        if (place < count) {
+            const int anchor = job.found[row + place / job.more_count].anchor;
+            const Element* values = output + block.y * job.frame_stride + anchor * job.anchor_stride;
+            job.more[row * job.more_count + place] = get(values + (first + place % job.more_count) * job.value_stride);
+        }
     }
 }
 

@@ -69,6 +69,14 @@ void detect_suppress(Grid grid, const DetectJob* job) {
     run(grid, [&](Block block) { mpipeline::cuda::detect_suppress(*job, block, search); });
 }
 
+void detect_gather_f32(Grid grid, const DetectJob* job, const float* output) {
+    run(grid, [&](Block block) { detect_gather(*job, output, block); });
+}
+
+void detect_gather_f16(Grid grid, const DetectJob* job, const Half* output) {
+    run(grid, [&](Block block) { detect_gather(*job, output, block); });
+}
+
 void order_threads([[maybe_unused]] bool falling) {
 #ifndef MPIPELINE_REAL_THREADS
     order = falling ? Order{kThreads - 1, -1, -1} : Order{};

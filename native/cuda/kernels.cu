@@ -37,4 +37,12 @@ __global__ void __launch_bounds__(kThreads) detect_suppress(const DetectJob* job
     detect_suppress(*job, this_block(), search);
 }
 
+__global__ void __launch_bounds__(kThreads) detect_gather_f32(const DetectJob* job, const float* output) {
+    detect_gather(*job, output, this_block());
+}
+
+__global__ void __launch_bounds__(kThreads) detect_gather_f16(const DetectJob* job, const Half* output) {
+    detect_gather(*job, output, this_block());
+}
+
 }  // extern "C"

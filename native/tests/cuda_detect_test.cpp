@@ -1,5 +1,6 @@
 // The detection kernels in plain C++ against candidates and suppression on the processor: the same boxes in the same
-// order, for all layouts, with ties, equal boxes and numbers that are none, and whichever thread comes first.
+// order and the numbers beside them, for all layouts, with ties, equal boxes and numbers that are none, and whichever
+// thread comes first.
 #include <algorithm>
 #include <cmath>
 #include <cstdint>
@@ -24,12 +25,12 @@ constexpr float kStrange[] = {std::numeric_limits<float>::quiet_NaN(), std::nume
                               -std::numeric_limits<float>::infinity(), -0.0f};
 
 struct Case {
-    int frames, anchors, classes, most;
+    int frames, anchors, classes, more, most;
     bool by_anchor, objectness, agnostic, filtered;  // by_anchor: the values of an anchor lie beside each other
     float confidence, iou_threshold;
     float finer;  // by which places are divided: 1 is a raster of whole pixels
 
-    int values() const { return 4 + (objectness ? 1 : 0) + classes; }
+    int values() const { return 4 + (objectness ? 1 : 0) + classes + more; }
     int anchor_stride() const { return by_anchor ? values() : 1; }
     int value_stride() const { return by_anchor ? 1 : anchors; }
     bool wants(int class_id) const { return !filtered || class_id % 2 == 0; }
@@ -44,7 +45,7 @@ std::vector<float> random_output(const Case& c, std::mt19937& random) {
                 const float place = static_cast<float>(random() % 12) * 4 / c.finer, score = static_cast<float>(random() % 9) / 8;
                 float& value = output[static_cast<std::size_t>(f) * c.anchors * c.values() + a * c.anchor_stride() +
                                       v * c.value_stride()];
-                value = v < 4 ? place : score;
+                value = v < 4 ? place : v < c.values() - c.more ? score : static_cast<float>(random() % 2048);
                 if (random() % 50 == 0) value = kStrange[random() % 4];
             }
         }
@@ -54,6 +55,7 @@ std::vector<float> random_output(const Case& c, std::mt19937& random) {
 
 struct Result {
     std::vector<cuda::Found> found;
+    std::vector<float> more;  // of each that was found
     int candidates;
 };
 
@@ -76,18 +78,21 @@ Result expected(const Case& c, const float* output) {
         class_id.push_back(all.class_id[i]);
         anchor.push_back(static_cast<std::int32_t>(all.anchor[i]));
     }
-    Result result{{}, static_cast<int>(score.size())};
+    Result result{{}, {}, static_cast<int>(score.size())};
     for (const std::int64_t i :
          boxes::non_maximum_suppression(xyxy.data(), score.data(), c.agnostic ? nullptr : class_id.data(), score.size(),
                                         c.iou_threshold, static_cast<std::size_t>(c.most))) {
         result.found.push_back(
             {{xyxy[4 * i], xyxy[4 * i + 1], xyxy[4 * i + 2], xyxy[4 * i + 3]}, score[i], class_id[i], anchor[i]});
+        for (int m = c.values() - c.more; m < c.values(); ++m) {
+            result.more.push_back(output[anchor[i] * c.anchor_stride() + m * c.value_stride()]);
+        }
     }
     return result;
 }
 
 template <typename Element, typename Kernel>
-std::vector<Result> by_kernels(const Case& c, const std::vector<Element>& output, Kernel kernel) {
+std::vector<Result> by_kernels(const Case& c, const std::vector<Element>& output, Kernel find, Kernel gather) {
     const std::size_t room = static_cast<std::size_t>(c.frames) * c.anchors;
     std::vector<std::uint64_t> keys(room);
     std::vector<cuda::Box> found_boxes(room);
@@ -95,6 +100,7 @@ std::vector<Result> by_kernels(const Case& c, const std::vector<Element>& output
     std::vector<std::uint32_t> wanted((c.classes + 31) / 32, 0x55555555u);
     std::vector<cuda::Tally> tallies(c.frames);
     std::vector<cuda::Found> found(static_cast<std::size_t>(c.frames) * c.most);
+    std::vector<float> more(found.size() * c.more);
     const cuda::DetectJob job{keys.data(),
                               found_boxes.data(),
                               classes.data(),
@@ -102,26 +108,33 @@ std::vector<Result> by_kernels(const Case& c, const std::vector<Element>& output
                               c.filtered ? wanted.data() : nullptr,
                               tallies.data(),
                               found.data(),
+                              more.data(),
                               static_cast<std::int64_t>(c.anchors) * c.values(),
                               c.anchor_stride(),
                               c.value_stride(),
                               c.anchors,
                               c.classes,
+                              c.more,
                               c.objectness ? 1 : 0,
                               0,
                               0,
                               c.most,
                               c.agnostic ? 1 : 0,
                               c.confidence,
-                              c.iou_threshold,
-                              0};
-    kernel({(c.anchors + cuda::kThreads - 1) / cuda::kThreads, c.frames, 1}, &job,
-           reinterpret_cast<const std::conditional_t<sizeof(Element) == 4, float, cuda::Half>*>(output.data()));
+                              c.iou_threshold};
+    using Number = std::conditional_t<sizeof(Element) == 4, float, cuda::Half>;
+    const auto* there = reinterpret_cast<const Number*>(output.data());
+    const auto blocks = [](int threads) { return (threads + cuda::kThreads - 1) / cuda::kThreads; };
+    find({blocks(c.anchors), c.frames, 1}, &job, there);
     detect_suppress({c.frames, 1, 1}, &job);
+    gather({blocks(c.most * c.more), c.frames, 1}, &job, there);
     std::vector<Result> results;
     for (int f = 0; f < c.frames; ++f) {
-        const auto first = found.begin() + static_cast<std::ptrdiff_t>(f) * c.most;
-        results.push_back({{first, first + tallies[f].found}, tallies[f].candidates});
+        const std::ptrdiff_t row = static_cast<std::ptrdiff_t>(f) * c.most;
+        const auto first = found.begin() + row;
+        const auto beside = more.begin() + row * c.more;
+        const int count = tallies[f].found;
+        results.push_back({{first, first + count}, {beside, beside + count * c.more}, tallies[f].candidates});
     }
     return results;
 }
@@ -136,6 +149,7 @@ void equals(const Result& a, const Result& b) {
         CHECK(same(left.box.x1, right.box.x1) && same(left.box.y1, right.box.y1));
         CHECK(same(left.box.x2, right.box.x2) && same(left.box.y2, right.box.y2));
     }
+    CHECK(std::equal(a.more.begin(), a.more.end(), b.more.begin(), b.more.end(), same));
 }
 
 void finds_the_same(const Case& c, std::mt19937& random) {
@@ -146,8 +160,8 @@ void finds_the_same(const Case& c, std::mt19937& random) {
         if (!single) {
             for (std::size_t i = 0; i < output.size(); ++i) output[i] = pixels::from_half(half[i]);
         }
-        const std::vector<Result> found = single ? by_kernels(c, output, detect_candidates_f32)
-                                                 : by_kernels(c, half, detect_candidates_f16);
+        const std::vector<Result> found = single ? by_kernels(c, output, detect_candidates_f32, detect_gather_f32)
+                                                 : by_kernels(c, half, detect_candidates_f16, detect_gather_f16);
         for (int f = 0; f < c.frames; ++f) {
             equals(found[f], expected(c, output.data() + static_cast<std::size_t>(f) * c.anchors * c.values()));
         }
@@ -180,8 +194,9 @@ int main(int count, char** arguments) {
         order_threads(round % 2 == 1);
         const auto pick = [&](int most) { return static_cast<int>(random() % most); };
         finds_the_same({1 + pick(3), 1 + pick(round % 10 == 0 ? 2000 : 120), 1 + pick(round % 5 == 0 ? 90 : 4),
-                        1 + pick(round % 3 == 0 ? 5 : 300), pick(2) == 0, pick(2) == 0, pick(2) == 0, pick(3) == 0,
-                        kThresholds[pick(6)], kThresholds[1 + pick(5)], pick(2) == 0 ? 1.0f : 3.7f},
+                        pick(2) == 0 ? 0 : 1 + pick(34), 1 + pick(round % 3 == 0 ? 5 : 300), pick(2) == 0, pick(2) == 0,
+                        pick(2) == 0, pick(3) == 0, kThresholds[pick(6)], kThresholds[1 + pick(5)],
+                        pick(2) == 0 ? 1.0f : 3.7f},
                        random);
     }
     grids();

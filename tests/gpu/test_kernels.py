@@ -55,5 +55,6 @@ def test_the_same_boxes_in_the_same_order(
 ) -> None:
     outputs = detector.outputs(np.random.default_rng(classes), 4, classes).astype(dtype)
     for agnostic in (False, True):
-        kept = assert_found(gpu, stream, detector, ModelOptions(0.25, 0.5, class_agnostic_nms=agnostic), outputs)
+        options = ModelOptions(0.25, 0.5, class_agnostic_nms=agnostic)
+        kept = assert_found(gpu, stream, detector, options, outputs, classes)
         assert all(frame.candidates >= len(frame.score) > 0 for frame in kept)

@@ -17,13 +17,11 @@ from mpipeline.cuda.preprocess import DeviceFrame, Preprocessing
 from mpipeline.frame import ColorMatrix, FrameFormat, PixelFormat
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.preprocess import Preprocessor, Recipe, place
-from mpipeline.tensor import Geometry
+from mpipeline.prediction import Detections
 
 Picture = tuple[FrameFormat, tuple[Pixels, ...]]
 Size = tuple[int, int]
 Dtype = Literal["float32", "float16"]
-
-UNSHOWN = Geometry(1.0, 1.0, -10000.0, -10000.0, 40000, 40000)  # clips no box
 
 
 def random_picture(form: FrameFormat, rng: np.random.Generator, spare: int = 3) -> Picture:
@@ -96,16 +94,30 @@ def detected(gpu: Any, stream: Any, head: Head, rules: Rules, output: npt.NDArra
     return found
 
 
-def assert_found(gpu: Any, stream: Any, detector: Detector, options: ModelOptions, outputs: Outputs) -> list[Kept]:
+def assert_found(
+    gpu: Any, stream: Any, detector: Detector, options: ModelOptions, outputs: Outputs, classes: int
+) -> list[Kept]:
     """That the GPU finds in these outputs what the family finds on the processor; and what that was."""
-    family, geometries = detector.family(outputs, options), [UNSHOWN] * len(outputs)
+    family, geometries = detector.family(outputs, options, classes), [detector.geometry] * len(outputs)
+    others = detector.further(np.random.default_rng(1), outputs)
     plan = family.gpu_detection(outputs.shape, outputs.dtype)
     assert plan is not None
     kept = detected(gpu, stream, plan.head, plan.rules, outputs)
-    expected = family.postprocess({plan.output: outputs}, geometries)
-    for ours, theirs in zip(plan.findings(kept, geometries, {}), expected, strict=True):
-        np.testing.assert_array_equal(ours.class_id, theirs.class_id)
-        np.testing.assert_array_equal(ours.score, theirs.score)
+    assert set(plan.others) == set(others)
+    expected = family.postprocess({plan.output: outputs, **others}, geometries)
+    for ours, theirs in zip(plan.findings(kept, geometries, others), expected, strict=True):
         np.testing.assert_allclose(ours.xyxy, theirs.xyxy, rtol=0, atol=detector.tolerance)
-        assert ours.class_name == theirs.class_name
+        _equal_but_for_boxes(ours, theirs)
     return kept
+
+
+def _equal_but_for_boxes(ours: Detections, theirs: Detections) -> None:
+    """To the last bit."""
+    np.testing.assert_array_equal(ours.class_id, theirs.class_id)
+    np.testing.assert_array_equal(ours.score, theirs.score)
+    assert (ours.class_name, ours.keypoint_name) == (theirs.class_name, theirs.keypoint_name)
+    np.testing.assert_array_equal(ours.keypoints, theirs.keypoints)
+    assert (ours.masks is None) == (theirs.masks is None)
+    if ours.masks is not None and theirs.masks is not None:
+        np.testing.assert_array_equal(ours.masks.window, theirs.masks.window)
+        np.testing.assert_array_equal(ours.masks.runs, theirs.masks.runs)

@@ -15,7 +15,7 @@ from support.simulated_gpu import SimulatedGpu
 from mpipeline.cuda import detect, preprocess
 
 _NATIVE = Path(__file__).resolve().parents[2] / "native"
-_DETECT_ADDRESSES = ("keys", "boxes", "classes", "candidates", "wanted", "tallies", "found")
+_DETECT_ADDRESSES = ("keys", "boxes", "classes", "candidates", "wanted", "tallies", "found", "more")
 
 Kernel = Callable[..., None]
 
@@ -39,7 +39,8 @@ class PlainKernels:
         self.by_name: dict[str, Kernel] = {}
         for name in ("preprocess_f32", "preprocess_f16"):
             self.by_name[name] = self._kernel(name, _preprocess_job)
-        for name in ("detect_candidates_f32", "detect_candidates_f16", "detect_suppress"):
+        typed = [f"detect_{step}_{dtype}" for step in ("candidates", "gather") for dtype in ("f32", "f16")]
+        for name in (*typed, "detect_suppress"):
             self.by_name[name] = self._kernel(name, _detect_job)
 
     def _kernel(self, name: str, here: Callable[[SimulatedGpu, int, int], npt.NDArray[np.uint8]]) -> Kernel:

@@ -71,7 +71,7 @@ def _pair(bench: Bench, batch: int, kernels: Kernels, kept: Kept) -> dict[str, C
     """Both ways for one size of batch."""
     gpu, stream, given = bench.gpu, bench.stream, outputs(batch, bench.side)
     family = Yolo(_info(given, bench.side), ModelOptions(max_detections=_FOUND))
-    plan = family.gpu_detection(given.shape, given.dtype)
+    plan = family.gpu_detection({_OUTPUT: given})
     assert plan is not None
     there, here = kept.keep(gpu.allocate(given.nbytes)), kept.keep(gpu.allocate_host(given.nbytes))
     gpu.upload(there.address, given.reshape(-1).view(np.uint8), stream)

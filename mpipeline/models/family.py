@@ -55,8 +55,8 @@ class Family(Protocol):
     from the file, what was missing in it, and what is done instead.
 
     A family may also have `constants`: a row for each further input, which is the same for every frame; `preprocessor`:
-    the `Preprocessor` that is all of `preprocess`, so that a GPU may do the same; and `gpu_detection(shape, dtype)`,
-    which says how a GPU finds the boxes in an output of that shape, or None.
+    the `Preprocessor` that is all of `preprocess`, so that a GPU may do the same; and `gpu_detection(outputs)`,
+    which says how a GPU finds the boxes in outputs of these names, shapes and dtypes, or None.
     """
 
     task: str

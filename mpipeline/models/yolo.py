@@ -6,9 +6,6 @@ Input and output are those of `yolo_head`.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
-
-import numpy as np
 
 from mpipeline.errors import ModelError
 from mpipeline.frame import Frame
@@ -61,9 +58,9 @@ class Yolo:
         """The detections of each row, highest score first; rows beyond `geometries` are padding."""
         return [reading.found for reading in self._head.read(outputs, geometries)]
 
-    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
-        """How a GPU finds the boxes in an output of this shape; None if it is not to."""
-        return self._head.gpu_detection(shape, dtype)
+    def gpu_detection(self, outputs: Mapping[str, Tensor]) -> GpuDetection | None:
+        """How a GPU finds the boxes in such outputs; None if it is not to."""
+        return self._head.gpu_detection(outputs)
 
 
 def _output(info: ModelInfo) -> TensorSpec:

@@ -13,7 +13,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from enum import Enum
-from typing import Any
 
 import numpy as np
 
@@ -87,15 +86,19 @@ class YoloHead:
         return [read(rows.astype(np.float32, copy=False), geometry) for rows, geometry in pairs]
 
     def gpu_detection(
-        self, shape: Sequence[int], dtype: np.dtype[Any], finish: Finish = boxes_alone, others: tuple[str, ...] = ()
+        self, outputs: Mapping[str, Tensor], finish: Finish = boxes_alone, others: tuple[str, ...] = ()
     ) -> GpuDetection | None:
-        """How a GPU finds the boxes in an output of this shape; None if the model itself has, or it cannot."""
-        layout, classes = self._layout(shape[1], shape[2])
+        """How a GPU finds the boxes in such outputs; None if the model itself has, or it cannot."""
+        output = outputs[self._output]
+        if output.ndim != 3:
+            return None
+        _, second, third = output.shape
+        layout, classes = self._layout(second, third)
         if layout is Layout.END_TO_END or classes is None or classes < 1:
             return None
         objectness = layout is Layout.OBJECTNESS
-        anchors = shape[1] if objectness else shape[2]
-        head = Head(anchors, classes, not objectness, objectness, more=self._more, dtype=dtype.name)
+        anchors = second if objectness else third
+        head = Head(anchors, classes, not objectness, objectness, more=self._more, dtype=output.dtype.name)
         return gpu_detection(self._output, head, self._selection, finish, others)
 
     def _anchors_last(self, rows: Tensor, geometry: Geometry) -> Reading:

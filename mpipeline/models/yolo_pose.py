@@ -8,7 +8,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 import numpy.typing as npt
@@ -66,9 +65,9 @@ class YoloPose:
         """Detections with key points of each row, highest score first; rows beyond `geometries` are padding."""
         return self._finished(self._head.read(outputs, geometries), outputs, geometries)
 
-    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
-        """How a GPU finds the boxes in an output of this shape; None if it is not to."""
-        return self._head.gpu_detection(shape, dtype, self._finished)
+    def gpu_detection(self, outputs: Mapping[str, Tensor]) -> GpuDetection | None:
+        """How a GPU finds the boxes in such outputs; None if it is not to."""
+        return self._head.gpu_detection(outputs, self._finished)
 
     def _finished(
         self, readings: Sequence[Reading], _: Mapping[str, Tensor], geometries: Sequence[Geometry]

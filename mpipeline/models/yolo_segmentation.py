@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import replace
-from typing import Any
 
 import numpy as np
 
@@ -69,9 +68,9 @@ class YoloSegmentation:
         """Detections with masks of each row, highest score first; rows beyond `geometries` are padding."""
         return self._finished(self._head.read(outputs, geometries), outputs, geometries)
 
-    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
-        """How a GPU finds the boxes in an output of this shape; None if it is not to."""
-        return self._head.gpu_detection(shape, dtype, self._finished, (self._prototypes,))
+    def gpu_detection(self, outputs: Mapping[str, Tensor]) -> GpuDetection | None:
+        """How a GPU finds the boxes in such outputs; None if it is not to."""
+        return self._head.gpu_detection(outputs, self._finished, (self._prototypes,))
 
     def _finished(
         self, readings: Sequence[Reading], outputs: Mapping[str, Tensor], geometries: Sequence[Geometry]

@@ -8,7 +8,6 @@ xy = (xy + grid) stride; wh = exp(wh) stride; score = objectness * class. Source
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from typing import Any
 
 import numpy as np
 
@@ -79,10 +78,11 @@ class Yolox:
             )
         return [self._detections(rows, geometry) for rows, geometry in zip(output, geometries, strict=False)]
 
-    def gpu_detection(self, shape: Sequence[int], dtype: np.dtype[Any]) -> GpuDetection | None:
-        """How a GPU finds the boxes in an output of this shape; None if it is not to."""
+    def gpu_detection(self, outputs: Mapping[str, Tensor]) -> GpuDetection | None:
+        """How a GPU finds the boxes in such outputs; None if it is not to."""
         size = (self.input_shape[2], self.input_shape[1])
-        head = Head(shape[1], shape[2] - 5, objectness=True, grid=size, dtype=dtype.name)
+        output = outputs[self._output]
+        head = Head(output.shape[1], output.shape[2] - 5, objectness=True, grid=size, dtype=output.dtype.name)
         return gpu_detection(self._output, head, self._selection)
 
     def _detections(self, rows: Tensor, geometry: Geometry) -> Detections:

@@ -6,12 +6,9 @@ A slot is given back as soon as its frame is up, not when its findings are there
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
-from typing import Any
-
-import numpy as np
 
 from mpipeline.cuda.beside import DeviceTensor, ModelOnGpu, Step, Written
 from mpipeline.cuda.detect import Detection
@@ -134,17 +131,14 @@ class GpuWay:
 
     def _learn(self, outputs: dict[str, Tensor]) -> None:
         """Whether the boxes can be found on the device, now that the shape of the output is known."""
-        self._unread = frozenset()
-        ask: Callable[[tuple[int, ...], np.dtype[Any]], GpuDetection | None] = getattr(
-            self._family, "gpu_detection", lambda shape, dtype: None
-        )
-        for value in outputs.values():
-            plan = ask(value.shape, value.dtype) if value.ndim == 3 else None
-            if plan is None or outputs[plan.output] is not value:
-                continue
-            self._boxes = plan, self._share.thread.call(partial(self._detection, plan))
-            self._unread = frozenset(outputs) - {plan.output, *plan.others}
+        ask: Callable[[Mapping[str, Tensor]], GpuDetection | None] | None
+        ask = getattr(self._family, "gpu_detection", None)
+        plan = ask(outputs) if ask is not None else None
+        if plan is None:
+            self._unread = frozenset()
             return
+        self._boxes = plan, self._share.thread.call(partial(self._detection, plan))
+        self._unread = frozenset(outputs) - {plan.output, *plan.others}
 
     def _detection(self, plan: GpuDetection, gpu: Gpu) -> Detection:
         stream = gpu.stream()

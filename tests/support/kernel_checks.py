@@ -100,7 +100,7 @@ def assert_found(
     """That the GPU finds in these outputs what the family finds on the processor; and what that was."""
     family, geometries = detector.family(outputs, options, classes), [detector.geometry] * len(outputs)
     others = detector.further(np.random.default_rng(1), outputs)
-    plan = family.gpu_detection(outputs.shape, outputs.dtype)
+    plan = family.gpu_detection({"output": outputs})
     assert plan is not None
     kept = detected(gpu, stream, plan.head, plan.rules, outputs)
     assert set(plan.others) == set(others)

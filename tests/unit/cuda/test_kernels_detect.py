@@ -71,7 +71,7 @@ def test_nothing_comes_down_but_what_is_kept(
 def test_prototypes_of_another_shape_are_told() -> None:
     outputs = SEGMENTATION.outputs(np.random.default_rng(2), 2, 2)
     family = SEGMENTATION.family(outputs, ModelOptions(), 2)
-    plan = family.gpu_detection(outputs.shape, outputs.dtype)
+    plan = family.gpu_detection({"output": outputs})
     assert plan is not None
     with pytest.raises(ModelError, match=r"gave prototypes of shape \(2, 31, 16, 24\); expected \(batch, 32, height"):
         plan.findings([], [], {"prototypes": np.zeros((2, 31, 16, 24), np.float32)})
@@ -116,9 +116,9 @@ def test_limits_are_told(gpu: SimulatedGpu, stream: SimulatedStream) -> None:
 def test_what_no_kernel_does_stays_on_the_processor() -> None:
     outputs = YOLO.outputs(np.random.default_rng(0), 1, 3)
     family = YOLO.family(outputs, ModelOptions(), 3)
-    assert family.gpu_detection(outputs.shape, np.dtype(np.float64)) is None
+    assert family.gpu_detection({"output": outputs.astype(np.float64)}) is None
     many = YOLO.family(outputs, ModelOptions(max_detections=LIMIT + 1), 3)
-    assert many.gpu_detection(outputs.shape, outputs.dtype) is None
+    assert many.gpu_detection({"output": outputs}) is None
 
 
 @pytest.mark.parametrize(
@@ -126,4 +126,4 @@ def test_what_no_kernel_does_stays_on_the_processor() -> None:
 )
 def test_what_the_model_has_suppressed_stays_on_the_processor(detector: Detector, more: int) -> None:
     rows = np.zeros((1, 300, 6 + more), np.float32)
-    assert detector.family(rows, ModelOptions(), 3).gpu_detection(rows.shape, rows.dtype) is None
+    assert detector.family(rows, ModelOptions(), 3).gpu_detection({"output": rows}) is None

@@ -48,10 +48,8 @@ class PageLocking:
             raise BackendError(f"{facts} page-locks no memory that exists")
         taken = sum(block.memory.array.nbytes for block in self._blocks)
         if taken + memory.nbytes > self._limit:
-            limit = f"{taken >> 20} of {self._limit >> 20} MB are page-locked already"
-            raise BackendError(
-                f"{memory.nbytes >> 20} MB more are not allowed, {limit}; model.page_locked_mb raises that"
-            )
+            room = f"of the {self._limit >> 20} MB that model.page_locked_mb allows, {taken >> 20} are taken"
+            raise BackendError(f"{room}, and it has {memory.nbytes >> 20}")
         if facts.registers_read_only:
             memory = memory.view()
             memory.flags.writeable = False

@@ -130,14 +130,15 @@ class GpuThread:
 
     def _collect(self, *, wait: bool) -> None:
         """Tells of all that is past; with `wait` it waits for the oldest, when nobody is left to hand in more."""
-        marks = list(self._under_way)
-        outcomes = [_outcome(marks[0], wait=True)] if wait and marks else []
+        if wait and self._under_way:
+            mark = self._under_way.popleft()
+            mark.tell(_past(mark.event, wait=True).error)
         # The latest is asked first: what is found to be past has then all before it in its stream told before it.
-        asked = [_outcome(mark, wait=False) for mark in reversed(marks[len(outcomes) :])]
-        for mark, outcome in zip(marks, [*outcomes, *reversed(asked)], strict=True):
-            if outcome is not None:
+        asked = [(mark, _past(mark.event, wait=False)) for mark in reversed(self._under_way)]
+        for mark, past in reversed(asked):
+            if past.is_past:
                 self._under_way.remove(mark)
-                mark.tell(outcome.error)
+                mark.tell(past.error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -151,21 +152,20 @@ class _Mark:
 
 @dataclass(frozen=True, slots=True)
 class _Past:
-    """What went wrong, if anything."""
+    """Whether an event is past, and what went wrong before it, if anything."""
 
+    is_past: bool
     error: BaseException | None = None
 
 
-def _outcome(mark: _Mark, *, wait: bool) -> _Past | None:
-    """None if it is not past, and not to be waited for."""
+def _past(event: Event, *, wait: bool) -> _Past:
     try:
-        if wait:
-            mark.event.synchronize()
-        elif not mark.event.query():
-            return None
+        if not wait:
+            return _Past(event.query())
+        event.synchronize()
     except BaseException as error:  # noqa: BLE001 - it is raised where the work was handed in
-        return _Past(error)
-    return _Past()
+        return _Past(True, error)
+    return _Past(True)
 
 
 def _resolve(done: Future[Any], error: BaseException | None) -> None:

@@ -1,0 +1,283 @@
+"""Frames of rings through a simulated GPU: what is found, and when their slots are given back."""
+
+from __future__ import annotations
+
+import gc
+import logging
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+from support.inference_bench import FORMAT, Bench
+from support.leftovers import wait_until
+from support.plain_kernels import PlainKernels
+from support.simulated_tensorrt import DataType, EngineFile
+from support.tensorrt_engines import Arrays, Lab, lab_in
+
+from mpipeline.backends import tensorrt
+from mpipeline.config.schema import ModelSpec
+from mpipeline.errors import BackendError
+from mpipeline.messages import RingRetired
+from mpipeline.ring.reader import RingReader
+from mpipeline.testing.fakes import level_of
+from mpipeline.workers.journal import Journal
+from mpipeline.workers.loading import open_predictor
+from mpipeline.workers.wire import from_wire
+
+Make = Callable[..., "GpuBench"]
+
+SIZE = (96, 64)
+ANCHORS = 126
+MOST = 4
+
+
+@pytest.fixture
+def lab(tmp_path: Path, plain_kernels: PlainKernels, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
+    with lab_in(tmp_path, plain_kernels.by_name) as made:
+        monkeypatch.setattr(tensorrt, "Surroundings", lambda: made.surroundings)
+        yield made
+        gc.collect()
+
+
+@pytest.fixture
+def bench_of(lab: Lab) -> Iterator[Make]:
+    """Makes benches, which are closed at the end."""
+    with ExitStack() as made:
+
+        def make(every_frame: bool, **more: Any) -> GpuBench:
+            bench = GpuBench(lab, every_frame, **more)
+            made.callback(bench.close)
+            return bench
+
+        yield make
+        lab.gpu.go.set()
+
+
+class Model:
+    """A YOLO that finds one box, whose score is how bright the frame is; `looks` is called while it computes."""
+
+    def __init__(self) -> None:
+        self.looks: Callable[[], object] = lambda: None
+        self.batches: list[int] = []
+
+    def infer(self, given: Arrays) -> Arrays:
+        self.looks()
+        images = given["images"]
+        self.batches.append(len(images))
+        found = np.zeros((len(images), 6, ANCHORS), np.float32)
+        found[:, :4, 7] = (48, 32, 20, 10)
+        found[:, 5, 7] = images[:, 0, 32, 48]
+        return {"output": found, "unread": np.zeros((len(images), 1), np.float32)}
+
+    @property
+    def file(self) -> EngineFile:
+        frame = (3, SIZE[1], SIZE[0])
+        return EngineFile(
+            {"images": ((-1, *frame), DataType.FLOAT)},
+            {"output": ((-1, 6, ANCHORS), DataType.FLOAT), "unread": ((-1, 1), DataType.FLOAT)},
+            self.infer,
+            lambda sizes: {"output": (sizes["images"][0], 6, ANCHORS), "unread": (sizes["images"][0], 1)},
+            [{"images": ((1, *frame), (MOST, *frame), (MOST, *frame))}] * 2,
+        )
+
+
+class GpuBench(Bench):
+    """A ring whose frames are inferred on the simulated GPU."""
+
+    def __init__(self, lab: Lab, every_frame: bool, slots: int = 8, bit: int = -1, **spec: object) -> None:
+        self.model = Model()
+        path = lab.engine(self.model.file)
+        given = {"path": str(path), "backend": "tensorrt", "confidence": 0.01, "family": "yolo", "streams": 1, **spec}
+        self._spec = ModelSpec.from_mapping(given)
+        super().__init__(every_frame, slots, bit)
+        self.report()
+
+    def begin(self, journal: Journal | None = None) -> None:
+        self.predictor, _ = open_predictor(self._spec, MOST, at_once=2)  # type: ignore[assignment]
+        super().begin(journal)
+
+    def infer(self, *frame_ids: int) -> None:
+        """Publishes the frames, and lets the loop step until they are through."""
+        through = self.loop.progress + len(frame_ids)
+        for frame_id in frame_ids:
+            self.publish(frame_id)
+        wait_until(lambda: (self.loop.step(), self.loop.progress == through)[1], "the frames are through")
+        self.report()
+
+    def levels(self) -> dict[int, int]:
+        """Frame id → the level that the model has seen in it."""
+        found = {m.frame.frame_id: from_wire(m).detections for m in self.predictions()}
+        return {frame_id: round(float(one.score[0]) * 255) for frame_id, one in found.items() if one is not None}
+
+    def failures(self) -> dict[int, str]:
+        return {m.frame.frame_id: m.failure_message for m in self.predictions() if m.failure_reason}
+
+    def spoil(self) -> bool:
+        """Writes something else into a slot that the writer may have; whether there was one."""
+        slot = self.writer.reserve(0.0)
+        if slot is not None:
+            self.writer.planes(slot)[0][:] = 0
+            self.writer.cancel(slot)
+        return slot is not None
+
+
+def expected(*frame_ids: int) -> dict[int, int]:
+    return {frame_id: level_of(frame_id) for frame_id in frame_ids}
+
+
+def kinds(lab: Lab) -> list[str]:
+    return [one.kind for one in lab.gpu.alive]
+
+
+@pytest.mark.parametrize("integrated", [False, True])
+@pytest.mark.parametrize("streams", [1, 2])
+def test_what_is_found(lab: Lab, bench_of: Make, integrated: bool, streams: int) -> None:
+    lab.gpu.facts = replace(lab.gpu.facts, integrated=integrated)
+    bench = bench_of(every_frame=True, streams=streams)
+    for ids in ((1,), (2, 3, 4), (5, 6), (7, 8, 9, 10)):
+        bench.infer(*ids)
+    assert bench.levels() == expected(*range(1, 11))
+    assert kinds(lab).count("registered") == 1
+
+
+def test_the_planes_go_up_from_the_slot(lab: Lab, bench_of: Make, monkeypatch: pytest.MonkeyPatch) -> None:
+    bench = bench_of(every_frame=True)
+    bench.infer(1)
+    uploaded, upload = [], lab.gpu.upload
+    ring = RingReader(bench.ring.descriptor, 3).memory
+    monkeypatch.setattr(lab.gpu, "upload", lambda to, one, stream: (uploaded.append(one), upload(to, one, stream)))
+    downloaded, download = [], lab.gpu.download
+    monkeypatch.setattr(lab.gpu, "download", lambda to, *rest: (downloaded.append(to.nbytes), download(to, *rest)))
+    bench.infer(2, 3)
+    frames = [one for one in uploaded if one.nbytes == FORMAT.payload_bytes()]
+    assert len(frames) == 2
+    registered = [one for one in lab.gpu.alive if one.kind == "registered"]
+    assert all(np.shares_memory(one, registered[0].array) for one in frames)
+    assert not registered[0].array.flags.writeable
+    assert registered[0].array.nbytes == ring.nbytes
+    assert len(downloaded) == 1  # the boxes; neither the output, nor the one that nobody reads
+
+
+@pytest.mark.parametrize("integrated", [False, True])
+def test_a_slot_is_given_back_as_soon_as_its_frame_is_up(lab: Lab, bench_of: Make, integrated: bool) -> None:
+    """What is written there then does not reach the model."""
+    lab.gpu.facts = replace(lab.gpu.facts, integrated=integrated)
+    bench = bench_of(every_frame=False, slots=1)
+    free: list[bool] = []
+    bench.model.looks = lambda: free.append(bench.spoil())
+    for frame_id in (1, 2, 3):
+        bench.infer(frame_id)
+    assert free == [True] * 3
+    assert bench.levels() == expected(1, 2, 3)
+
+
+@pytest.mark.parametrize(("every_frame", "bit"), [(True, -1), (False, 1)], ids=["owed", "wanted by a sink"])
+def test_a_slot_is_kept_that_somebody_else_needs(lab: Lab, bench_of: Make, every_frame: bool, bit: int) -> None:
+    bench = bench_of(every_frame, slots=1, bit=bit)
+    free: list[bool] = []
+    bench.model.looks = lambda: free.append(bench.spoil())
+    bench.infer(1)
+    assert free == [False]
+    assert bench.levels() == expected(1)
+
+
+@pytest.mark.parametrize("reason", ["limit", "refused", "cannot"])
+def test_a_ring_that_is_not_page_locked_is_copied(
+    lab: Lab, bench_of: Make, caplog: pytest.LogCaptureFixture, reason: str
+) -> None:
+    if reason == "cannot":
+        lab.gpu.facts = replace(lab.gpu.facts, registers=False)
+    elif reason == "refused":
+        lab.gpu.fails["register"] = 1
+    with caplog.at_level(logging.INFO, "mpipeline.inference"):
+        bench = bench_of(every_frame=True, page_locked_mb=0 if reason == "limit" else 1)
+    said = {
+        "limit": "of the 0 MB that model.page_locked_mb allows",
+        "refused": "register failed",
+        "cannot": "page-locks no memory",
+    }
+    assert "is not page-locked for the GPU, its frames are copied once more: " in caplog.text
+    assert said[reason] in caplog.text
+    for ids in ((1,), (2, 3, 4)):
+        bench.infer(*ids)
+    assert bench.levels() == expected(1, 2, 3, 4)
+    assert "registered" not in kinds(lab)
+
+
+def test_a_copied_frame_of_a_live_source_is_given_back_too(lab: Lab, bench_of: Make) -> None:
+    bench = bench_of(every_frame=False, slots=1, page_locked_mb=0)
+    free: list[bool] = []
+    bench.model.looks = lambda: free.append(bench.spoil())
+    bench.infer(1)
+    assert free == [True]
+
+
+def test_a_ring_that_is_retired_stays_until_its_frames_are_up(lab: Lab, bench_of: Make) -> None:
+    bench = bench_of(every_frame=True, streams=2)
+    bench.infer(1)
+    lab.gpu.go.clear()
+    bench.publish(2)
+    bench.loop.step()
+    wait_until(lambda: any(stream.work for stream in lab.gpu.streams), "the frame is on its way")
+    bench.loop.rings.obey(RingRetired(bench.ring.descriptor.segment), 0)
+    assert kinds(lab).count("registered") == 1
+    lab.gpu.go.set()
+    wait_until(lambda: "registered" not in kinds(lab), "the ring is ordinary memory")
+
+
+def test_a_ring_is_page_locked_again_when_it_comes_again(lab: Lab, bench_of: Make) -> None:
+    bench = bench_of(every_frame=True)
+    bench.infer(1)
+    bench.loop.close()
+    bench.begin()
+    bench.report()
+    bench.infer(2)
+    assert bench.levels()[2] == level_of(2)
+    assert kinds(lab).count("registered") == 1
+
+
+@pytest.mark.parametrize("every_frame", [True, False])
+def test_a_batch_that_is_refused_is_tried_again(lab: Lab, bench_of: Make, every_frame: bool) -> None:
+    bench = bench_of(every_frame)
+    bench.infer(1)
+    lab.trt.refuses.add("execute_async_v3")
+    bench.infer(2)
+    lab.trt.refuses.clear()
+    bench.infer(3)
+    assert bench.levels() == expected(1, 3)
+    assert "execute_async_v3 refuses" in bench.failures()[2]
+
+
+def test_a_batch_that_fails_late_is_tried_again_where_it_is_still_held(bench_of: Make) -> None:
+    bench = bench_of(every_frame=True)
+    bench.infer(1)
+    errors = [BackendError("an illegal memory access was encountered")]
+
+    def fail() -> None:
+        if errors:
+            raise errors.pop()
+
+    bench.model.looks = fail
+    bench.infer(2, 3)
+    assert bench.levels() == expected(1, 2, 3)
+
+
+def test_of_a_live_source_it_is_not(bench_of: Make) -> None:
+    """Its slot was given back, and holds something else by then."""
+    bench = bench_of(every_frame=False, slots=1)
+    errors = [BackendError("an illegal memory access was encountered")]
+
+    def fail() -> None:
+        assert bench.spoil()
+        if errors:
+            raise errors.pop()
+
+    bench.model.looks = fail
+    bench.infer(1)
+    bench.infer(2)
+    assert bench.levels() == expected(2)
+    assert "illegal memory access" in bench.failures()[1]

@@ -48,12 +48,17 @@ class Recipe:
         scale = (self.scale / std[0], self.scale / std[1], self.scale / std[2])
         return scale, (-mean[0] / std[0], -mean[1] / std[1], -mean[2] / std[2])
 
+    @property
+    def averages(self) -> bool:
+        """Whether it takes the pass that averages, which alone cuts off."""
+        return self.smooth or self.resize == "crop"
+
     def gpu_target(self, size: tuple[int, int], dtype: str) -> Target | None:
-        """The same for the kernel of a GPU and an input of (width, height); None if it does not resize or write so."""
-        if self.smooth or self.resize == "crop" or dtype not in ("float32", "float16"):
+        """The same for the kernels of a GPU and an input of (width, height); None if they do not write that dtype."""
+        if dtype not in ("float32", "float16", "uint8"):
             return None
         scale, bias = self.levels_to_values
-        return Target(*size, self.order == "bgr", scale, bias, self.pad, dtype)
+        return Target(*size, self.order == "bgr", scale, bias, self.pad, dtype, self.averages)
 
     def overridden(self, by: Normalisation) -> Recipe:
         """This recipe with what `by` says."""
@@ -108,7 +113,7 @@ class Preprocessor:
         self._size = size
         scale, bias = recipe.levels_to_values
         self._native: _native.Preprocessor | _native.SmoothPreprocessor
-        if recipe.smooth or recipe.resize == "crop":
+        if recipe.averages:
             self._native = _native.SmoothPreprocessor(*size, recipe.order == "bgr", scale, bias, recipe.pad)
         else:
             self._native = _native.Preprocessor(*size, recipe.order == "bgr", scale, bias, recipe.pad)

@@ -41,6 +41,7 @@ struct Half {
 // Bytes that nobody writes while the kernel runs.
 KERNEL_BODY int level_at(const std::uint8_t* from) { return __ldg(from); }
 KERNEL_BODY int to_nearest(double value) { return __double2int_rn(value); }
+KERNEL_BODY int to_nearest(float value) { return __float2int_rn(value); }
 KERNEL_BODY float exponential(float value) { return expf(value); }
 KERNEL_BODY unsigned bits_of(float value) { return __float_as_uint(value); }
 KERNEL_BODY float float_of(unsigned bits) { return __uint_as_float(bits); }
@@ -79,6 +80,7 @@ inline Order order;
 
 KERNEL_BODY int level_at(const std::uint8_t* from) { return *from; }
 KERNEL_BODY int to_nearest(double value) { return static_cast<int>(std::lrint(value)); }
+KERNEL_BODY int to_nearest(float value) { return static_cast<int>(std::lrint(value)); }
 KERNEL_BODY float exponential(float value) { return std::exp(value); }
 KERNEL_BODY unsigned bits_of(float value) { return std::bit_cast<unsigned>(value); }
 KERNEL_BODY float float_of(unsigned bits) { return std::bit_cast<float>(bits); }
@@ -90,5 +92,10 @@ KERNEL_BODY void put(float value, float* out) { *out = value; }
 KERNEL_BODY void put(float value, Half* out) { out->bits = pixels::to_half(value); }
 
 #endif
+
+// As NumPy's rint of what clip leaves.
+KERNEL_BODY void put(float value, std::uint8_t* out) {
+    *out = static_cast<std::uint8_t>(to_nearest(value < 0.0f ? 0.0f : value > 255.0f ? 255.0f : value));
+}
 
 }  // namespace mpipeline::cuda

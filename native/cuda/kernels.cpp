@@ -56,6 +56,26 @@ void preprocess_f16(Grid grid, const PreprocessJob* job) {
     run(grid, [&](Block block) { preprocess<Half>(*job, block, tile); });
 }
 
+void preprocess_u8(Grid grid, const PreprocessJob* job) {
+    Tile tile;
+    run(grid, [&](Block block) { preprocess<std::uint8_t>(*job, block, tile); });
+}
+
+void preprocess_smooth_f32(Grid grid, const PreprocessJob* job) {
+    SmoothTile tile;
+    run(grid, [&](Block block) { preprocess_smooth<float>(*job, block, tile); });
+}
+
+void preprocess_smooth_f16(Grid grid, const PreprocessJob* job) {
+    SmoothTile tile;
+    run(grid, [&](Block block) { preprocess_smooth<Half>(*job, block, tile); });
+}
+
+void preprocess_smooth_u8(Grid grid, const PreprocessJob* job) {
+    SmoothTile tile;
+    run(grid, [&](Block block) { preprocess_smooth<std::uint8_t>(*job, block, tile); });
+}
+
 void detect_candidates_f32(Grid grid, const DetectJob* job, const float* output) {
     run(grid, [&](Block block) { detect_candidates(*job, output, block); });
 }

@@ -3,6 +3,7 @@
 
 #include "detect_kernel.hpp"
 #include "preprocess_kernel.hpp"
+#include "smooth_kernel.hpp"
 
 extern "C" {
 
@@ -12,6 +13,10 @@ struct Grid {
 
 void preprocess_f32(Grid grid, const mpipeline::cuda::PreprocessJob* job);
 void preprocess_f16(Grid grid, const mpipeline::cuda::PreprocessJob* job);
+void preprocess_u8(Grid grid, const mpipeline::cuda::PreprocessJob* job);
+void preprocess_smooth_f32(Grid grid, const mpipeline::cuda::PreprocessJob* job);
+void preprocess_smooth_f16(Grid grid, const mpipeline::cuda::PreprocessJob* job);
+void preprocess_smooth_u8(Grid grid, const mpipeline::cuda::PreprocessJob* job);
 void detect_candidates_f32(Grid grid, const mpipeline::cuda::DetectJob* job, const float* output);
 void detect_candidates_f16(Grid grid, const mpipeline::cuda::DetectJob* job, const mpipeline::cuda::Half* output);
 void detect_suppress(Grid grid, const mpipeline::cuda::DetectJob* job);

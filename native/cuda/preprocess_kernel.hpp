@@ -13,11 +13,12 @@
 
 namespace mpipeline::cuda {
 
-// One frame. Addresses are those of the device; steps are samples of the picture for each pixel of the placement.
+// One frame. Addresses are those of the device. The picture covers the placed rectangle of the target.
 struct FrameJob {
     const std::uint8_t* planes[3];
     std::int64_t strides[3];  // bytes from one row to the next
-    double step_x, step_y;
+    double step_x, step_y;  // samples of the picture for each pixel of the placement
+    const void *columns, *rows;  // of smooth_kernel.hpp: the samples that each of the placement's pixels averages
     std::int32_t format;  // pixels::Format
     std::int32_t color;  // 2 * pixels::Matrix, + 1 for full range
     std::int32_t width, height;
@@ -33,7 +34,7 @@ struct PreprocessJob {
     KERNEL_BODY const FrameJob* frames() const { return reinterpret_cast<const FrameJob*>(this + 1); }
 };
 
-static_assert(sizeof(FrameJob) == 96 && offsetof(FrameJob, step_x) == 48 && offsetof(FrameJob, format) == 64);
+static_assert(sizeof(FrameJob) == 112 && offsetof(FrameJob, columns) == 64 && offsetof(FrameJob, format) == 80);
 static_assert(sizeof(PreprocessJob) == 48 && offsetof(PreprocessJob, scale) == 20);
 
 constexpr int kTileWidth = 32, kTileHeight = kThreads / kTileWidth;
@@ -108,6 +109,21 @@ KERNEL_BODY void picture_levels(const FrameJob& frame, Tap row, Tap column, floa
     rgb[2] = clamped(base + color.blue_u * u);
 }
 
+KERNEL_BODY bool covers(const FrameJob& frame, int placed_x, int placed_y) {
+    return placed_x >= 0 && placed_y >= 0 && placed_x < frame.placed_width && placed_y < frame.placed_height;
+}
+
+// The levels as values of a pixel in one frame's row of the batch.
+template <typename Element>
+KERNEL_BODY void put_pixel(const PreprocessJob& job, int frame, int x, int y, const float (&rgb)[3]) {
+    const std::int64_t area = static_cast<std::int64_t>(job.width) * job.height;
+    Element* out = static_cast<Element*>(job.out) + 3 * area * frame + static_cast<std::int64_t>(y) * job.width + x;
+    for (int c = 0; c < 3; ++c) {
+        const int position = job.bgr != 0 ? 2 - c : c;
+        put(rgb[c] * job.scale[position] + job.bias[position], out + position * area);
+    }
+}
+
 // The grid has a block for each tile of a row of the batch, and its third side is the frames.
 template <typename Element>
 KERNEL_BODY void preprocess(const PreprocessJob& job, Block block, Tile& tile) {
@@ -125,16 +141,10 @@ KERNEL_BODY void preprocess(const PreprocessJob& job, Block block, Tile& tile) {
         const int x = block.x * kTileWidth + column, y = block.y * kTileHeight + row;
         if (x >= job.width || y >= job.height) continue;
         float rgb[3] = {job.pad, job.pad, job.pad};
-        const int placed_x = left + column, placed_y = top + row;
-        if (placed_x >= 0 && placed_y >= 0 && placed_x < frame.placed_width && placed_y < frame.placed_height) {
+        if (covers(frame, left + column, top + row)) {
             picture_levels(frame, tile.rows[row], tile.columns[column], rgb);
         }
-        const std::int64_t area = static_cast<std::int64_t>(job.width) * job.height;
-        Element* out = static_cast<Element*>(job.out) + 3 * area * block.z + static_cast<std::int64_t>(y) * job.width + x;
-        for (int c = 0; c < 3; ++c) {
-            const int position = job.bgr != 0 ? 2 - c : c;
-            put(rgb[c] * job.scale[position] + job.bias[position], out + position * area);
-        }
+        put_pixel<Element>(job, block.z, x, y, rgb);
     }
 }
 

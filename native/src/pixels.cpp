@@ -1,9 +1,9 @@
 // Packed BGR from planar pictures: 16-bit fixed point, the same arithmetic in plain C++ and in AVX2.
 #include "mpipeline/pixels.hpp"
 
-#include <algorithm>
-#include <cmath>
 #include <cstring>
+
+#include "mpipeline/fixed_colors.hpp"
 
 #if defined(__x86_64__) && defined(__GNUC__)
 #define MPIPELINE_AVX2 1
@@ -25,42 +25,18 @@ bool has_avx2() {
 
 namespace {
 
-// Colours in 1/64 of a level. Luma is multiplied as unsigned 8.8 and its offset taken off afterwards, together with the
-// rounding of the final shift; chroma as signed 8.8 with a rounding high multiply. Sums saturate, far outside 0..255.
-struct Fixed {
-    std::uint16_t y_gain;
-    std::int16_t y_bias, red_v, green_u, green_v, blue_u;
-};
-
-Fixed fixed(const YuvToRgb& c) {
-    const auto q13 = [](float v) { return static_cast<std::int16_t>(std::lrint(v * 8192.0f)); };
-    return {static_cast<std::uint16_t>(std::lrint(c.y_gain * 16384.0f)),
-            static_cast<std::int16_t>(std::lrint(32.5f - 64.0f * c.y_offset * c.y_gain)),
-            q13(c.red_v),
-            q13(c.green_u),
-            q13(c.green_v),
-            q13(c.blue_u)};
-}
-
 struct Row {  // one row of pixels; chroma samples are `chroma_step` bytes apart
     const std::uint8_t *y, *u, *v;
     int chroma_step;
 };
 
-int multiply(std::int16_t coefficient, int level) { return (coefficient * ((level - 128) * 256) + 0x4000) >> 15; }
-
-int saturate(int value) { return std::clamp(value, -32768, 32767); }
-
-std::uint8_t level(int value) { return static_cast<std::uint8_t>(std::clamp(value >> 6, 0, 255)); }
-
 void convert_plain(const Row& row, const Fixed& f, int begin, int width, std::uint8_t* out) {
     for (int x = begin; x < width; ++x) {
-        const int u = row.u[(x / 2) * row.chroma_step], v = row.v[(x / 2) * row.chroma_step];
-        const int y = static_cast<int>((row.y[x] * 256u * f.y_gain) >> 16) + f.y_bias;
-        const int green = saturate(multiply(f.green_u, u) + multiply(f.green_v, v));
-        out[3 * x] = level(saturate(y + multiply(f.blue_u, u)));
-        out[3 * x + 1] = level(saturate(y + green));
-        out[3 * x + 2] = level(saturate(y + multiply(f.red_v, v)));
+        const int chroma = (x / 2) * row.chroma_step;
+        const Bgr pixel = bgr_of(f, row.y[x], row.u[chroma], row.v[chroma]);
+        out[3 * x] = pixel.blue;
+        out[3 * x + 1] = pixel.green;
+        out[3 * x + 2] = pixel.red;
     }
 }
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -13,9 +14,11 @@ from support.plain_kernels import PlainKernels
 from support.simulated_gpu import SimulatedGpu
 
 from mpipeline.cuda.driver import Gpu, Stream
+from mpipeline.models.embedding import RECIPE as EMBEDDING
 from mpipeline.models.family import ModelOptions
 from mpipeline.models.preprocess import Recipe
 from mpipeline.models.rfdetr import RECIPE as RFDETR
+from mpipeline.models.yolo_classification import RECIPE as CROPPED
 from mpipeline.models.yolo_head import RECIPE as YOLO
 from mpipeline.models.yolox import RECIPE as YOLOX
 
@@ -37,14 +40,37 @@ def stream(gpu: Gpu) -> Iterator[Stream]:
     made.free()
 
 
+RECIPES = {
+    "centred": YOLO,
+    "top left": YOLOX,
+    "stretched": RFDETR,
+    "cropped": CROPPED,
+    "cropped and normalised": EMBEDDING,
+    "cropped, not smooth": replace(YOLOX, resize="crop"),
+    "centred and smooth": replace(YOLO, smooth=True),
+    "stretched and smooth": replace(RFDETR, smooth=True),
+}
+
+
 @pytest.mark.parametrize("dtype", ["float32", "float16"])
-@pytest.mark.parametrize("size", [(96, 64), (33, 47), (160, 128), (1, 1)])
-@pytest.mark.parametrize("recipe", [YOLO, YOLOX, RFDETR], ids=["centred", "top left", "stretched"])
+@pytest.mark.parametrize("size", [(96, 64), (33, 47), (160, 128), (48, 48), (1, 1)])
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
 def test_a_batch_equals_the_pass(gpu: Gpu, stream: Stream, recipe: Recipe, size: tuple[int, int], dtype: Dtype) -> None:
     """To the last bit."""
     pictures = pictures_of_every_kind(np.random.default_rng(3))
     made = preprocessed(gpu, stream, recipe, size, pictures, dtype)
     np.testing.assert_array_equal(made, passed(recipe, size, pictures, dtype))
+
+
+@pytest.mark.parametrize("recipe", RECIPES.values(), ids=RECIPES)
+def test_a_batch_in_bytes_equals_the_pass(gpu: Gpu, stream: Stream, recipe: Recipe) -> None:
+    """Values beyond what a byte holds are in it, below and above, and values between two bytes."""
+    wide = replace(recipe, scale=1.3, mean=(10.0, 20.0, 30.0), std=(1.0, 0.9, 0.8))
+    pictures = pictures_of_every_kind(np.random.default_rng(4))
+    made = preprocessed(gpu, stream, wide, (48, 48), pictures, "uint8")
+    np.testing.assert_array_equal(made, passed(wide, (48, 48), pictures, "uint8"))
+    assert (made == 0).any()
+    assert (made == 255).any()
 
 
 @pytest.mark.parametrize("dtype", ["float32", "float16"])

@@ -21,7 +21,7 @@ from mpipeline.prediction import Detections
 
 Picture = tuple[FrameFormat, tuple[Pixels, ...]]
 Size = tuple[int, int]
-Dtype = Literal["float32", "float16"]
+Dtype = Literal["float32", "float16", "uint8"]
 
 
 def random_picture(form: FrameFormat, rng: np.random.Generator, spare: int = 3) -> Picture:

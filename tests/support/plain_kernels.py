@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ctypes
+import functools
 import os
 import subprocess
 from collections.abc import Callable
@@ -15,6 +16,7 @@ from support.simulated_gpu import SimulatedGpu
 from mpipeline.cuda import detect, preprocess
 
 _NATIVE = Path(__file__).resolve().parents[2] / "native"
+_ELEMENTS = {"f32": 4, "f16": 2, "u8": 1}  # their bytes
 _DETECT_ADDRESSES = ("keys", "boxes", "classes", "candidates", "wanted", "tallies", "found", "more")
 
 Kernel = Callable[..., None]
@@ -37,8 +39,10 @@ class PlainKernels:
         self._library = ctypes.CDLL(str(library))
         self.launched: list[tuple[str, tuple[int, int, int]]] = []
         self.by_name: dict[str, Kernel] = {}
-        for name in ("preprocess_f32", "preprocess_f16"):
-            self.by_name[name] = self._kernel(name, _preprocess_job)
+        for kernel in ("preprocess", "preprocess_smooth"):
+            for element, size in _ELEMENTS.items():
+                here = functools.partial(_preprocess_job, size)
+                self.by_name[f"{kernel}_{element}"] = self._kernel(f"{kernel}_{element}", here)
         typed = [f"detect_{step}_{dtype}" for step in ("candidates", "gather") for dtype in ("f32", "f16")]
         for name in (*typed, "detect_suppress"):
             self.by_name[name] = self._kernel(name, _detect_job)
@@ -61,15 +65,16 @@ def _here(gpu: SimulatedGpu, address: int | np.uint64) -> int:
     return 0 if address == 0 else int(gpu.at(int(address), 1).ctypes.data)
 
 
-def _preprocess_job(gpu: SimulatedGpu, address: int, frames: int) -> npt.NDArray[np.uint8]:
+def _preprocess_job(element: int, gpu: SimulatedGpu, address: int, frames: int) -> npt.NDArray[np.uint8]:
     size = preprocess.JOB.itemsize
     code = gpu.at(address, size + frames * preprocess.FRAME.itemsize).copy()
     job, pictures = code[:size].view(preprocess.JOB)[0], code[size:].view(preprocess.FRAME)
     row = 3 * int(job["size"][0]) * int(job["size"][1])
-    gpu.at(int(job["out"]), frames * row * 2)  # there is as much, in half precision at least
+    gpu.at(int(job["out"]), frames * row * element)  # there is as much
     job["out"] = _here(gpu, job["out"])
     for picture in pictures:
-        picture["planes"] = [_here(gpu, plane) for plane in picture["planes"]]
+        for name in ("planes", "averages"):
+            picture[name] = [_here(gpu, one) for one in picture[name]]
     return code
 
 

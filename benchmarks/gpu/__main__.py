@@ -4,8 +4,8 @@
 
 * copies: frames of a ring in shared memory go up as they are, with the ring page-locked as a whole, and through
   page-locked staging; the limit is one large page-locked block.
-* preprocessing: the kernel that makes a model's input of frames, by batch, beside the pass on the processor; the limit
-  is a fill of the GPU's memory.
+* preprocessing: the kernels that make a model's input of frames, letterboxed or averaged and cropped, by batch, beside
+  the passes on the processor; the limit is a fill of the GPU's memory.
 * detection: the kernels that make boxes of the output of YOLOv8n, beside a download and the processor.
 * engine: what `mpipeline run` takes, TensorRT if it comes up, else ONNX Runtime on the GPU, on random input, by batch
   and by the threads that call it; the best of them is the limit of the pipeline.

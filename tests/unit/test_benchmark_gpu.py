@@ -27,7 +27,7 @@ def test_every_part_runs_on_the_simulated_gpu(tmp_path: Path) -> None:
     assert "the figures mean nothing" in done.stdout
     found = json.loads(told.read_text(encoding="utf-8"))
     assert list(found["data"]) == ["copies", "preprocessing", "detection", "engine", "pipeline"]
-    assert len(found["tables"]) == 6
+    assert len(found["tables"]) == 7
     assert len(found["charts"]) == 3
     ((copies,), (speeds,)) = found["data"]["copies"], found["data"]["pipeline"]
     assert all(figures["GB/s"] > 0 for figures in copies.values())

@@ -54,6 +54,14 @@ if ! why=$(python3 -c 'import tensorrt' 2>&1); then
   esac
 fi
 
+# Through it the hardware decodes; sources of kind gstreamer ask for these three.
+python3 -c '
+import gi
+for name in "Gst", "GstApp", "GstVideo":
+    gi.require_version(name, "1.0")' 2>/dev/null ||
+  lacks "GStreamer for Python, through which the hardware decodes" "sudo apt-get install -y python3-gi gir1.2-gst-plugins-base-1.0 \
+gstreamer1.0-plugins-base gstreamer1.0-plugins-good gstreamer1.0-plugins-bad gstreamer1.0-libav nvidia-l4t-gstreamer"
+
 parent=$folder
 while [ ! -e "$parent" ]; do parent=$(dirname "$parent"); done
 [ -w "$parent" ] ||
@@ -65,5 +73,5 @@ if [ "$lacking" = 1 ]; then
 fi
 
 python3 -m venv --system-site-packages "$folder"
-PATH="$cuda/bin:$PATH" "$folder/bin/pip" install --upgrade ".${extras:+[$extras]}" 'pycuda>=2024.1'
+PATH="$cuda/bin:$PATH" "$folder/bin/pip" install --upgrade ".${extras:+[$extras]}" 'pycuda>=2024.1' 'onnx>=1.16'
 exec "$folder/bin/mpipeline" doctor

@@ -1,4 +1,4 @@
-"""What an NVIDIA Jetson needs besides: its JetPack, TensorRT, power mode, devices, and memory that the GPU shares."""
+"""What an NVIDIA Jetson needs besides: JetPack, TensorRT, its decoder, power mode, devices, and its shared memory."""
 
 from __future__ import annotations
 
@@ -9,7 +9,10 @@ import sys
 from pathlib import Path
 
 from mpipeline.doctor.finding import Finding, Findings, Level
+from mpipeline.errors import ConfigError
 from mpipeline.ring.capacity import MIB
+from mpipeline.sources import gstreamer_abilities
+from mpipeline.sources.gstreamer_library import INSTALL
 
 # major release of Jetson Linux → JetPack, with the Python of its Ubuntu
 _JETPACKS = {32: "4", 34: "5", 35: "5", 36: "6", 38: "7", 39: "7"}
@@ -23,6 +26,7 @@ _DEVICES = (
 _LITTLE_MEMORY = 9 * 1024 * MIB  # an engine of a large model takes several GB to build
 _LIMIT_S = 60
 _DLA = "libnvdla_compiler.so"
+_DECODER = "nvv4l2decoder"
 _ROOT = Path("/")
 
 
@@ -34,6 +38,7 @@ def jetson(subject: str, root: Path = _ROOT) -> Findings:
         return
     yield _release(subject, board, release)
     yield _tensorrt(subject)
+    yield _decoder(subject)
     yield _power_mode(subject, root)
     yield _permissions(subject, root)
     yield _memory(subject, root)
@@ -82,6 +87,20 @@ def _remedy(why: str) -> str:
     if "No module named 'tensorrt'" in why:
         return "sudo apt-get install python3-libnvinfer, and a virtual environment with --system-site-packages"
     return "sudo apt-get install --reinstall nvidia-tensorrt; in a container --runtime nvidia"
+
+
+def _decoder(subject: str) -> Finding:
+    """Whether sources of kind `gstreamer` can have the hardware decode."""
+    try:
+        hardware = gstreamer_abilities.abilities().hardware
+    except ConfigError as error:
+        text = f"the processor decodes: {str(error).partition(': ')[0]}"
+        return Finding(subject, "decoder", Level.WARNING, text, f"{INSTALL} nvidia-l4t-gstreamer")
+    if _DECODER in hardware:
+        return Finding(subject, "decoder", Level.OK, f"sources of kind gstreamer decode with {_DECODER}")
+    text = f"the processor decodes: GStreamer has no {_DECODER} here"
+    remedy = "sudo apt-get install -y nvidia-l4t-gstreamer; in a container --runtime nvidia"
+    return Finding(subject, "decoder", Level.WARNING, text, remedy)
 
 
 def _power_mode(subject: str, root: Path) -> Finding:

@@ -14,6 +14,8 @@ import yaml
 from support import runs
 from support.command import Command, Workplace
 
+from mpipeline.sources.gstreamer_library import INSTALL
+
 ROOT = Path(__file__).resolve().parents[2]
 IMAGES = ("deploy/container/Containerfile", "deploy/container/Containerfile.nvidia", "deploy/jetson/Containerfile")
 PROGRAMS = Path(sys.executable).parent
@@ -61,6 +63,14 @@ def test_what_is_copied_is_there_and_is_let_in(image: str) -> None:
     sources = {source for each in copied for source in each}
     assert sources == let_in
     assert all((ROOT / source).exists() for source in sources)
+
+
+def test_on_a_jetson_the_hardware_can_decode() -> None:
+    """GStreamer is in the image, for the Python from which its environment is made."""
+    commands = " ".join(rest for name, rest in instructions(IMAGES[2]) if name == "RUN")
+    packages = set(INSTALL.partition("install -y ")[2].split())
+    assert packages <= set(commands.split())
+    assert "python3 -m venv --system-site-packages" in commands
 
 
 def test_all_images_are_used_alike() -> None:

@@ -10,6 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from mpipeline.sources.gstreamer_library import INSTALL
+
 ROOT = Path(__file__).resolve().parents[2]
 RELEASE = "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n"
 TOOLS = ("bash", "cat", "dirname", "id", "mkdir", "sed")
@@ -53,9 +55,13 @@ class Jetson:
         (self.modules / "venv" / "__main__.py").write_text(VENV)
         self.release.write_text(RELEASE)
         self.import_of_tensorrt("__version__ = '10.3.0'")
+        self.import_of_pygobject("require_version = lambda *_: None")
 
     def import_of_tensorrt(self, does: str) -> None:
         (self.modules / "tensorrt.py").write_text(does)
+
+    def import_of_pygobject(self, does: str) -> None:
+        (self.modules / "gi.py").write_text(does)
 
     def setup(self, *arguments: str) -> subprocess.CompletedProcess[str]:
         environment = {
@@ -79,7 +85,7 @@ def test_where_nothing_lacks_it_installs_beside_the_systems_tensorrt_and_calls_t
     assert done.returncode == 0, done.stdout + done.stderr
     assert jetson.notes.read_text().splitlines() == [
         "venv --system-site-packages",
-        "pip install --upgrade .[mqtt,redis] pycuda>=2024.1",
+        "pip install --upgrade .[mqtt,redis] pycuda>=2024.1 onnx>=1.16",
         "mpipeline doctor",
     ]
 
@@ -103,6 +109,18 @@ def test_a_tensorrt_that_does_not_load(jetson: Jetson, says: str | None, remedy:
     done = jetson.setup()
     assert done.returncode == 1
     assert remedy in done.stdout
+    assert not jetson.notes.exists()
+
+
+@pytest.mark.parametrize(
+    "says",
+    ["raise ImportError('No module named gi')", "def require_version(*_): raise ValueError('GstApp not available')"],
+)
+def test_gstreamer_that_is_not_there_for_python(jetson: Jetson, says: str) -> None:
+    jetson.import_of_pygobject(says)
+    done = jetson.setup()
+    assert done.returncode == 1
+    assert done.stdout.splitlines()[-2].strip() == f"→ {INSTALL} nvidia-l4t-gstreamer"
     assert not jetson.notes.exists()
 
 

@@ -11,6 +11,8 @@ import pytest
 
 from mpipeline.doctor import jetson
 from mpipeline.doctor.finding import Finding, Level
+from mpipeline.errors import ConfigError
+from mpipeline.sources.gstreamer_abilities import Abilities
 
 ORIN = {
     "etc/nv_tegra_release": "# R36 (release), REVISION: 4.3, GCID: 38968081, BOARD: generic, EABI: aarch64\n",
@@ -32,6 +34,16 @@ def tensorrt(monkeypatch: pytest.MonkeyPatch) -> list[subprocess.CompletedProces
     outcome = [subprocess.CompletedProcess[str]([], 0, "10.3.0\n", "")]
     monkeypatch.setattr(jetson.subprocess, "run", lambda *_, **__: outcome[0])
     return outcome
+
+
+@pytest.fixture(autouse=True)
+def hardware(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """The decoders of a device that GStreamer has."""
+    there = ["nvv4l2decoder"]
+    monkeypatch.setattr(
+        jetson.gstreamer_abilities, "abilities", lambda: Abilities("1.20.3", (), ("avdec_h264",), tuple(there), ())
+    )
+    return there
 
 
 def look(folder: Path, **changes: str | None) -> dict[str, Finding]:
@@ -119,3 +131,21 @@ def test_a_tensorrt_that_hangs(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) 
 
     monkeypatch.setattr(jetson.subprocess, "run", hanging)
     assert look(tmp_path)["tensorrt"].level is Level.WARNING
+
+
+def test_where_the_processor_decodes_the_packages_are_told(
+    tmp_path: Path, hardware: list[str], monkeypatch: pytest.MonkeyPatch
+) -> None:
+    hardware.clear()
+    found = look(tmp_path)["decoder"]
+    assert found.level is Level.WARNING
+    assert "nvidia-l4t-gstreamer; in a container --runtime nvidia" in found.remedy
+
+    def missing() -> Abilities:
+        raise ConfigError("GStreamer for Python is not here (No module named 'gi'): install it")
+
+    monkeypatch.setattr(jetson.gstreamer_abilities, "abilities", missing)
+    found = look(tmp_path)["decoder"]
+    assert "GStreamer for Python is not here" in found.text
+    assert "python3-gi" in found.remedy
+    assert "nvidia-l4t-gstreamer" in found.remedy

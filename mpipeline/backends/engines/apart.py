@@ -13,11 +13,13 @@ import subprocess
 import sys
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
+from functools import partial
 from typing import Any
 
 from mpipeline import errors
 from mpipeline.backends.engines.builder import Built
 from mpipeline.backends.engines.errand import DONE, FAILED, STAGE, Errand
+from mpipeline.backends.engines.pulse import PATIENCE, Pulse, processor_time
 from mpipeline.backends.engines.stages import Stage
 from mpipeline.errors import BackendError, MpipelineError
 
@@ -36,7 +38,8 @@ _LAST_WORDS = 400  # characters
 def build_apart(errand: Errand, timing: bytes, tell: Callable[[Stage], None]) -> Built:
     """As `builder.build`; `tell` is called once a second at least, whether or not there is news.
 
-    Raises as it does, and BackendError if the process dies. Whatever is raised here, also by `tell`, ends the process.
+    Raises as it does, and BackendError if the process dies or hangs. Whatever is raised here, also by `tell`, ends the
+    process.
     """
     goods = os.memfd_create("engine")
     printed = os.memfd_create("printed")
@@ -47,7 +50,10 @@ def build_apart(errand: Errand, timing: bytes, tell: Callable[[Stage], None]) ->
             assert process.stdin is not None  # it stays open: its end tells the process that this one has ended
             with suppress(BrokenPipeError):  # it is dead already: its exit code tells more
                 process.stdin.write(errand.line())
-            verdict = _verdict(words, tell)
+            try:
+                verdict = _verdict(words, Pulse(partial(processor_time, process.pid)), tell)
+            except _Hangs as error:
+                raise BackendError(f"{errand.model}: {error}") from error
             code = process.wait() if verdict is None else 0
         if verdict is None:
             raise BackendError(f"{errand.model}: {_death(code, printed)}")
@@ -89,13 +95,18 @@ def _launched(words: int, goods: int, printed: int) -> subprocess.Popen[bytes]:
         os.close(words)
 
 
-def _verdict(words: int, tell: Callable[[Stage], None]) -> list[Any] | None:
+class _Hangs(Exception):
+    """The process does nothing any more."""
+
+
+def _verdict(words: int, pulse: Pulse, tell: Callable[[Stage], None]) -> list[Any] | None:
     """The last line of the process; None if it ends without one."""
     stage, rest = Stage("starting"), b""
     with selectors.DefaultSelector() as selector:
         selector.register(words, selectors.EVENT_READ)
         while True:
-            if selector.select(_BEAT_S):
+            speaks = bool(selector.select(_BEAT_S))
+            if speaks:
                 read = os.read(words, _READ)
                 if not read:
                     return None
@@ -105,6 +116,12 @@ def _verdict(words: int, tell: Callable[[Stage], None]) -> list[Any] | None:
                     if word != STAGE:
                         return [word, *more]
                     stage = Stage(*more)
+            if not pulse.beat(speaks):
+                raise _Hangs(
+                    f"the process that builds the engine hangs, and was ended: for {PATIENCE // 60} minutes it has "
+                    f"said nothing and not used the processor (stage: {stage.text}); does the GPU work? See nvidia-smi "
+                    "and dmesg"
+                )
             tell(stage)
 
 

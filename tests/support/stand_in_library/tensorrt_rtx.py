@@ -3,6 +3,7 @@
 It has the names that the builder uses, and does what files in the folder $STAND_IN_LIBRARY say:
 
     hold      a build waits until this is gone
+    hang      a build does nothing any more
     crash     a build ends the process by a segmentation fault
     refuse    a build gives nothing, for the reason that stands in it
     builds    gets the process id of each build, a line each
@@ -172,6 +173,8 @@ class Builder:
             config.progress_monitor.step_complete("building", 0)
         while (self._folder / "hold").exists():
             time.sleep(0.02)
+        while (self._folder / "hang").exists():
+            signal.pause()
         if (self._folder / "crash").exists():
             os.kill(os.getpid(), signal.SIGSEGV)
         if (self._folder / "refuse").exists():

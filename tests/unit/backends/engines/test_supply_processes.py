@@ -15,6 +15,7 @@ from support.leftovers import wait_until
 from support.namespaces import MountSpace
 from support.onnx_models import detector
 
+from mpipeline.backends.engines import pulse
 from mpipeline.backends.engines.apart import build_apart
 from mpipeline.backends.engines.engine_file import Request
 from mpipeline.backends.engines.errand import Errand
@@ -113,6 +114,19 @@ def test_a_crash_of_the_library_is_an_error(library: StandIn, request_: Request,
         engine_for(request_, tmp_path / "cache")
     library.unsay("crash")
     assert engine_for(request_, tmp_path / "cache").built
+
+
+def test_a_build_that_hangs_is_ended(
+    library: StandIn, request_: Request, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr("mpipeline.backends.engines.apart._BEAT_S", 0.01)
+    monkeypatch.setattr(pulse, "PATIENCE", 200)
+    monkeypatch.setattr(pulse, "_LEAST_S", 0.01)  # a process that starts uses that, even beside others
+    library.say("hang")
+    with pytest.raises(BackendError, match=r"m\.onnx: the process that builds .* hangs, .*stage: building.*nvidia-smi"):
+        engine_for(request_, tmp_path / "cache")
+    library.wait_for_the_end_of_builds()
+    assert files(tmp_path / "cache") == [".lock"]
 
 
 def test_who_waits_no_longer_ends_the_build(library: StandIn, request_: Request, tmp_path: Path) -> None:

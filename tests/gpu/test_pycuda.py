@@ -1,4 +1,4 @@
-"""pycuda itself, on a driver library that works on the processor: all of the contract, where there is no GPU."""
+"""pycuda itself, on a driver library that works on the processor: contract and kernels, where there is no GPU."""
 
 from __future__ import annotations
 
@@ -10,19 +10,21 @@ from pathlib import Path
 
 import pytest
 from support.cuda_library import build_driver
+from support.plain_kernels import PlainKernels
 
 ROOT = Path(__file__).resolve().parents[2]
 
 
-def test_the_contract_holds_over_pycuda(tmp_path: Path) -> None:
+@pytest.mark.parametrize("tests", ["test_driver.py", "test_kernels.py"])
+def test_the_contract_holds_over_pycuda(tests: str, plain_kernels: PlainKernels, tmp_path: Path) -> None:
     """In a process of its own: a library can be loaded once, and this one is no driver for others."""
     found = importlib.util.find_spec("pycuda")
     if found is None or not found.submodule_search_locations:
         pytest.skip("pycuda is not installed here: pip install pycuda, with the CUDA toolkit")
     (extension,) = Path(found.submodule_search_locations[0]).glob("_driver*.so")
-    build_driver(tmp_path, extension)
+    build_driver(tmp_path, extension, plain_kernels.path)
     done = subprocess.run(
-        [Path(sys.executable).with_name("pytest"), "-q", "-p", "no:cacheprovider", "tests/gpu/test_driver.py"],
+        [Path(sys.executable).with_name("pytest"), "-q", "-p", "no:cacheprovider", f"tests/gpu/{tests}", "-k", "real"],
         cwd=ROOT,
         env={**os.environ, "LD_LIBRARY_PATH": str(tmp_path)},
         capture_output=True,

@@ -29,10 +29,13 @@ class Grid(ctypes.Structure):
 
 
 class PlainKernels:
-    """The compiled kernels by name, as `SimulatedGpu` calls them, and the grids that they were called with."""
+    """The compiled kernels by name, as `SimulatedGpu` calls them, and the grids that they were called with.
+
+    `path` is the library of them.
+    """
 
     def __init__(self, folder: Path) -> None:
-        library = folder / "kernels.so"
+        self.path = library = folder / "kernels.so"
         compiler = os.environ.get("CXX", "c++")  # the same that builds the native part
         options = ["-std=c++20", "-O2", "-ffp-contract=off", "-shared", "-fPIC", f"-I{_NATIVE / 'include'}"]
         subprocess.run([compiler, *options, "-o", library, _NATIVE / "cuda" / "kernels.cpp"], check=True)

@@ -114,21 +114,21 @@ class TensorRtBackend:
         """Loads the engine, once more a new one if that of an earlier run is refused."""
         plan = plan_of(library, self._options, device)
         try:
-            self._opened = self._loaded(library, plan.content, gpu)
+            self._opened = self._loaded(library, plan, gpu)
         except EngineRefused as error:
             if is_engine_file(Path(self._options.target)):
                 raise ModelError(f"{error}; {_REMEDY}") from error
             if not plan.is_kept:
                 raise
             plan = plan_of(library, self._options, device, fresh=True)
-            self._opened = self._loaded(library, plan.content, gpu)
+            self._opened = self._loaded(library, plan, gpu)
         return plan
 
-    def _loaded(self, library: Library, content: bytes, gpu: Gpu) -> tuple[GpuThread, Lanes]:
+    def _loaded(self, library: Library, plan: Plan, gpu: Gpu) -> tuple[GpuThread, Lanes]:
         count = min(self._options.streams, MOST_BATCHES)
         thread = GpuThread(lambda: gpu, count)
         try:
-            return thread, thread.call(lambda entered: Lanes(library, content, thread, entered, count))
+            return thread, thread.call(lambda entered: Lanes(library, plan, thread, entered, count))
         except BaseException as error:
             thread.close()
             if isinstance(error, MpipelineError):

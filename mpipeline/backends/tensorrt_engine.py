@@ -15,6 +15,8 @@ from typing import Any
 import numpy as np
 
 from mpipeline.backends.engines.library import Library, Messages, logger_of
+from mpipeline.backends.tensorrt_kernels import Kernels
+from mpipeline.backends.tensorrt_plan import Plan
 from mpipeline.errors import BackendError, ModelError
 from mpipeline.tensor import TensorSpec
 
@@ -66,17 +68,18 @@ class Profile:
 
 
 class TensorRtEngine:
-    """Loads the engine in `content`.
+    """Loads the engine of `plan`.
 
     Raises EngineRefused if TensorRT does not take it, ModelError if it has inputs or outputs that cannot be fed or
     read.
     """
 
-    def __init__(self, library: Library, content: bytes) -> None:
+    def __init__(self, library: Library, plan: Plan) -> None:
         self._trt = trt = library.module
         self._messages, listener = _voice_of(library)
         self._messages.why()  # what is known already
         self._native: Any = None
+        self._kernels = Kernels(plan.kernels, self._messages)
         self._runtime = trt.Runtime(listener)
         if self._runtime is None:
             raise self.failure("TensorRT does not start")
@@ -84,7 +87,7 @@ class TensorRtEngine:
             if hasattr(trt, "init_libnvinfer_plugins"):  # layers of which some engines consist; TensorRT-RTX has none
                 trt.init_libnvinfer_plugins(listener, "")
             self._runtime.engine_host_code_allowed = True  # in engines that later versions can load
-            self._native = self._runtime.deserialize_cuda_engine(content)
+            self._native = self._runtime.deserialize_cuda_engine(plan.content)
             if self._native is None:
                 raise EngineRefused(str(self.failure("TensorRT does not load the engine")))
             names = [self._native.get_tensor_name(i) for i in range(self._native.num_io_tensors)]
@@ -109,6 +112,7 @@ class TensorRtEngine:
         context = self._native.create_execution_context(*([config] if config is not None else []))
         if context is None:
             raise self.failure("TensorRT cannot make an execution context")
+        self._kernels.keep()
         return context
 
     def profile_for(self, shapes: Mapping[str, Shape]) -> int:
@@ -125,6 +129,7 @@ class TensorRtEngine:
 
     def free(self) -> None:
         """Lets go of engine and runtime, in this order; its contexts must be gone."""
+        self._kernels.free()
         self._native = None
         self._runtime = None
 
@@ -136,6 +141,7 @@ class TensorRtEngine:
         config = self._native.create_runtime_config()
         if config is not None:
             config.cuda_graph_strategy = strategies.WHOLE_GRAPH_CAPTURE
+            self._kernels.use_in(config)
         return config
 
     def _profile(self, index: int, names: list[str]) -> Profile:

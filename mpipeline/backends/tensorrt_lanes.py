@@ -13,6 +13,7 @@ from mpipeline.backends.engines.library import Library
 from mpipeline.backends.tensorrt_engine import TensorRtEngine
 from mpipeline.backends.tensorrt_lane import Batch, Lane
 from mpipeline.backends.tensorrt_memory import InputMemory
+from mpipeline.backends.tensorrt_plan import Plan
 from mpipeline.cuda.beside import Step, Written
 from mpipeline.cuda.driver import Gpu
 from mpipeline.cuda.thread import GpuThread
@@ -26,7 +27,7 @@ class Lanes:
     Raises as TensorRtEngine does, and BackendError where the GPU has not memory enough for all lanes.
     """
 
-    def __init__(self, library: Library, content: bytes, thread: GpuThread, gpu: Gpu, count: int) -> None:
+    def __init__(self, library: Library, plan: Plan, thread: GpuThread, gpu: Gpu, count: int) -> None:
         self.count = count
         self._thread = thread
         self._memory = InputMemory()
@@ -34,7 +35,7 @@ class Lanes:
         self._mine = threading.local()  # the lane of each thread, which may look at its outputs until it calls again
         self._sharing_out = threading.Lock()
         self._given = 0
-        self.engine = TensorRtEngine(library, content)
+        self.engine = TensorRtEngine(library, plan)
         try:
             for _ in range(count):
                 self._add(gpu)

@@ -10,7 +10,7 @@ from typing import Any
 
 from mpipeline.backends import kept
 from mpipeline.backends.backend import BackendOptions
-from mpipeline.backends.engines.engine_file import ENGINES, Request
+from mpipeline.backends.engines.engine_file import ENGINES, LearntFile, Request
 from mpipeline.backends.engines.library import Library
 from mpipeline.backends.engines.recipe import Recipe
 from mpipeline.backends.engines.supply import engine_for
@@ -28,13 +28,15 @@ _LENGTH_BYTES = 4
 class Plan:
     """A serialized engine; `metadata` is that of the ONNX file it was made of, as far as known.
 
-    `is_kept`: it was made by an earlier run, and can be made anew if it is not taken.
+    `is_kept`: it was made by an earlier run, and can be made anew if it is not taken. `kernels`: the place for what is
+    compiled of it when it is loaded; None: for that there is none.
     """
 
     content: bytes
     metadata: Mapping[str, str] = field(default_factory=dict)
     precision: str = AS_BUILT
     is_kept: bool = False
+    kernels: LearntFile | None = None
 
 
 def plan_of(library: Library, options: BackendOptions, device: DeviceFacts, *, fresh: bool = False) -> Plan:
@@ -55,7 +57,8 @@ def plan_of(library: Library, options: BackendOptions, device: DeviceFacts, *, f
         engine = engine_for(Request(path, recipe, library, device), folder, options.tell, fresh=fresh)
     except OSError as error:
         raise ModelError(f"{path}: the model file cannot be read: {error.strerror}") from error
-    return Plan(engine.plan, engine.metadata, recipe.precision, not engine.built)
+    kernels = LearntFile.of_runs(engine.path, engine.told["case"]) if engine.path is not None else None
+    return Plan(engine.plan, engine.metadata, recipe.precision, not engine.built, kernels)
 
 
 def read_engine_file(path: Path) -> Plan:

@@ -16,7 +16,14 @@ from rich.markup import escape
 from rich.table import Table
 
 from mpipeline import log
-from mpipeline.backends.engines.engine_file import KeptEngine, beside_engines, everything, gpu_case, is_abandoned
+from mpipeline.backends.engines.engine_file import (
+    KeptEngine,
+    beside_engines,
+    everything,
+    gpu_case,
+    is_abandoned,
+    is_of_none,
+)
 from mpipeline.backends.engines.library import load_library
 from mpipeline.cli import engine_build
 from mpipeline.config.environment import log_settings
@@ -43,7 +50,8 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     clean = verbs.add_parser("clean", help="remove engines that are of no use here any more")
     clean.description = (
         "Removes engines that are damaged, or of another version of the library, GPU or driver than those of "
-        "today, and what killed processes have left half-written. What cannot be judged stays."
+        "today, with what was compiled of them, and what killed processes have left half-written. What cannot be "
+        "judged stays."
     )
     clean.add_argument("--all", action="store_true", help="remove all of them, and what builds have learnt")
     clean.add_argument("--dry-run", action="store_true", help="only tell what would be removed")
@@ -168,9 +176,11 @@ def _clean(folder: Path, arguments: argparse.Namespace) -> int:
     today = _Today()
     judged = [(one.path, today.stale(one)) for one in everything(folder)]
     going = [(path, why or "all go") for path, why in judged if why or arguments.all]
+    engines = {path for path, _ in going}
     for path in beside_engines(folder):
-        if arguments.all or is_abandoned(path):
-            going.append((path, "half-written" if is_abandoned(path) else "all go"))
+        why = "half-written" if is_abandoned(path) else "its engine goes" if is_of_none(path, engines) else ""
+        if why or arguments.all:
+            going.append((path, why or "all go"))
     freed = sum(path.stat().st_size for path, _ in going)
     if not arguments.dry_run:
         for path, _ in going:

@@ -32,12 +32,21 @@ VARIABLES = {
         "profile": "IOptimizationProfile",
         "tensor": "ITensor",
     },
-    "tensorrt_engine.py": {"_native": "ICudaEngine", "_runtime": "Runtime"},
+    "tensorrt_engine.py": {"_native": "ICudaEngine", "_runtime": "Runtime", "config": "IRuntimeConfig"},
+    "tensorrt_kernels.py": {"_cache": "IRuntimeCache", "config": "IRuntimeConfig"},
     "tensorrt_lane.py": {"_context": "IExecutionContext"},
     "library.py": {},
     "stages.py": {},
 }
-OURS = {"DEBUG", "free", "metadata", "precision"}  # of what these files have besides, which the API calls so too
+OURS = {
+    "DEBUG",
+    "free",
+    "kind",
+    "metadata",
+    "precision",
+    "read",
+    "write",
+}  # of what these files have besides, which the API calls so too
 Found = tuple[str, dict[str, set[str]]]
 
 

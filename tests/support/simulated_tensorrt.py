@@ -10,7 +10,6 @@ import math
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from enum import Enum
-from types import SimpleNamespace
 from typing import Any
 
 import numpy as np
@@ -85,6 +84,7 @@ class SimulatedTensorRt:
         self.alive: list[str] = []  # what was made and is not gone
         self.logger: Any = None
         self.strategy: Any = None  # for CUDA graphs, of the last context
+        self.compiled = 0  # sets of kernels, as only TensorRT-RTX does it
 
         class ILogger:
             Severity = Severity
@@ -176,17 +176,58 @@ class Engine(_Owned):
         return self.file.profiles[index][name]
 
     def create_runtime_config(self) -> Any:
-        return SimpleNamespace(cuda_graph_strategy=None) if self.trt.may("create_runtime_config") else None
+        return RuntimeConfig(self.trt) if self.trt.may("create_runtime_config") else None
 
     def create_execution_context(self, config: Any = None) -> Any:
         self.trt.strategy = config and config.cuda_graph_strategy
-        return Context(self.trt, self.file) if self.trt.may("create_execution_context") else None
+        return (
+            Context(self.trt, self.file, config and config.cache) if self.trt.may("create_execution_context") else None
+        )
+
+
+class RuntimeConfig:
+    def __init__(self, trt: SimulatedTensorRt) -> None:
+        self._trt = trt
+        self.cuda_graph_strategy: Any = None
+        self.cache: RuntimeCache | None = None
+
+    def create_runtime_cache(self) -> Any:
+        return RuntimeCache(self._trt) if self._trt.may("create_runtime_cache") else None
+
+    def set_runtime_cache(self, cache: RuntimeCache) -> bool:
+        self.cache = cache
+        return True
+
+
+class RuntimeCache(_Owned):
+    """Holds the shapes for which kernels were compiled; the module counts what was compiled in `compiled`."""
+
+    def __init__(self, trt: SimulatedTensorRt) -> None:
+        super().__init__(trt, "Context")
+        self._shapes: set[str] = set()
+
+    def add(self, shapes: str) -> None:
+        if shapes not in self._shapes:
+            self.trt.compiled += 1
+            self._shapes.add(shapes)
+
+    def deserialize(self, content: bytes) -> bool:
+        if not self.trt.may("deserialize"):
+            return False
+        self._shapes = set(content.decode().split("; "))
+        return True
+
+    def serialize(self) -> Any:
+        return "; ".join(sorted(self._shapes)).encode() if self.trt.may("serialize") else None
 
 
 class Context(_Owned):
-    def __init__(self, trt: SimulatedTensorRt, file: EngineFile) -> None:
+    def __init__(self, trt: SimulatedTensorRt, file: EngineFile, cache: RuntimeCache | None = None) -> None:
         super().__init__(trt)
         self._file = file
+        self._cache = cache
+        if cache is not None:
+            cache.add("all")
         self._shapes = {name: shape for name, (shape, _) in file.inputs.items() if -1 not in shape}
         self._addresses: dict[str, int] = {}
         self.active_optimization_profile = 0
@@ -225,6 +266,8 @@ class Context(_Owned):
         if missing or self._shapes.keys() != file.inputs.keys():
             self.trt.say(f"no address, or no shape: {missing}")
             return False
+        if self._cache is not None:
+            self._cache.add(str(sorted(self._shapes.items())))
         places = {name: self._where(name) for name in (*file.inputs, *file.outputs)}
         reads = [gpu.find(address, size) for name, (address, size, _) in places.items() if name in file.inputs]
         writes = [gpu.find(address, size) for name, (address, size, _) in places.items() if name in file.outputs]

@@ -3,6 +3,7 @@
     FOLDER/CASE.engine      a kept file (`kept`): its line of JSON tells the case, the model's metadata and the build
     FOLDER/CASE.lock        held while it is being built
     FOLDER/CASE.timings     what builds with one library on one GPU have learnt, of all models
+    FOLDER/CASE.kernels     what TensorRT-RTX has compiled of an engine on its GPU
 
 CASE is a digest of all on which it depends. The same stands in the file, so that one that was copied from another
 machine and renamed is not taken.
@@ -12,7 +13,7 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -27,7 +28,7 @@ ENGINES = "engines"
 """The folder for them below the one for all backends."""
 
 _FORM = 1  # raised when engines that an earlier version has built no longer count
-_ENGINE, _TIMINGS, _LOCK = ".engine", ".timings", ".lock"
+_ENGINE, _TIMINGS, _KERNELS, _LOCK = ".engine", ".timings", ".kernels", ".lock"
 
 
 @dataclass(frozen=True, slots=True)
@@ -78,21 +79,31 @@ class EngineFile:
         kept.write(self.path, {"case": self.case, **told}, plan)
 
 
-class TimingFile:
-    """The place for what builds have learnt."""
+@dataclass(frozen=True, slots=True)
+class LearntFile:
+    """The place for what the library has learnt beside engines; `told` says what it is about."""
 
-    def __init__(self, folder: Path, surroundings: Mapping[str, Any]) -> None:
-        self._told = dict(surroundings)
-        self._path = folder / f"{_digest(self._told)}{_TIMINGS}"
+    path: Path
+    told: Mapping[str, Any]
+
+    @classmethod
+    def of_builds(cls, folder: Path, surroundings: Mapping[str, Any]) -> LearntFile:
+        """How long kernels take, of all engines that are built in these surroundings."""
+        return cls(folder / f"{_digest(surroundings)}{_TIMINGS}", surroundings)
+
+    @classmethod
+    def of_runs(cls, engine: Path, case: Mapping[str, Any]) -> LearntFile:
+        """The kernels of that engine, compiled."""
+        return cls(engine.with_suffix(_KERNELS), {"case": case})
 
     def load(self) -> bytes:
-        """What is known; nothing if there is no file, or a damaged one."""
-        found = kept.read(self._path)
-        return found[1] if found is not None else b""
+        """What is known; nothing if there is no file, a damaged one, or one about something else."""
+        found = kept.read(self.path)
+        return found[1] if found is not None and found[0] == self.told else b""
 
     def keep(self, content: bytes) -> None:
         """Writes it. Raises OSError."""
-        kept.write(self._path, self._told, content)
+        kept.write(self.path, self.told, content)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +137,7 @@ def everything(folder: Path) -> list[KeptEngine]:
 
 
 def beside_engines(folder: Path) -> list[Path]:
-    """Files in the folder that are no engines: timings, locks, and what is half-written."""
+    """Files in the folder that are no engines: what was learnt, locks, and what is half-written."""
     return sorted(path for path in folder.glob("*") if path.is_file() and path.suffix != _ENGINE)
 
 
@@ -134,6 +145,12 @@ def is_abandoned(path: Path) -> bool:
     """Whether it was half-written by a process that is dead."""
     number = path.suffix[1:]
     return number.isdecimal() and not Path("/proc", number).exists()
+
+
+def is_of_none(path: Path, going: Collection[Path]) -> bool:
+    """Whether it holds compiled kernels of an engine that is gone, or one of those that go."""
+    engine = path.with_suffix(_ENGINE)
+    return path.suffix == _KERNELS and (engine in going or not engine.exists())
 
 
 def _told(path: Path) -> Mapping[str, Any] | None:

@@ -12,7 +12,7 @@ from typing import Any
 
 from mpipeline.backends.engines.apart import build_apart
 from mpipeline.backends.engines.builder import Built
-from mpipeline.backends.engines.engine_file import EngineFile, Request, TimingFile
+from mpipeline.backends.engines.engine_file import EngineFile, LearntFile, Request
 from mpipeline.backends.engines.errand import Errand
 from mpipeline.backends.engines.library import FLAVOURS
 from mpipeline.backends.engines.names import TENSORRT
@@ -90,7 +90,7 @@ def _kept(file: EngineFile) -> Engine | None:
 
 
 def _built_and_kept(request: Request, file: EngineFile, watch: _Watch) -> Engine:
-    timings = TimingFile(file.path.parent, request.surroundings())
+    timings = LearntFile.of_builds(file.path.parent, request.surroundings())
     built = _build(request, timings.load(), watch)
     engine = _engine(built, file.case, file.path, watch)
     try:

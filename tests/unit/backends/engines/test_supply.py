@@ -137,11 +137,11 @@ def test_one_that_the_library_refuses_is_built_anew(library: StandIn, request_: 
 
 
 def test_what_one_build_has_learnt_is_given_to_the_next(request_: Request, tmp_path: Path) -> None:
-    from mpipeline.backends.engines.engine_file import TimingFile
+    from mpipeline.backends.engines.engine_file import LearntFile
 
     engine_for(request_, tmp_path / "cache")
     engine_for(replace(request_, recipe=Recipe()), tmp_path / "cache")
-    timings = TimingFile(tmp_path / "cache", request_.surroundings())
+    timings = LearntFile.of_builds(tmp_path / "cache", request_.surroundings())
     assert timings.load() == b"learnt learnt "
     engine_for(replace(request_, gpu=None), tmp_path / "cache")
     assert timings.load() == b"learnt learnt "

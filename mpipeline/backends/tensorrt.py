@@ -31,6 +31,12 @@ _REMEDY = (
     "an engine works with the TensorRT, and on the kind of GPU, for which it was built: build it here, or give the "
     "ONNX file in its place"
 )
+_HOST_CODE = "HostCodeAllowed"  # in what TensorRT says of an engine that holds code for the processor
+_HOST_CODE_REMEDY = (
+    "it holds code for the processor, as one for several versions of TensorRT does, which would run with your rights: "
+    "that is taken only from where `mpipeline engine build --version-compatible` keeps what it has built here "
+    "(`mpipeline engine list --json` tells the path); or give the ONNX file in its place"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -117,7 +123,8 @@ class TensorRtBackend:
             self._opened = self._loaded(library, plan, gpu)
         except EngineRefused as error:
             if is_engine_file(Path(self._options.target)):
-                raise ModelError(f"{error}; {_REMEDY}") from error
+                remedy = _HOST_CODE_REMEDY if _HOST_CODE in str(error) else _REMEDY
+                raise ModelError(f"{error}; {remedy}") from error
             if not plan.is_kept:
                 raise
             plan = plan_of(library, self._options, device, fresh=True)

@@ -86,7 +86,8 @@ class TensorRtEngine:
         try:
             if hasattr(trt, "init_libnvinfer_plugins"):  # layers of which some engines consist; TensorRT-RTX has none
                 trt.init_libnvinfer_plugins(listener, "")
-            self._runtime.engine_host_code_allowed = True  # in engines that later versions can load
+            if plan.host_code:
+                self._runtime.engine_host_code_allowed = True
             self._native = self._runtime.deserialize_cuda_engine(plan.content)
             if self._native is None:
                 raise EngineRefused(str(self.failure("TensorRT does not load the engine")))

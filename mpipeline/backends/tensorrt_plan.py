@@ -29,7 +29,8 @@ class Plan:
     """A serialized engine; `metadata` is that of the ONNX file it was made of, as far as known.
 
     `is_kept`: it was made by an earlier run, and can be made anew if it is not taken. `kernels`: the place for what is
-    compiled of it when it is loaded; None: for that there is none.
+    compiled of it when it is loaded; None: for that there is none. `host_code`: code for the processor that is in it
+    may be loaded, which has all rights that this program has.
     """
 
     content: bytes
@@ -37,6 +38,7 @@ class Plan:
     precision: str = AS_BUILT
     is_kept: bool = False
     kernels: LearntFile | None = None
+    host_code: bool = False
 
 
 def plan_of(library: Library, options: BackendOptions, device: DeviceFacts, *, fresh: bool = False) -> Plan:
@@ -45,14 +47,14 @@ def plan_of(library: Library, options: BackendOptions, device: DeviceFacts, *, f
     Raises ModelError if the file is no model or can be made no engine, BackendError if making one fails.
     """
     path = Path(options.target)
+    folder = None if options.cache is None else options.cache / ENGINES
     if is_engine_file(path):
-        return read_engine_file(path)
+        return read_engine_file(path, folder)
     recipe = Recipe(
         options.precision if options.precision == "float16" else "float32",
         (1, options.batch, options.batch),
         None if options.size is None else (options.size, options.size, options.size),
     )
-    folder = None if options.cache is None else options.cache / ENGINES
     try:
         engine = engine_for(Request(path, recipe, library, device), folder, options.tell, fresh=fresh)
     except OSError as error:
@@ -61,15 +63,21 @@ def plan_of(library: Library, options: BackendOptions, device: DeviceFacts, *, f
     return Plan(engine.plan, engine.metadata, recipe.precision, not engine.built, kernels)
 
 
-def read_engine_file(path: Path) -> Plan:
+def read_engine_file(path: Path, folder: Path | None = None) -> Plan:
     """The engine in a file of one: one that is kept here, or made by whatever program. ModelError if it is not read.
+
+    Code for the processor is let in only with one that lies in `folder`, where engines are kept, and was built to hold
+    it: who can write there needs no such code to have his will.
 
     The exporter of Ultralytics writes its metadata before the engine: their length in four bytes, lowest first, then
     JSON (ultralytics/engine/exporter.py, `export_engine`).
     """
     ours = kept.read(path)
     if ours is not None:
-        return Plan(ours[1], ours[0].get("metadata", {}))
+        told, plan = ours
+        is_own = folder is not None and path.resolve().parent == folder.resolve()
+        host_code = is_own and told.get("case", {}).get("recipe", {}).get("version_compatible") is True
+        return Plan(plan, told.get("metadata", {}), host_code=host_code)
     try:
         content = path.read_bytes()
     except OSError as error:

@@ -14,6 +14,8 @@ from typing import Any
 
 import numpy as np
 from support.simulated_gpu import SimulatedGpu
+from support.simulated_kernels import RuntimeCache, RuntimeConfig
+from support.simulated_ownership import Owned
 
 Shape = tuple[int, ...]
 Arrays = Mapping[str, np.ndarray]
@@ -57,7 +59,8 @@ class DataType(Enum):
 class EngineFile:
     """What is in an engine: shapes with -1 where open, profiles as name → (smallest, most common, largest).
 
-    `infer` computes the outputs; `sizes` their shapes from those of the inputs.
+    `infer` computes the outputs; `sizes` their shapes from those of the inputs. `host_code`: it is for later versions
+    too, and holds code for the processor.
     """
 
     inputs: dict[str, tuple[Shape, DataType]]
@@ -67,6 +70,7 @@ class EngineFile:
     profiles: list[dict[str, tuple[Shape, Shape, Shape]]] = field(default_factory=list)
     on_host: frozenset[str] = frozenset()
     format: TensorFormat = TensorFormat.LINEAR
+    host_code: bool = False
 
 
 class SimulatedTensorRt:
@@ -111,28 +115,7 @@ class SimulatedTensorRt:
         self.logger.log(severity, message)
 
 
-class _Owned:
-    """Something whose end is watched: on the right thread, and after all that uses it."""
-
-    def __init__(self, trt: SimulatedTensorRt, *users: str) -> None:
-        self.trt = trt
-        self.kind = type(self).__name__
-        self._users = users
-        trt.alive.append(self.kind)
-
-    def __del__(self) -> None:
-        trt = self.trt
-        trt.alive.remove(self.kind)
-        try:
-            trt.gpu.check()
-            left = [one for one in self._users if one in trt.alive]
-            if left:
-                trt.gpu.misuse(f"{self.kind} went before {left[0]}")
-        except AssertionError:  # is noted; nothing can be raised here
-            return
-
-
-class Runtime(_Owned):
+class Runtime(Owned):
     def __init__(self, trt: SimulatedTensorRt) -> None:
         super().__init__(trt, "Engine", "Context")
         self.engine_host_code_allowed = False
@@ -143,10 +126,13 @@ class Runtime(_Owned):
         if content not in self.trt.engines:
             self.trt.say("Serialization assertion failed: version tag does not match")
             return None
+        if self.trt.engines[content].host_code and not self.engine_host_code_allowed:
+            self.trt.say("Cannot deserialize engine since IRuntime::getEngineHostCodeAllowed() is false.")
+            return None
         return Engine(self.trt, self.trt.engines[content])
 
 
-class Engine(_Owned):
+class Engine(Owned):
     def __init__(self, trt: SimulatedTensorRt, file: EngineFile) -> None:
         super().__init__(trt, "Context")
         self.file = file
@@ -185,43 +171,7 @@ class Engine(_Owned):
         )
 
 
-class RuntimeConfig:
-    def __init__(self, trt: SimulatedTensorRt) -> None:
-        self._trt = trt
-        self.cuda_graph_strategy: Any = None
-        self.cache: RuntimeCache | None = None
-
-    def create_runtime_cache(self) -> Any:
-        return RuntimeCache(self._trt) if self._trt.may("create_runtime_cache") else None
-
-    def set_runtime_cache(self, cache: RuntimeCache) -> bool:
-        self.cache = cache
-        return True
-
-
-class RuntimeCache(_Owned):
-    """Holds the shapes for which kernels were compiled; the module counts what was compiled in `compiled`."""
-
-    def __init__(self, trt: SimulatedTensorRt) -> None:
-        super().__init__(trt, "Context")
-        self._shapes: set[str] = set()
-
-    def add(self, shapes: str) -> None:
-        if shapes not in self._shapes:
-            self.trt.compiled += 1
-            self._shapes.add(shapes)
-
-    def deserialize(self, content: bytes) -> bool:
-        if not self.trt.may("deserialize"):
-            return False
-        self._shapes = set(content.decode().split("; "))
-        return True
-
-    def serialize(self) -> Any:
-        return "; ".join(sorted(self._shapes)).encode() if self.trt.may("serialize") else None
-
-
-class Context(_Owned):
+class Context(Owned):
     def __init__(self, trt: SimulatedTensorRt, file: EngineFile, cache: RuntimeCache | None = None) -> None:
         super().__init__(trt)
         self._file = file

@@ -124,6 +124,8 @@ class KeptEngine:
         case = self.told["case"]
         if case.get("form") != _FORM:
             return "of another version of mpipeline"
+        if case["recipe"].get("version_compatible"):  # of use to later versions and drivers, for who names its file
+            return ""
         if library is not None and case["library"] != library:
             return f"of {' '.join(case['library'])}"
         is_of_another = gpu is not None and case["gpu"] not in (None, gpu)

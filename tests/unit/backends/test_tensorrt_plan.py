@@ -15,7 +15,7 @@ from mpipeline.backends import kept, tensorrt_plan
 from mpipeline.backends.engines.engine_file import Request
 from mpipeline.backends.engines.recipe import Recipe
 from mpipeline.backends.engines.supply import Engine
-from mpipeline.errors import BackendError
+from mpipeline.errors import BackendError, ModelError
 
 IMAGES = {"images": np.full((2, 3, 8, 8), 5, np.float32)}
 
@@ -97,5 +97,27 @@ def test_a_kept_engine_given_as_the_model(lab: Lab) -> None:
     kept.write(lab.folder / "kept.engine", {"metadata": {"stride": "32"}}, path.read_bytes())
     backend = lab.backend(lab.folder / "kept.engine")
     assert backend.open().metadata == {"stride": "32"}
+    assert backend.run(IMAGES)["mean"].ravel().tolist() == [5, 5]
+    backend.close()
+
+
+def test_code_for_the_processor_comes_only_from_where_engines_are_kept(lab: Lab) -> None:
+    """And there only in what was built so: whoever sends an engine sends no code."""
+    file = mean_of_images((1, 8))
+    file.host_code = True
+    sent, engines = lab.engine(file), lab.folder / "cache" / "engines"
+    compatible, other = ({"case": {"recipe": {"version_compatible": one}}} for one in (True, False))
+    kept.write(lab.folder / "claims.engine", compatible, sent.read_bytes())
+    kept.write(engines / "built.engine", compatible, sent.read_bytes())
+    kept.write(engines / "other.engine", other, sent.read_bytes())
+    (engines / "bare.engine").write_bytes(sent.read_bytes())
+    for path in (sent, lab.folder / "claims.engine", engines / "other.engine", engines / "bare.engine"):
+        with pytest.raises(ModelError, match=r"holds code for the processor.*engine build --version-compatible"):
+            lab.backend(path, cache=lab.folder / "cache").open()
+    for cache in (None, lab.folder):
+        with pytest.raises(ModelError, match="holds code for the processor"):
+            lab.backend(engines / "built.engine", cache=cache).open()
+    backend = lab.backend(engines / "built.engine", cache=lab.folder / "cache")
+    backend.open()
     assert backend.run(IMAGES)["mean"].ravel().tolist() == [5, 5]
     backend.close()

@@ -142,19 +142,21 @@ def test_clean_removes_what_is_of_no_use(
     with monkeypatch.context() as patch:
         patch.setattr(library.module, "__version__", "1.1.0")
         old = Path(built(capsys, str(model))["path"])
+        for_later = Path(built(capsys, str(model), "--version-compatible")["path"])
     (cache / f"{good.stem}.4194305").write_bytes(b"half")  # more than a process id can be
     for stem in (good.stem, old.stem, "gone"):
         (cache / f"{stem}.kernels").write_bytes(b"compiled")
     assert engine("list", "--json") == 0
     rows = {row["engine"]: row["stale"] for row in json.loads(capsys.readouterr().out)}
-    assert rows == {good.stem: "", damaged.stem: "damaged", old.stem: "of tensorrt_rtx 1.1.0"}
+    of_use = {good.stem: "", for_later.stem: ""}
+    assert rows == {**of_use, damaged.stem: "damaged", old.stem: "of tensorrt_rtx 1.1.0"}
     assert engine("inspect", str(damaged)) == 78
     capsys.readouterr()
     assert engine("clean", "--dry-run") == 0
     assert "5 files, " in capsys.readouterr().out
     assert damaged.exists()
     assert engine("clean") == 0
-    assert [path.name for path in cache.glob("*.engine")] == [good.name]
+    assert {path.stem for path in cache.glob("*.engine")} == of_use.keys()
     assert not list(cache.glob("*.4194305"))
     assert [path.stem for path in cache.glob("*.kernels")] == [good.stem]
     assert engine("clean", "--all") == 0

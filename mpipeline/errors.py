@@ -41,6 +41,7 @@ class Reason(str, Enum):
     CRASHED = "crashed"
     MEMORY_LIMIT = "memory_limit"
     CPU_LIMIT = "cpu_limit"
+    GPU_LOST = "gpu_lost"
     FAILED = "failed"
 
     def __str__(self) -> str:
@@ -128,6 +129,12 @@ class DownloadError(MpipelineError):
 
 class BackendError(MpipelineError):
     """The engine that executes the model failed."""
+
+
+class GpuLost(BackendError):
+    """A GPU has failed in this process: only a new one can use it again."""
+
+    reason = Reason.GPU_LOST
 
 
 class NoDevice(BackendError):

@@ -24,7 +24,7 @@ from mpipeline.cuda import probe, pycuda_driver
 from mpipeline.cuda.beside import ModelOnGpu
 from mpipeline.cuda.driver import DeviceFacts, Gpu
 from mpipeline.cuda.thread import GpuThread
-from mpipeline.errors import BackendError, ModelError, MpipelineError
+from mpipeline.errors import BackendError, GpuLost, ModelError, MpipelineError
 from mpipeline.tensor import Execution, ModelInfo, Precision, Tensor
 
 _REMEDY = (
@@ -99,7 +99,8 @@ class TensorRtBackend:
             return lanes.run(inputs)
         except MpipelineError as error:
             shapes = ", ".join(f"{name} {list(value.shape)} {value.dtype}" for name, value in inputs.items())
-            raise BackendError(f"{self._options.target} failed on {shapes}: {error}") from error
+            kind = GpuLost if isinstance(error, GpuLost) else BackendError
+            raise kind(f"{self._options.target} failed on {shapes}: {error}") from error
 
     @property
     def on_gpu(self) -> ModelOnGpu | None:

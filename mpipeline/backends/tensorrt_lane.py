@@ -17,7 +17,7 @@ from mpipeline.backends.tensorrt_engine import Shape, TensorRtEngine
 from mpipeline.backends.tensorrt_memory import Buffer, PageLocked
 from mpipeline.cuda.beside import DeviceTensor, Step, Written
 from mpipeline.cuda.driver import Event, Gpu, Stream
-from mpipeline.errors import BackendError, MpipelineError
+from mpipeline.errors import BackendError, GpuLost, MpipelineError
 from mpipeline.tensor import Tensor, TensorSpec
 
 
@@ -126,9 +126,11 @@ class Lane:
                 if not buffer.is_mapped:
                     gpu.download(buffer.staged(value.nbytes).bytes, buffer.address, self._stream)
             self._done.record(self._stream)
-        except BaseException:
-            with suppress(MpipelineError):
+        except BaseException as error:
+            try:
                 self._stream.synchronize()  # whoever called takes its memory back
+            except BackendError:
+                raise GpuLost(str(error)) from error
             raise
         return self._done
 

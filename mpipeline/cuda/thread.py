@@ -17,7 +17,7 @@ from functools import partial
 from typing import Any, TypeVar
 
 from mpipeline.cuda.driver import Event, Gpu
-from mpipeline.errors import BackendError
+from mpipeline.errors import BackendError, GpuLost
 
 logger = logging.getLogger("mpipeline.inference")
 
@@ -25,6 +25,7 @@ Result = TypeVar("Result")
 _Job = tuple[Callable[[Gpu], Any], bool, "Future[Any]"]  # what to call, whether it returns an event to wait for
 _Tell = Callable[[BaseException | None], object]  # what to call when an event is past, with what went wrong
 
+_LOST = "the GPU has failed for this process"  # CUDA clears no error of what it has executed
 _LOOK_S = 0.0002  # how often it looks whether work on the GPU is done, while more may be handed in
 
 
@@ -163,6 +164,8 @@ def _past(event: Event, *, wait: bool) -> _Past:
         if not wait:
             return _Past(event.query())
         event.synchronize()
+    except BackendError as error:
+        return _Past(True, GpuLost(f"{_LOST}: {error}"))
     except BaseException as error:  # noqa: BLE001 - it is raised where the work was handed in
         return _Past(True, error)
     return _Past(True)

@@ -217,6 +217,8 @@ class Child:
         if self.sentence is not None:
             greedy = self.sentence.reason is Reason.MEMORY_LIMIT and self.plan.role is Role.INFERENCE
             return self.sentence.is_hang or greedy
+        if self.bye is not None and self.bye.reason == Reason.GPU_LOST.value:
+            return True
         # A worker says goodbye before it ends, unless native code ends it; and with 75 it obeys a TERM.
         wordless = self.bye is None and code >= 0 and code != EXIT_TEMPORARY
         return wordless or -code in _CRASHES

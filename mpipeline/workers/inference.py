@@ -11,6 +11,7 @@ from collections.abc import Callable, Sequence
 
 from mpipeline.batching import Batcher, Waiting
 from mpipeline.clock import NS_PER_S, Clock
+from mpipeline.errors import Reason
 from mpipeline.frame import FrameRef
 from mpipeline.messages import FrameReady, RingDamaged, SinkAdded, SinkStatus, SourceEnded
 from mpipeline.metrics.recorder import Recorder
@@ -172,7 +173,15 @@ class InferenceLoop:
             self._offered[source] = 0
             self._batcher.add_source(source, live=not ring.every_frame)
         ring.reader.recover()
+        if not ring.every_frame:  # else nothing is given back that is not through
+            self._count_lost(source)
         self._walk(source)
+
+    def _count_lost(self, source: str) -> None:
+        """What went down with a predecessor, and is in no slot any more."""
+        lost = self._trials.left(source) - {meta.frame_id for _, meta in self.rings.pending(source)}
+        if lost:
+            self._recorder.add("frames_dropped", len(lost), reason=Reason.CRASHED.value, source=source)
 
     def _offer(self, item: Waiting) -> None:
         self._offered[item.source] = item.frame_id

@@ -41,14 +41,17 @@ class Journal:
         self._incarnation = incarnation
         self._suspects: dict[_Key, int] = {}
         self._hashes: dict[str, int] = {}
+        self._left: list[_Key] = []  # what was in flight when the predecessor ended
         self._map: mmap.mmap | None = _opened(path) if path is not None else None
         if self._map is None:
             return
         for source, frame_id, deaths in _rows(self._map, _RECORD, 3):
             self._suspects[source, frame_id] = deaths
         (writer, _), *in_flight = _rows(self._map, 0, 2) or [(0, 0)]
-        if blamed and writer == incarnation - 1:
-            for source, frame_id in in_flight:
+        if writer == incarnation - 1:
+            self._left = [(source, frame_id) for source, frame_id in in_flight]
+        if blamed:
+            for source, frame_id in self._left:
                 self._suspects[source, frame_id] = self._suspects.get((source, frame_id), 0) + 1
         self._note_suspects()
         self.leave()
@@ -61,6 +64,13 @@ class Journal:
     def deaths(self, source: str, frame_id: int) -> int:
         """How often the process has died while this frame was in the model."""
         return self._suspects.get((self._hash(source), frame_id), 0) if self._suspects else 0
+
+    def left(self, source: str) -> set[int]:
+        """The frames of `source` that were in the model when the predecessor ended; told once."""
+        of_source = self._hash(source)
+        left = {frame_id for key, frame_id in self._left if key == of_source}
+        self._left = [key for key in self._left if key[0] != of_source]
+        return left
 
     def enter(self, frames: Iterable[tuple[str, int]]) -> None:
         """These frames, each source and frame id, go into the model now."""

@@ -13,7 +13,7 @@ from dataclasses import dataclass
 from functools import partial
 
 from mpipeline.clock import NS_PER_S, Clock
-from mpipeline.errors import BackendError, Reason
+from mpipeline.errors import BackendError, GpuLost, Reason
 from mpipeline.frame import Frame
 from mpipeline.log import Summariser
 from mpipeline.metrics.recorder import Recorder
@@ -69,6 +69,7 @@ class Trials:
         self._in_model: list[Sequence[_Key]] = []
         self._through_ns = 0  # when the last of them came out
         self._failures_in_row = 0
+        self._is_lost = False
         self._done: dict[str, int] = {}  # source → highest frame id that was answered
 
     @property
@@ -95,7 +96,8 @@ class Trials:
     def predictions(self, attempt: Attempt) -> Iterator[Prediction]:
         """One prediction for each lease, in order, each as early as it is known.
 
-        Raises BackendError if nothing has worked for many frames: the worker is better started anew.
+        Raises BackendError if nothing has worked for many frames: the worker is better started anew. Raises GpuLost as
+        the predictor does; what is in the model then stays in the journal, as if the process had died of it.
         """
         groups = self._groups(attempt.leases) if attempt.work is None else [attempt.leases]
         for group in groups:
@@ -117,6 +119,10 @@ class Trials:
         last = self._done.get(source, 0)
         self._journal.forget(source, last if oldest_owed is None else min(last, oldest_owed - 1))
 
+    def left(self, source: str) -> set[int]:
+        """The frames of `source` that were in the model when the process before this one ended; told once."""
+        return self._journal.left(source)
+
     def forget(self, source: str) -> None:
         """What was answered of this source may come again."""
         self._done.pop(source, None)
@@ -130,8 +136,9 @@ class Trials:
         self._summary.flush(everything=True)
         try:
             self._predictor.close()
-            self._in_model.clear()  # the process ends in order, and none of them is to blame for it
-            self._note()
+            if not self._is_lost:
+                self._in_model.clear()  # the process ends in order, and none of them is to blame for it
+                self._note()
         finally:
             self._journal.close()
 
@@ -159,6 +166,8 @@ class Trials:
         leases = attempt.leases
         try:
             predictions = self._outcome(attempt)
+        except GpuLost:
+            raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - engines raise what they like, and call sys.exit
             if len(leases) == 1:
                 return [self._failed(leases[0], error)]
@@ -178,6 +187,8 @@ class Trials:
                 if not lease.is_held:
                     raise BackendError(f"its batch failed, and its pixels were given back: {cause}") from cause
                 predictions += self._outcome(self._attempt([lease]))
+            except GpuLost:
+                raise
             except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
                 predictions.append(self._failed(lease, error))
         return predictions
@@ -204,9 +215,13 @@ class Trials:
         frames = [lease.frame for lease in attempt.leases]
         try:
             found = attempt.work.findings()
+        except GpuLost:
+            self._is_lost = True
+            raise
         finally:
-            self._in_model.remove(_keys(attempt.leases))
-            self._note()
+            if not self._is_lost:
+                self._in_model.remove(_keys(attempt.leases))
+                self._note()
         if not all(findings.is_finite for findings in found):
             raise BackendError("the model gave a box, a key point or a score that is no finite number")
         predictions = [Prediction.of(f.meta, findings) for f, findings in zip(frames, found, strict=True)]

@@ -20,7 +20,7 @@ from support.tensorrt_engines import Arrays, Lab, lab_in
 
 from mpipeline.backends import tensorrt
 from mpipeline.config.schema import ModelSpec
-from mpipeline.errors import BackendError
+from mpipeline.errors import GpuLost
 from mpipeline.messages import RingRetired
 from mpipeline.ring.reader import RingReader
 from mpipeline.testing.fakes import level_of
@@ -252,32 +252,30 @@ def test_a_batch_that_is_refused_is_tried_again(lab: Lab, bench_of: Make, every_
     assert "execute_async_v3 refuses" in bench.failures()[2]
 
 
-def test_a_batch_that_fails_late_is_tried_again_where_it_is_still_held(bench_of: Make) -> None:
-    bench = bench_of(every_frame=True)
+@pytest.mark.parametrize("every_frame", [True, False])
+def test_a_gpu_that_breaks_ends_the_worker(lab: Lab, bench_of: Make, tmp_path: Path, every_frame: bool) -> None:
+    """And the next one finds in the journal what was in the model; what is still in the ring is inferred again."""
+    bench = bench_of(every_frame)
+    bench.loop.close()
+    path = str(tmp_path / "journal")
+    bench.begin(Journal(path))
+    bench.report()
     bench.infer(1)
-    errors = [BackendError("an illegal memory access was encountered")]
 
     def fail() -> None:
-        if errors:
-            raise errors.pop()
+        lab.gpu.broken = "an illegal memory access was encountered"
 
     bench.model.looks = fail
-    bench.infer(2, 3)
-    assert bench.levels() == expected(1, 2, 3)
-
-
-def test_of_a_live_source_it_is_not(bench_of: Make) -> None:
-    """Its slot was given back, and holds something else by then."""
-    bench = bench_of(every_frame=False, slots=1)
-    errors = [BackendError("an illegal memory access was encountered")]
-
-    def fail() -> None:
-        assert bench.spoil()
-        if errors:
-            raise errors.pop()
-
-    bench.model.looks = fail
-    bench.infer(1)
-    bench.infer(2)
-    assert bench.levels() == expected(2)
-    assert "illegal memory access" in bench.failures()[1]
+    bench.publish(2)
+    with pytest.raises(GpuLost, match="illegal memory access"):
+        bench.loop.step()
+    bench.loop.close()
+    lab.gpu.broken, bench.model.looks = "", lambda: None
+    journal = Journal(path, blamed=True, incarnation=2)
+    assert journal.deaths("a", 2) == 1
+    bench.begin(journal)
+    bench.report()
+    bench.loop.step()
+    bench.report()
+    assert bench.levels() == expected(*([2] if every_frame else []))
+    assert bench.reasons() == ({} if every_frame else {"crashed": 1})

@@ -16,6 +16,7 @@ _MODEL = {
     "precision": "In what weights and activations are multiplied",
     "confidence": "Only detections that score more are told, 0 to 1",
     "iou_threshold": "Of two boxes of a class that overlap more, the weaker goes, 0 to 1",
+    "page_locked_mb": "The most memory of rings that is page-locked for the model's GPU, in MB",
     "max_detections": "The best so many of a frame",
     "class_agnostic_nms": "Boxes of different classes suppress each other, too",
     "classes": "Only these are kept, names or numbers",

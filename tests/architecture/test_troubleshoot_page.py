@@ -13,7 +13,15 @@ from mpipeline.errors import Reason
 ROOT = Path(__file__).parents[2]
 PAGE = (ROOT / "docs" / "troubleshoot.md").read_text(encoding="utf-8")
 OTHERS = ("pip:", "`ImportError", "exit code", "boxes are", "it is slow")  # what others say, and what is seen
-OF_WORKERS = {"ring_damaged", "write_failed", "crashed", "memory_limit", "cpu_limit", "failed"}  # told in other places
+OF_WORKERS = {
+    "ring_damaged",
+    "write_failed",
+    "crashed",
+    "memory_limit",
+    "cpu_limit",
+    "gpu_lost",
+    "failed",
+}  # told in other places
 
 
 def said() -> list[str]:

@@ -241,6 +241,13 @@ def test_who_says_goodbye_was_not_ended_by_what_it_did(bench: Bench, code: int) 
     assert not bench.child.blamed
 
 
+def test_a_frame_may_be_to_blame_for_a_gpu_that_has_failed(bench: Bench) -> None:
+    bench.start(1)
+    bench.child.bye = Bye("FAILED", "gpu_lost", "an illegal memory access was encountered")
+    bench.end()
+    assert bench.child.blamed
+
+
 @pytest.mark.parametrize("role", [Role.INFERENCE, Role.SINK, Role.DECODER])
 def test_a_frame_may_be_to_blame_for_the_memory_of_the_model(bench: Bench, role: Role) -> None:
     bench.child.plan = WorkerPlan(role, "x", {})

@@ -128,6 +128,20 @@ def test_a_batch_that_fails_costs_only_the_bad_frame_while_the_next_is_in_the_mo
     assert [message.failure_reason for message in file.predictions()] == ["inference_failed", "", ""]
 
 
+def test_what_was_given_back_is_not_tried_again(file: Threads, monkeypatch: pytest.MonkeyPatch) -> None:
+    file.model.poison = {level_of(3)}
+    monkeypatch.setattr(file.loop, "_loose", lambda taken: [lease for _, lease in taken][:2])
+    for frame_id in (1, 2, 3, 4):
+        file.publish(frame_id)
+    file.loop.step()
+    file.model.let_go(1)
+    monkeypatch.setattr("mpipeline.workers.predictor.wait", lambda _: [file.model.finish() for _ in file.model.begun])
+    file.model.finish()
+    assert file.ids() == [1, 2, 3, 4]
+    assert [bool(message.failure_reason) for message in file.predictions()] == [True, False, True, False]
+    assert "its pixels were given back: poison" in file.predictions()[0].failure_message
+
+
 def test_after_a_crash_both_batches_are_suspects(file: Threads, tmp_path: Path) -> None:
     path = str(tmp_path / "journal")
     file.loop.close()

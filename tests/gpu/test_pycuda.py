@@ -1,4 +1,4 @@
-"""pycuda itself, on a driver library that works on the processor: contract and kernels, where there is no GPU."""
+"""pycuda itself, on a driver library that works on the processor: contract, kernels, frames, where there is no GPU."""
 
 from __future__ import annotations
 
@@ -15,7 +15,7 @@ from support.plain_kernels import PlainKernels
 ROOT = Path(__file__).resolve().parents[2]
 
 
-@pytest.mark.parametrize("tests", ["test_driver.py", "test_kernels.py"])
+@pytest.mark.parametrize("tests", ["test_driver.py", "test_kernels.py", "test_frames.py"])
 def test_the_contract_holds_over_pycuda(tests: str, plain_kernels: PlainKernels, tmp_path: Path) -> None:
     """In a process of its own: a library can be loaded once, and this one is no driver for others."""
     found = importlib.util.find_spec("pycuda")

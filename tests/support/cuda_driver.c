@@ -64,6 +64,8 @@ int cuDevicePrimaryCtxRelease_v2(int device) { retained--; return 0; }
 int cuCtxPushCurrent_v2(void *context) { contexts[depth++] = context; return 0; }
 int cuCtxGetDevice(int *device) { *device = 70; return 0; }
 
+int cuCtxSetCurrent(void *context) { return context ? 0 : INVALID; }
+
 int cuCtxPopCurrent_v2(void **context) {
     if (!depth) return NO_CONTEXT;
     *context = contexts[--depth];

@@ -24,7 +24,6 @@ from mpipeline.workers.tracking import Tracking
 from mpipeline.workers.trials import Attempt, Trials
 
 _WALK_NS = NS_PER_S  # how often the rings are walked although no message asked for it
-_AHEAD = 2  # batches in the model where no frame is lost by being chosen early
 
 _Taken = list[tuple[AttachedRing, Lease]]
 
@@ -53,6 +52,7 @@ class InferenceLoop:
         self.rings = ReadRings(report, self._forget, self._begin, clock, self._copied, predictor.rings)
         self.dispatch = Dispatch(deliver, recorder, self._decline)
         self._trials = Trials(predictor, journal if journal is not None else Journal(), clock, recorder, ended)
+        self._predictor = predictor
         self._batcher = batcher
         self._clock = clock
         self._recorder = recorder
@@ -164,7 +164,8 @@ class InferenceLoop:
 
     def _has_room(self) -> bool:
         """Whether the model may be given a batch. Of a live source the newest frame is to be chosen, when it can go."""
-        return len(self._in_model) < (1 if self._batcher.is_live else _AHEAD)
+        predictor = self._predictor
+        return len(self._in_model) < (predictor.live_ahead if self._batcher.is_live else predictor.ahead)
 
     def _begin(self, ring: AttachedRing) -> None:
         """A ring is read from now on, beginning with what a predecessor left unfinished."""

@@ -60,16 +60,20 @@ class LoadedModel:
         allowed = min(max_batch, self.max_batch) if self.max_batch is not None else max_batch
         families = [family, *twins]
         most = max(family.batch or allowed, len(families))
-        ways, rings = self._ways(families, rows_of_way(family, most, len(families)))
-        return TensorPredictor(ways, self.backend, most, family.batch, rings)
+        gpu = self._gpu_ways(families, family.batch or allowed)
+        if gpu is not None:
+            ways, rings = gpu
+            return TensorPredictor(ways, self.backend, most if family.batch else allowed, family.batch, rings)
+        rows = rows_of_way(family, most, len(families))
+        return TensorPredictor([HostWay(one, self.backend, rows) for one in families], self.backend, most, family.batch)
 
-    def _ways(self, families: Sequence[Family], rows: int) -> tuple[Sequence[Way], RingMemory | None]:
-        """On a GPU all of it, if the kernels can do what the family wants."""
+    def _gpu_ways(self, families: Sequence[Family], rows: int) -> tuple[Sequence[Way], RingMemory] | None:
+        """Ways of whole batches, all of it on the GPU; None if the model is on none, or no kernel does the rest."""
         model: ModelOnGpu | None = getattr(self.backend, "on_gpu", None)
         preprocessor: Preprocessor | None = getattr(families[0], "preprocessor", None)
         target = preprocessor.gpu_target(families[0].input_dtype) if preprocessor is not None else None
         if model is None or target is None:
-            return [HostWay(family, self.backend, rows) for family in families], None
+            return None
         share = GpuShare(model.thread, self.page_locked_mb << 20)
         return [GpuWay(family, target, model, share, rows) for family in families], share
 

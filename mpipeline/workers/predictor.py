@@ -15,6 +15,8 @@ from mpipeline.frame import Frame
 from mpipeline.prediction import Findings
 from mpipeline.workers.ways import LetGo, RingMemory, Way
 
+AHEAD, LIVE_AHEAD = 2, 1  # batches in the model
+
 
 def keep(_: Sequence[Frame]) -> None:
     """Lets no frame go: whoever called keeps them until the work is done."""
@@ -73,10 +75,14 @@ class _Last:
 class Predictor(Protocol):
     """What the inference loop calls. `max_batch` bounds the frames of one call.
 
-    `rings` is to be told of the rings in which the frames lie, if it is not None.
+    `ahead` is how many batches may be in it before the first is through; `live_ahead` likewise, where sources are live,
+    of which newer frames may come that are chosen instead. `rings`, if it is not None, is to be told of the rings in
+    which the frames lie.
     """
 
     max_batch: int
+    ahead: int
+    live_ahead: int
     rings: RingMemory | None
 
     def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None, let_go: LetGo = keep) -> Work:
@@ -95,9 +101,12 @@ class Predictor(Protocol):
 class TensorPredictor:
     """Lets `ways` infer that differ in nothing: a family and a backend joined.
 
-    With several of them there are as many threads, each with one, that share the frames out among them: engines on a
-    processor lose much by working on one frame with several threads. Work may then be begun while other work goes on;
-    it waits for its turn. `batch` is the model's own, if that is fixed.
+    With several of them there are as many threads, each with one. Work may then be begun while other work goes on; it
+    waits for its turn. `batch` is the model's own, if that is fixed.
+
+    On a processor they share the frames out among them, since engines lose much by working on one frame with several
+    threads. On a GPU, for which there are `rings`, each takes a whole batch, where its speed comes from: while one
+    computes, the next goes up.
     """
 
     def __init__(
@@ -109,6 +118,8 @@ class TensorPredictor:
         rings: RingMemory | None = None,
     ) -> None:
         self.max_batch = max_batch
+        self.ahead = AHEAD if rings is None else max(AHEAD, len(ways))
+        self.live_ahead = LIVE_AHEAD if rings is None else min(AHEAD, len(ways))
         self.rings = rings
         self._ways = ways
         self._backend = backend
@@ -121,7 +132,7 @@ class TensorPredictor:
 
     def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None, let_go: LetGo = keep) -> Work:
         """As in Predictor."""
-        size = self._batch or math.ceil(len(frames) / len(self._ways))
+        size = self._batch or (math.ceil(len(frames) / len(self._ways)) if self.rings is None else len(frames))
         begin = self._threads.submit if self._threads is not None else at_once
         parts = [begin(self._infer, frames[at : at + size], let_go) for at in range(0, len(frames), size)]
         return Work(parts, ended if self._threads is not None else None)
@@ -153,6 +164,7 @@ class TensorPredictor:
 class FramePredictor:
     """Hands the frames to a backend that has a model or logic of its own."""
 
+    ahead, live_ahead = AHEAD, LIVE_AHEAD
     rings: RingMemory | None = None
 
     def __init__(self, backend: FrameBackend, max_batch: int) -> None:

@@ -21,7 +21,7 @@ from mpipeline.testing.fakes import level_of, seen
 from mpipeline.transport import codec
 from mpipeline.workers.inference import AttachedRing, InferenceLoop
 from mpipeline.workers.journal import Journal
-from mpipeline.workers.predictor import Work, at_once, keep
+from mpipeline.workers.predictor import AHEAD, LIVE_AHEAD, Work, at_once, keep
 from mpipeline.workers.ways import LetGo, RingMemory
 
 FORMAT = FrameFormat(PixelFormat.GRAY8, 16, 16)
@@ -31,6 +31,7 @@ class Inline:
     """A predictor without threads."""
 
     max_batch = 8
+    ahead, live_ahead = AHEAD, LIVE_AHEAD
     rings: RingMemory | None = None
 
     def begin(self, frames: Sequence[Frame], ended: Callable[[], object] | None = None, let_go: LetGo = keep) -> Work:

@@ -279,3 +279,22 @@ def test_a_gpu_that_breaks_ends_the_worker(lab: Lab, bench_of: Make, tmp_path: P
     bench.report()
     assert bench.levels() == expected(*([2] if every_frame else []))
     assert bench.reasons() == ({} if every_frame else {"crashed": 1})
+
+
+@pytest.mark.parametrize("every_frame", [True, False])
+def test_two_whole_batches_are_under_way(lab: Lab, bench_of: Make, every_frame: bool) -> None:
+    bench = bench_of(every_frame, streams=2)
+    bench.infer(1)
+    lab.gpu.go.clear()
+    for frame_id in (2, 3, 4):
+        bench.publish(frame_id)
+        bench.loop.step()
+    wait_until(lambda: sum(bool(stream.work) for stream in lab.gpu.streams) == 2, "two batches")
+    assert len(bench.predictions()) == 1
+    lab.gpu.go.set()
+    wait_until(lambda: (bench.loop.step(), bench.loop.progress == 4)[1], "the frames are through")
+    assert bench.levels() == expected(1, 2, 3, 4)
+    assert bench.model.batches == [1, 1, 1, 1]
+    bench.report()
+    bench.infer(5, 6, 7) if every_frame else bench.infer(5)
+    assert bench.model.batches[4:] == ([3] if every_frame else [1])

@@ -33,6 +33,7 @@ from mpipeline.workers.ways import HostWay, RingMemory, Way, rows_of_way
 logger = logging.getLogger("mpipeline.inference")
 
 Tell = Callable[[str], object]
+_DESCRIBED = {"event": "model_described"}
 _KEPT = "backends"  # the folder in the models' cache for what backends keep
 
 
@@ -72,9 +73,13 @@ class LoadedModel:
         model: ModelOnGpu | None = getattr(self.backend, "on_gpu", None)
         preprocessor: Preprocessor | None = getattr(families[0], "preprocessor", None)
         target = preprocessor.gpu_target(families[0].input_dtype) if preprocessor is not None else None
-        if model is None or target is None:
+        if model is None:
+            return None
+        if target is None:
+            logger.info("Frames become the model's input on the processor: no kernel does that.", extra=_DESCRIBED)
             return None
         share = GpuShare(model.thread, self.page_locked_mb << 20)
+        logger.info("Frames become the model's input on the GPU.", extra=_DESCRIBED)
         return [GpuWay(family, target, model, share, rows) for family in families], share
 
 
@@ -117,7 +122,7 @@ def open_predictor(
     lanes = streams if executed is None else min(streams, executed.streams)  # fewer on a GPU than there are cores
     family, *twins = [loaded.family_with() for _ in range(lanes)]
     for sentence in (*loaded.notes, *family.notes):
-        logger.info("%s", sentence, extra={"event": "model_described"})
+        logger.info("%s", sentence, extra=_DESCRIBED)
     facts = {"input": list(family.input_shape), "batch": family.batch or 0, "classes": len(family.names)}
     return loaded.predictor(family, max_batch, twins), facts
 

@@ -67,4 +67,5 @@ def test_what_is_found_is_what_the_processor_finds(tmp_path: Path, surroundings:
     assert ours == theirs
     assert said.count("is page-locked") == 3
     assert "ring_pageable" not in said
+    assert "Frames become the model's input on the GPU." in said
     assert "left on the GPU: 0" in said

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import subprocess
 import sys
@@ -71,6 +72,17 @@ def test_on_a_jetson_the_hardware_can_decode() -> None:
     packages = set(INSTALL.partition("install -y ")[2].split())
     assert packages <= set(commands.split())
     assert "python3 -m venv --system-site-packages" in commands
+
+
+@pytest.mark.parametrize("image", IMAGES[1:])
+def test_an_image_for_gpus_has_all_that_makes_engines_and_executes_them(image: str) -> None:
+    """What the extra brings, but for TensorRT itself, which is chosen, or on a Jetson the system's."""
+    commands = " ".join(rest for name, rest in instructions(image) if name == "RUN")
+    extra = re.search(r"^tensorrt = (\[.*\])$", (ROOT / "pyproject.toml").read_text(encoding="utf-8"), re.MULTILINE)
+    assert extra is not None
+    asked = [one for one in json.loads(extra[1]) if not one.startswith("tensorrt")]
+    assert len(asked) == 2
+    assert all(f'"{one}"' in commands for one in asked)
 
 
 def test_all_images_are_used_alike() -> None:

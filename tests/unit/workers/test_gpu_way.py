@@ -175,6 +175,24 @@ def test_a_slot_is_given_back_as_soon_as_its_frame_is_up(lab: Lab, bench_of: Mak
     assert bench.levels() == expected(1, 2, 3)
 
 
+@pytest.mark.parametrize("integrated", [False, True])
+def test_a_slot_that_the_gpu_reads_itself_is_kept_until_it_has(lab: Lab, bench_of: Make, integrated: bool) -> None:
+    """What is copied is written to as soon as it is up; what is not, not before the kernel has read it."""
+    lab.gpu.facts = replace(lab.gpu.facts, integrated=integrated)
+    kernel, free = lab.gpu.kernels["preprocess_f32"], []
+
+    def late(*given: object) -> object:
+        free.append(bench.spoil())
+        return kernel(*given)
+
+    lab.gpu.kernels["preprocess_f32"] = late
+    bench = bench_of(every_frame=False, slots=1)
+    for frame_id in (1, 2, 3):
+        bench.infer(frame_id)
+    assert free == [not integrated] * 3
+    assert bench.levels() == expected(1, 2, 3)
+
+
 @pytest.mark.parametrize(("every_frame", "bit"), [(True, -1), (False, 1)], ids=["owed", "wanted by a sink"])
 def test_a_slot_is_kept_that_somebody_else_needs(lab: Lab, bench_of: Make, every_frame: bool, bit: int) -> None:
     bench = bench_of(every_frame, slots=1, bit=bit)

@@ -13,6 +13,7 @@ _UNREADABLE = ("permission", "could not open the file")
 _FOREIGN = ("protobuf", "can't be parsed")
 _ENGINES = (".engine", ".plan", ".trt")
 _LOCATION = b"\x0a\x08location"  # the first key of a TensorProto's `external_data`, as protobuf writes it
+_QUANTIZERS = (b"\x22\x0eQuantizeLinear", b"\x22\x10DequantizeLinear")  # the `op_type` of a NodeProto, likewise
 
 
 def digest_of(path: Path) -> str:
@@ -25,6 +26,12 @@ def is_alone(path: Path) -> bool:
     """Whether all of an ONNX model is in its file: weights may lie in files beside it. Raises OSError."""
     with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
         return content.find(_LOCATION) < 0
+
+
+def is_eight_bit(path: Path) -> bool:
+    """Whether an ONNX model has 8-bit scales. Raises OSError."""
+    with path.open("rb") as file, mmap.mmap(file.fileno(), 0, access=mmap.ACCESS_READ) as content:
+        return any(content.find(node) >= 0 for node in _QUANTIZERS)
 
 
 def is_engine_file(path: Path) -> bool:

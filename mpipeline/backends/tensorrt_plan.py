@@ -12,9 +12,9 @@ from mpipeline.backends import kept
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.engines.engine_file import ENGINES, LearntFile, Request
 from mpipeline.backends.engines.library import Library
-from mpipeline.backends.engines.recipe import Recipe
+from mpipeline.backends.engines.recipe import EnginePrecision, Recipe
 from mpipeline.backends.engines.supply import engine_for
-from mpipeline.backends.model_file import is_engine_file
+from mpipeline.backends.model_file import is_eight_bit, is_engine_file
 from mpipeline.cuda.driver import DeviceFacts
 from mpipeline.errors import ModelError
 
@@ -50,17 +50,23 @@ def plan_of(library: Library, options: BackendOptions, device: DeviceFacts, *, f
     folder = None if options.cache is None else options.cache / ENGINES
     if is_engine_file(path):
         return read_engine_file(path, folder)
-    recipe = Recipe(
-        options.precision if options.precision == "float16" else "float32",
-        (1, options.batch, options.batch),
-        None if options.size is None else (options.size, options.size, options.size),
-    )
     try:
+        recipe = _recipe_of(path, options)
         engine = engine_for(Request(path, recipe, library, device), folder, options.tell, fresh=fresh)
     except OSError as error:
         raise ModelError(f"{path}: the model file cannot be read: {error.strerror}") from error
     kernels = LearntFile.of_runs(engine.path, engine.told["case"]) if engine.path is not None else None
     return Plan(engine.plan, engine.metadata, recipe.precision, not engine.built, kernels)
+
+
+def _recipe_of(path: Path, options: BackendOptions) -> Recipe:
+    """What `mpipeline engine build` is to be asked for to make the same beforehand. Raises OSError."""
+    as_it_is: EnginePrecision = "int8" if is_eight_bit(path) else "float32"
+    return Recipe(
+        "float16" if options.precision == "float16" else as_it_is,
+        (1, options.batch, options.batch),
+        None if options.size is None else (options.size, options.size, options.size),
+    )
 
 
 def read_engine_file(path: Path, folder: Path | None = None) -> Plan:

@@ -18,6 +18,7 @@ from mpipeline.backends.engines.library import FLAVOURS, Library, load_library, 
 from mpipeline.backends.engines.names import TENSORRT_RTX
 from mpipeline.backends.engines.recipe import Recipe, Shape, Shapes
 from mpipeline.backends.engines.supply import Engine, engine_for
+from mpipeline.config import BatchingSpec
 from mpipeline.cuda import probe
 from mpipeline.cuda.driver import DeviceFacts
 from mpipeline.errors import EXIT_DONE, BackendError, ConfigError
@@ -34,10 +35,12 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
     """Options of the verb, less those of all verbs."""
     parser.description = (
         "Makes of an ONNX file what TensorRT executes, for the GPU of this machine, and keeps it where runs look. "
-        "That may take minutes. What was built before and still fits is not built again."
+        "That may take minutes. What was built before and still fits is not built again. A run takes the one that was "
+        "asked for with its precision, its size, and its batching.max_size as --batch N, and no other option; of "
+        "others, give it the file as the model."
     )
     parser.epilog = (
-        "Examples:  mpipeline engine build people.onnx --precision fp16 --batch 1,8,16   |   "
+        "Examples:  mpipeline engine build people.onnx --precision fp16   |   "
         "mpipeline engine build people.int8.onnx --precision int8   |   "
         "mpipeline engine build open.onnx --size 320,640,1280 --batch 4"
     )
@@ -49,7 +52,13 @@ def add_arguments(parser: argparse.ArgumentParser) -> None:
         metavar="P",
         help="float32 (the file as it is), float16, or int8; or fp32, fp16",
     )
-    add("--batch", default="1", metavar="N | MIN,USUAL,MAX", help="frames at once; N: up to so many (default: 1)")
+    usual = BatchingSpec().max_size
+    add(
+        "--batch",
+        default=str(usual),
+        metavar="N | MIN,USUAL,MAX",
+        help=f"frames at once; N: up to so many, which a run wants to be its batching.max_size (default: {usual})",
+    )
     add("--size", metavar="WxH | MIN,USUAL,MAX", help="of pictures, where the model leaves that open")
     add("--shape", action="append", default=[], metavar="NAME=MIN,USUAL,MAX", help="of an input, as in x=1x8,4x8,4x8")
     add("--workspace", type=int, metavar="MIB", help="GPU memory that kernels may take (default: as much as there is)")

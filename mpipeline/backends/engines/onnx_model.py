@@ -43,7 +43,7 @@ def read_model(path: Path, precision: EnginePrecision) -> OnnxModel:
     is_eight_bit = any(node.op_type in _QUANTIZERS for node in model.graph.node)
     if is_eight_bit:
         if precision == "float16":
-            raise ModelError(f"{path}: is an 8-bit model; precision int8 keeps it as it is")
+            raise ModelError(f"{path}: is an 8-bit model, which stays as it is: leave the precision out")
         _check_symmetric(path, model, onnx)
     elif precision == "int8":
         raise ModelError(f"{path}: has no 8-bit scales, so there is no engine of it in int8; {_REMEDY}")

@@ -13,7 +13,11 @@ from support.engines import StandIn
 from support.onnx_models import detector, mean_of_image
 from support.pages import block, marks
 
+from mpipeline.backends.backend import BackendOptions
+from mpipeline.backends.engines.library import load_library
+from mpipeline.backends.tensorrt_plan import plan_of
 from mpipeline.cli import main
+from mpipeline.config import BatchingSpec
 from mpipeline.demo import MODEL_PATH
 
 PAGE = "docs/engines.md"
@@ -59,6 +63,25 @@ def test_it_is_built_once(library: StandIn, cache: Path, model: Path, capsys: py
         "built"
     ]
     assert len(library.builds()) == 2
+
+
+@pytest.mark.parametrize("precision", ["float32", "float16", "int8"])
+def test_a_run_takes_what_was_built_beforehand(
+    precision: str, library: StandIn, cache: Path, model: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """With the batches that a config has where it says nothing of them; an 8-bit model has no precision in a config."""
+    path = eight_bit(MODEL_PATH, Path("people.int8.onnx")) if precision == "int8" else model
+    told = built(capsys, str(path), "--precision", precision)
+    options = BackendOptions(
+        str(path),
+        precision="float16" if precision == "float16" else "float32",
+        cache=cache.parent,
+        batch=BatchingSpec().max_size,
+    )
+    plan = plan_of(load_library("tensorrt_rtx"), options, None)  # type: ignore[arg-type]
+    assert (plan.is_kept, plan.precision) == (True, precision)
+    assert plan.content in Path(told["path"]).read_bytes()
+    assert len(library.builds()) == 1
 
 
 def test_the_words_for_people(library: StandIn, model: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -65,7 +65,7 @@ def test_an_8_bit_model_stays_one(tmp_path: Path) -> None:
     path = eight_bit(MODEL_PATH, tmp_path / "m.onnx")
     assert read_model(path, "int8").is_eight_bit
     assert read_model(path, "float32").content == path.read_bytes()
-    with pytest.raises(ModelError, match="is an 8-bit model; precision int8 keeps it as it is"):
+    with pytest.raises(ModelError, match="is an 8-bit model, which stays as it is: leave the precision out"):
         read_model(path, "float16")
 
 

@@ -129,6 +129,25 @@ def test_what_fails_on_the_gpu_is_told_to_who_waits(gpu: SimulatedGpu) -> None:
     thread.close()
 
 
+def test_of_one_stream_the_earlier_event_is_told_first(gpu: SimulatedGpu) -> None:
+    """Also of two that are found to be past in the same look."""
+    thread = GpuThread(lambda: gpu, at_once=2)
+    stream, *events = thread.call(lambda entered: (entered.stream(), entered.event(), entered.event()))
+    told: list[int] = []
+
+    def put(_: object) -> None:
+        for number, event in enumerate(events):
+            event.record(stream)
+            thread.when(event, lambda _, number=number: told.append(number))  # type: ignore[misc]
+        stream.synchronize()
+
+    thread.call(put)
+    wait_until(lambda: len(told) == 2, "both are told")
+    assert told == [0, 1]
+    thread.call(lambda _: [one.free() for one in (*events, stream)])
+    thread.close()
+
+
 def test_closing_waits_for_what_is_under_way(gpu: SimulatedGpu) -> None:
     thread = GpuThread(lambda: gpu, at_once=2)
     filler = thread.call(lambda entered: Filler(entered, 6))

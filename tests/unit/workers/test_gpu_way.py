@@ -316,3 +316,22 @@ def test_two_whole_batches_are_under_way(lab: Lab, bench_of: Make, every_frame: 
     bench.report()
     bench.infer(5, 6, 7) if every_frame else bench.infer(5)
     assert bench.model.batches[4:] == ([3] if every_frame else [1])
+
+
+def test_a_live_frame_that_does_not_come_up_is_inferred_by_the_next_worker(
+    lab: Lab, bench_of: Make, tmp_path: Path
+) -> None:
+    bench = bench_of(every_frame=False)
+    bench.infer(1)
+    lab.gpu.broken = "an illegal memory access was encountered"
+    bench.publish(2)
+    with pytest.raises(GpuLost, match="illegal memory access"):
+        bench.loop.step()
+    bench.loop.close()
+    lab.gpu.broken = ""
+    bench.begin()
+    bench.report()
+    bench.loop.step()
+    bench.report()
+    assert bench.levels() == expected(2)
+    assert bench.reasons() == {}

@@ -11,15 +11,17 @@ from rich.table import Table
 
 from mpipeline import registry
 from mpipeline.backends.backend import BackendOptions
+from mpipeline.backends.devices import gpu_of
 from mpipeline.cli.run import add_config_arguments, config_of
 from mpipeline.cli.terminal import output
 from mpipeline.config import ModelSpec
 from mpipeline.config.device import as_list
-from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED, ModelUnavailable
+from mpipeline.cuda import probe
+from mpipeline.errors import EXIT_CONFIG, EXIT_DONE, EXIT_SOURCE_FAILED, BackendError, ModelUnavailable
 from mpipeline.pipeline import look_and_plan
 from mpipeline.ring.capacity import available_bytes
 from mpipeline.store.resolve import located
-from mpipeline.supervisor.plan import Plan
+from mpipeline.supervisor.plan import ModelPlan, Plan
 
 _MIB = 1 << 20
 
@@ -39,9 +41,10 @@ def command(arguments: argparse.Namespace) -> int:
     console.print(_sinks(plan))
     for name, model in config.every_model().items():
         _tell_model(console, name, model)
-        if len(as_list(model.device)) > 1:
-            for one in [each for each in plan.models if each.name == name]:
+        for one in [each for each in plan.models if each.name == name]:
+            if len(as_list(model.device)) > 1:
                 console.print(f"  {one.device}: {escape(' '.join(one.sources))}")
+            _tell_gpu(console, plan, model, one)
     if config.tracker is not None:  # what is wrong with it is told here
         registry.load("trackers", config.tracker.kind)(config.tracker.options, 30.0)
         console.print(f"tracker {config.tracker.kind}")
@@ -71,6 +74,28 @@ def _tell_model(console: Console, name: str, model: ModelSpec) -> None:
         located(model, fetch=False)
     except ModelUnavailable as missing:
         console.print(f"[yellow]{escape(str(missing))}, or let the run fetch it[/]")
+
+
+def _tell_gpu(console: Console, plan: Plan, model: ModelSpec, one: ModelPlan) -> None:
+    """The GPU of an inference process, or why there is none where one is asked for; and what it page-locks."""
+    number = gpu_of(one.device)
+    is_asked_for = number is not None or model.backend == "tensorrt"
+    may_be_taken = one.device == "auto" and model.backend == "auto"
+    if model.target is not None or not (is_asked_for or may_be_taken):
+        return
+    try:
+        gpu = probe.device(number or 0)
+    except BackendError as error:
+        if is_asked_for:
+            console.print(f"  [yellow]{escape(str(error))}[/]")
+        return
+    console.print(f"  {escape(str(gpu))}")
+    if model.backend == "onnxruntime":
+        return
+    taken = sum(ring.bytes for ring in plan.rings if ring.source in one.sources)
+    console.print(f"  in TensorRT {taken / _MIB:.0f} MiB of rings are page-locked, of {model.page_locked_mb} allowed")
+    if taken > model.page_locked_mb << 20:
+        console.print("  [yellow]model.page_locked_mb is less than that: frames of some rings are copied once more[/]")
 
 
 def _sources(plan: Plan, unreadable: set[str]) -> Table:

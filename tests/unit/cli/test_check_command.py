@@ -6,9 +6,12 @@ import re
 from pathlib import Path
 
 import pytest
+from support.simulated_gpu import FACTS
 
 from mpipeline.cli import main
+from mpipeline.cuda import probe
 from mpipeline.demo import MODEL_PATH
+from mpipeline.errors import NoDevice
 from mpipeline.supervisor.child import Child
 
 CONFIG = """
@@ -99,3 +102,40 @@ def test_a_device_that_the_backend_does_not_know(tmp_path: Path, capsys: pytest.
     )
     assert main(["check", str(path)]) == 78
     assert "not 'npu'" in capsys.readouterr().err
+
+
+@pytest.fixture
+def model(config: Path, tmp_path: Path) -> str:
+    (tmp_path / "m.onnx").write_bytes(MODEL_PATH.read_bytes())
+    config.write_text(CONFIG.replace('target: "m:Model"', f"path: {tmp_path}/m.onnx"))
+    return str(config)
+
+
+@pytest.mark.parametrize("asked", ["model.device=auto", "model.device=cuda:0", "model.backend=tensorrt"])
+def test_the_gpu_and_what_is_page_locked_for_it(
+    model: str, asked: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    monkeypatch.setattr(probe, "device", lambda index: FACTS)
+    assert main(["check", model, "--set", asked]) == 0
+    said = capsys.readouterr().out
+    assert "  GPU 0 (Simulated, compute capability 8.7)\n" in said
+    found = re.search(r"  in TensorRT (\d+) MiB of rings are page-locked, of 4096 allowed\n", said)
+    assert found
+    assert f"shared memory {found[1]} MiB" in said
+    assert "model.page_locked_mb" not in said
+    assert main(["check", model, "--set", asked, "--set", "model.page_locked_mb=1"]) == 0
+    assert "model.page_locked_mb is less than that" in capsys.readouterr().out
+
+
+def test_a_gpu_that_is_not_there_is_told_where_one_is_asked_for(
+    model: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    def none(index: int) -> None:
+        raise NoDevice(f"there is no GPU {index}")
+
+    monkeypatch.setattr(probe, "device", none)
+    assert main(["check", model, "--set", "model.device=cuda:3"]) == 0
+    assert "there is no GPU 3" in capsys.readouterr().out
+    for other in ("model.device=auto", "model.device=cpu", "model.backend=onnxruntime"):
+        assert main(["check", model, "--set", other]) == 0
+        assert "GPU" not in capsys.readouterr().out

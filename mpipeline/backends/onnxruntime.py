@@ -42,8 +42,8 @@ _LIBRARY = "ONNX Runtime"
 _CUDA_TROUBLE = re.compile(r"CUDA|cudnn|cublas", re.IGNORECASE)
 _CPU, _CUDA = "CPUExecutionProvider", "CUDAExecutionProvider"
 _GPU_PACKAGE = (
-    "it needs the package onnxruntime-gpu in place of onnxruntime: pip uninstall onnxruntime && "
-    "pip install 'onnxruntime-gpu[cuda,cudnn]'"
+    "it needs the package onnxruntime-gpu in place of onnxruntime: pip uninstall -y onnxruntime onnxruntime-gpu "
+    "&& pip install 'onnxruntime-gpu[cuda,cudnn]'"
 )
 _ERRORS_ONLY = 3  # severity: ONNX Runtime writes to standard error by itself, past our log
 

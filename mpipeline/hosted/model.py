@@ -51,7 +51,7 @@ class Model:
 
     def __init__(self, spec: ModelSpec, resolved: ResolvedModel) -> None:
         self.resolved = resolved
-        self._loaded = load_model(spec)
+        self._loaded = load_model(spec, max_batch=_MAX_BATCH)
         self._family = self._loaded.family_with()
         self._predictor = self._loaded.predictor(self._family, _MAX_BATCH)
         self._changes: dict[str, Any] = {}

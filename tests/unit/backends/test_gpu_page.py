@@ -22,6 +22,7 @@ from mpipeline.backends.engines.engine_file import Request
 from mpipeline.backends.engines.supply import Engine
 from mpipeline.config.schema import ModelSpec
 from mpipeline.frame import Frame
+from mpipeline.hosted.model import get_model
 from mpipeline.workers.loading import open_predictor
 
 SIZE = (96, 64)
@@ -74,3 +75,15 @@ def test_the_config_of_the_page(lab: Lab, task: str) -> None:
             assert len(one) == len(other) > 0
             np.testing.assert_allclose(one.xyxy, other.xyxy, atol=1e-3)
             assert one.class_name == other.class_name
+
+
+def test_a_program_has_several_pictures_inferred_at_once(lab: Lab, plain_kernels: PlainKernels) -> None:
+    path = yolo_model(lab.folder / "m.onnx", SIZE, "detect")
+    model = get_model(str(path), backend="tensorrt", confidence=0.3)
+    try:
+        before = len(plain_kernels.launched)
+        assert len(model.infer([np.zeros((64, 96, 3), np.uint8)] * 5)) == 5
+        made = [grid[2] for name, grid in plain_kernels.launched[before:] if name.startswith("preprocess")]
+        assert made == [5]
+    finally:
+        model.close()

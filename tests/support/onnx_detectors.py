@@ -52,6 +52,20 @@ def nanodet(path: Path, size: tuple[int, int], classes: int = 3, seed: int = 0) 
     return save(graph, path, images, {"output": (FLOAT, (BATCH, cells, classes + 32))})
 
 
+def yolox(path: Path, size: tuple[int, int], classes: int = 3, seed: int = 0) -> Path:
+    """A YOLOX: boxes relative to cells, objectness, scores."""
+    graph, levels, cells = Graph(seed), [], 0
+    graph.add("Div", "levels", graph.constant(255.0 / GAIN), name="images")
+    for stride in STRIDES:
+        boxes = graph.columns(graph.look(stride, 4, 0.4, np.array([0.5, 0.5, 0.9, 0.9])), 4)
+        objectness, scores = (graph.add("Sigmoid", graph.logits(stride, n, -1.0)) for n in (1, classes))
+        levels.append(graph.add("Concat", boxes, objectness, scores, axis=1))
+        cells += (size[0] // stride) * (size[1] // stride)
+    graph.add("Transpose", graph.add("Concat", *levels, axis=2), perm=[0, 2, 1], name="output")
+    images = {"levels": (FLOAT, (BATCH, 3, size[1], size[0]))}
+    return save(graph, path, images, {"output": (FLOAT, (BATCH, cells, 5 + classes))})
+
+
 def queries(
     path: Path, size: tuple[int, int], columns: int, mask: bool = False, gain: float = 1.0, sharp: float = 1.0
 ) -> Path:

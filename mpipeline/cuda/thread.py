@@ -67,7 +67,8 @@ class GpuThread:
     def when(self, event: Event, tell: Callable[[BaseException | None], object]) -> None:
         """Calls `tell` on the thread when the event is past, with what went wrong before it.
 
-        To be called on the thread. Of events in one stream the earlier is told first, also before `finish` returns.
+        To be called on the thread. Of events in one stream the earlier is told first, also before `finish` returns. If
+        it is called by work that raises then, nothing of which may be under way any more, that error is told instead.
         """
         self._under_way.append(_Mark(event, tell))
 
@@ -88,7 +89,7 @@ class GpuThread:
         try:
             return done.result()
         finally:
-            del work, done  # an error that is kept must not keep what lives on the GPU
+            del work, done  # an error that is kept must not keep what was handed in
 
     def _serve(self, opened: Future[None]) -> None:
         try:
@@ -119,10 +120,14 @@ class GpuThread:
 
     def _begin(self, gpu: Gpu, job: _Job) -> None:
         work, waits, done = job
+        before = len(self._under_way)
         try:
             result = work(gpu)
         except BaseException as error:  # noqa: BLE001 - it is raised where the work was handed in
+            while len(self._under_way) > before:
+                self._under_way.pop().told(error)
             done.set_exception(error)
+            del job, work, done  # the error knows this frame, and the frame them: they would wait for a garbage collection
             return
         if waits:
             self._under_way.append(_Mark(result, partial(_resolve, done), awaited=True))
@@ -133,13 +138,13 @@ class GpuThread:
         """Tells of all that is past; with `wait` it waits for the oldest, when nobody is left to hand in more."""
         if wait and self._under_way:
             mark = self._under_way.popleft()
-            mark.tell(_past(mark.event, wait=True).error)
+            mark.told(_past(mark.event, wait=True).error)
         # The latest is asked first: what is found to be past has then all before it in its stream told before it.
         asked = [(mark, _past(mark.event, wait=False)) for mark in reversed(self._under_way)]
         for mark, past in reversed(asked):
             if past.is_past:
                 self._under_way.remove(mark)
-                mark.tell(past.error)
+                mark.told(past.error)
 
 
 @dataclass(frozen=True, slots=True, eq=False)
@@ -149,6 +154,13 @@ class _Mark:
     event: Event
     tell: _Tell
     awaited: bool = False
+
+    def told(self, error: BaseException | None) -> None:
+        """Tells, and goes on whatever comes of it: others wait for this thread."""
+        try:
+            self.tell(error)
+        except Exception:
+            logger.exception("what was done with the GPU cannot be told", extra={"event": "gpu_untold"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import gc
 import threading
+import weakref
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 
 import pytest
 from support.leftovers import wait_until
@@ -145,6 +148,63 @@ def test_of_one_stream_the_earlier_event_is_told_first(gpu: SimulatedGpu) -> Non
     wait_until(lambda: len(told) == 2, "both are told")
     assert told == [0, 1]
     thread.call(lambda _: [one.free() for one in (*events, stream)])
+    thread.close()
+
+
+def test_what_cannot_be_told_keeps_nobody_waiting(gpu: SimulatedGpu, caplog: pytest.LogCaptureFixture) -> None:
+    thread = GpuThread(lambda: gpu)
+    filler = thread.call(lambda entered: Filler(entered, 2))
+
+    def work(entered: SimulatedGpu) -> Event:
+        done = filler.enqueue(entered)
+        thread.when(done, lambda _: 1 // 0)
+        return done
+
+    for _ in range(2):
+        thread.finish(work)
+    assert caplog.text.count("what was done with the GPU cannot be told") == 2
+    assert filler.found == 2
+    thread.call(lambda _: filler.free())
+    thread.close()
+
+
+def test_what_work_that_raises_was_to_be_told_is_its_error(gpu: SimulatedGpu) -> None:
+    """And not that an event is past of which nothing came."""
+    thread = GpuThread(lambda: gpu)
+    filler = thread.call(lambda entered: Filler(entered, 2))
+    told: list[BaseException | None] = []
+
+    def work(entered: SimulatedGpu) -> Event:
+        thread.when(filler.enqueue(entered), told.append)
+        filler.stream.synchronize()
+        raise BackendError("no room behind it")
+
+    with pytest.raises(BackendError, match="no room behind it"):
+        thread.finish(work)
+    assert [str(error) for error in told] == ["no room behind it"]
+    thread.call(lambda _: filler.free())
+    thread.close()
+
+
+def test_what_was_handed_in_goes_with_the_error(gpu: SimulatedGpu) -> None:
+    """Pixels of a ring may hang on it: they do not wait for a garbage collection."""
+    thread = GpuThread(lambda: gpu)
+
+    class Pixels:
+        pass
+
+    def fail(pixels: Pixels) -> weakref.ref[Pixels]:
+        with suppress(ZeroDivisionError):
+            thread.finish(lambda _: (pixels, 1 // 0))  # type: ignore[arg-type, return-value]
+        return weakref.ref(pixels)
+
+    gc.collect()
+    gc.disable()
+    try:
+        left = fail(Pixels())
+        wait_until(lambda: left() is None, "nothing holds what was handed in")
+    finally:
+        gc.enable()
     thread.close()
 
 

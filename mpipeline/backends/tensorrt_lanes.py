@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import threading
+import weakref
+from collections import deque
 from collections.abc import Mapping
+from dataclasses import dataclass
 from types import MappingProxyType
 from typing import Any
 
@@ -33,12 +36,11 @@ class Lanes:
         self._memory = InputMemory()
         self._lanes: list[Lane] = []
         self._mine = threading.local()  # the lane of each thread, which may look at its outputs until it calls again
-        self._sharing_out = threading.Lock()
-        self._given = 0
+        self._free: deque[Lane] = deque()
         self.engine = TensorRtEngine(library, plan)
         try:
             for _ in range(count):
-                self._add(gpu)
+                self._free.append(self._added(gpu))
         except BaseException:
             self.free()
             raise
@@ -87,14 +89,24 @@ class Lanes:
                 raise BackendError(f"{name} is {expected[name]}")
 
     def _lane(self) -> Lane:
-        lane: Lane | None = getattr(self._mine, "lane", None)
-        if lane is None:
-            with self._sharing_out:
-                if self._given == len(self._lanes):  # one thread more than was said
-                    self._thread.call(self._add)
-                lane = self._mine.lane = self._lanes[self._given]
-                self._given += 1
+        mine: _Ticket | None = getattr(self._mine, "ticket", None)
+        if mine is None:
+            try:
+                lane = self._free.popleft()
+            except IndexError:  # one thread more than was said
+                lane = self._thread.call(self._added)
+            mine = self._mine.ticket = _Ticket(lane)
+            weakref.finalize(mine, self._free.append, lane).atexit = False
+        return mine.lane
+
+    def _added(self, gpu: Gpu) -> Lane:
+        lane = Lane(self.engine, gpu)
+        self._lanes.append(lane)
         return lane
 
-    def _add(self, gpu: Gpu) -> None:
-        self._lanes.append(Lane(self.engine, gpu))
+
+@dataclass(frozen=True)
+class _Ticket:
+    """What a thread has its lane by. It goes with the thread, and the lane is another's."""
+
+    lane: Lane

@@ -12,7 +12,7 @@ from dataclasses import dataclass
 import numpy as np
 import numpy.typing as npt
 
-from mpipeline.cuda.driver import Address, DeviceMemory, Gpu, Stream
+from mpipeline.cuda.driver import Address, DeviceMemory, Gpu, HostMemory, Stream
 from mpipeline.cuda.kernels import Kernels
 
 LIMIT = 4096
@@ -102,7 +102,15 @@ class Detection:
                 f"a GPU keeps 1 to {LIMIT} boxes of a frame, not {rules.most}: postprocess on the processor"
             )
         self._gpu, self._kernels, self._head, self._rows, self._most = gpu, kernels, head, rows, rules.most
-        self._memory: list[DeviceMemory] = []
+        self._memory: list[DeviceMemory | HostMemory] = []
+        try:
+            self._prepare(rules, stream)
+        except BaseException:
+            self.free()
+            raise
+
+    def _prepare(self, rules: Rules, stream: Stream) -> None:
+        gpu, head, rows = self._gpu, self._head, self._rows
         self._found_at = rows * TALLY.itemsize  # in the results
         self._more_at = self._found_at + rows * rules.most * FOUND.itemsize
         self._results_bytes = self._more_at + rows * rules.most * head.more * 4
@@ -110,6 +118,7 @@ class Detection:
         self._candidates = self._allocate(4 * rows)
         wanted = _class_bits(rules.wanted, head.classes)
         self._here = gpu.allocate_host(max(self._results_bytes, JOB.itemsize + wanted.nbytes))
+        self._memory.append(self._here)
         self._job = self._allocate(JOB.itemsize + wanted.nbytes)
         room = rows * head.anchors
         packed = np.zeros(1, JOB)
@@ -158,13 +167,13 @@ class Detection:
 
     def free(self) -> None:
         """Gives its memory back. No stream may have work left that uses it."""
-        self._here.free()
         for memory in self._memory:
             memory.free()
 
     def _allocate(self, size: int) -> Address:
-        self._memory.append(self._gpu.allocate(size))
-        return self._memory[-1].address
+        memory = self._gpu.allocate(size)
+        self._memory.append(memory)
+        return memory.address
 
 
 def _blocks(threads: int) -> int:

@@ -89,7 +89,12 @@ class Preprocessing:
         self._gpu, self._kernels, self._target, self._rows = gpu, kernels, target, rows
         size = JOB.itemsize + rows * FRAME.itemsize
         self._averages = Averages(gpu)
-        self._here, self._there = gpu.allocate_host(size), gpu.allocate(size)
+        self._here = gpu.allocate_host(size)
+        try:
+            self._there = gpu.allocate(size)
+        except BaseException:
+            self._here.free()
+            raise
         tiles = [-(-pixels // tile) for pixels, tile in zip((target.width, target.height), _TILE, strict=True)]
         self._grid = (tiles[0], tiles[1])
 

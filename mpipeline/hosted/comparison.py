@@ -15,7 +15,7 @@ from mpipeline.hosted.differences import Differences
 from mpipeline.hosted.footage import footage
 from mpipeline.prediction import Findings
 from mpipeline.tensor import Execution
-from mpipeline.workers.loading import load_model
+from mpipeline.workers.loading import closed_on_error, load_model
 from mpipeline.workers.predictor import TensorPredictor
 
 
@@ -47,9 +47,11 @@ class _Way:
 
     def __init__(self, spec: ModelSpec, clock: Clock) -> None:
         loaded = load_model(spec)
-        self.predictor: TensorPredictor = loaded.predictor(loaded.family_with(), 1)
-        if loaded.info.execution is None:
-            raise ConfigError(f"backend {spec.backend!r} does not say what executes the model, so it is not compared")
+        with closed_on_error(loaded.backend):
+            if loaded.info.execution is None:
+                text = f"backend {spec.backend!r} does not say what executes the model, so it is not compared"
+                raise ConfigError(text)
+            self.predictor: TensorPredictor = loaded.predictor(loaded.family_with(), 1)
         self.execution: Execution = loaded.info.execution
         self.times_ms: list[float] = []
         self._clock = clock

@@ -17,7 +17,7 @@ from mpipeline.prediction import Findings, Prediction
 from mpipeline.store.progress import Progress
 from mpipeline.store.resolve import ResolvedModel, resolve
 from mpipeline.tensor import ModelInfo
-from mpipeline.workers.loading import load_model
+from mpipeline.workers.loading import closed_on_error, load_model
 
 _MAX_BATCH = 8  # pictures that are inferred at once where the model takes any number
 _NOT_HERE = ("path", "id", "target")
@@ -52,8 +52,9 @@ class Model:
     def __init__(self, spec: ModelSpec, resolved: ResolvedModel) -> None:
         self.resolved = resolved
         self._loaded = load_model(spec, max_batch=_MAX_BATCH)
-        self._family = self._loaded.family_with()
-        self._predictor = self._loaded.predictor(self._family, _MAX_BATCH)
+        with closed_on_error(self._loaded.backend):
+            self._family = self._loaded.family_with()
+            self._predictor = self._loaded.predictor(self._family, _MAX_BATCH)
         self._changes: dict[str, Any] = {}
         self._lock = threading.Lock()
         self._name = uuid.uuid4().hex  # so that no two models give two detections the same id
@@ -132,9 +133,10 @@ class Model:
     def _adjust(self, changes: dict[str, Any]) -> None:
         """Makes the family anew if the options differ from those of the last call."""
         if changes != self._changes:
-            self._family = self._loaded.family_with(**changes)
-            self._predictor = self._loaded.predictor(self._family, _MAX_BATCH)
-            self._changes = changes
+            family = self._loaded.family_with(**changes)
+            predictor = self._loaded.predictor(family, _MAX_BATCH)
+            self._predictor.leave()
+            self._family, self._predictor, self._changes = family, predictor, changes
 
     def _infer(self, pictures: list[Picture]) -> list[dict[str, Any]]:
         frames = []

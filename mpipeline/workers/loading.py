@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -16,7 +16,7 @@ from mpipeline.config.device import only
 from mpipeline.config.environment import model_cache
 from mpipeline.config.schema import ModelSpec
 from mpipeline.cuda.beside import ModelOnGpu
-from mpipeline.errors import ConfigError, ModelError
+from mpipeline.errors import BackendError, ConfigError, ModelError
 from mpipeline.models.family import Family, ModelOptions
 from mpipeline.models.image_input import image_input
 from mpipeline.models.onnx_file import check_if_onnx
@@ -78,9 +78,21 @@ class LoadedModel:
         if target is None:
             logger.info("Frames become the model's input on the processor: no kernel does that.", extra=_DESCRIBED)
             return None
-        share = GpuShare(model.thread, self.page_locked_mb << 20)
+        with ExitStack() as made:
+            try:
+                share = GpuShare(model.thread, self.page_locked_mb << 20)
+            except BackendError as error:  # the GPU may be older than the kernels, and infer all the same
+                text = "Frames become the model's input on the processor: the GPU does not take the kernels: %s"
+                logger.warning(text, error, extra={"event": "gpu_without_kernels"})
+                return None
+            made.callback(share.close)
+            ways: list[Way] = []
+            for family in families:
+                ways.append(GpuWay(family, target, model, share, rows))
+                made.callback(ways[-1].close)
+            made.pop_all()  # whoever asked for them closes them
         logger.info("Frames become the model's input on the GPU.", extra=_DESCRIBED)
-        return [GpuWay(family, target, model, share, rows) for family in families], share
+        return ways, share
 
 
 def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None, max_batch: int = 1) -> LoadedModel:
@@ -94,10 +106,11 @@ def load_model(spec: ModelSpec, streams: int = 1, tell: Tell = lambda text: None
     check_if_onnx(package.weights)  # its words are plainer than those of the backend
     backend = _backend_kind(spec)(_backend_options(spec, str(package.weights), streams, tell, max_batch))
     info = backend.open()
-    given = {key: value for key, value in spec.given().items() if key in ModelRequest.__dataclass_fields__}
-    said, notes = _fitting(package.said, info) if package.directory is not None else (None, ())
-    resolved = resolve_options(ModelRequest(**given), read_sidecar(package.weights), said)
-    family, why = choose_family(info, resolved.family)
+    with closed_on_error(backend):
+        given = {key: value for key, value in spec.given().items() if key in ModelRequest.__dataclass_fields__}
+        said, notes = _fitting(package.said, info) if package.directory is not None else (None, ())
+        resolved = resolve_options(ModelRequest(**given), read_sidecar(package.weights), said)
+        family, why = choose_family(info, resolved.family)
     executed = () if info.execution is None else (f"{info.execution}.",)
     sentences = (*notes, *resolved.notes, why, *executed)
     allowed = min((most for most in (package.max_batch, info.max_batch) if most is not None), default=None)
@@ -120,11 +133,22 @@ def open_predictor(
     loaded = load_model(model, streams, tell, max_batch)
     executed = loaded.info.execution
     lanes = streams if executed is None else min(streams, executed.streams)  # fewer on a GPU than there are cores
-    family, *twins = [loaded.family_with() for _ in range(lanes)]
-    for sentence in (*loaded.notes, *family.notes):
-        logger.info("%s", sentence, extra=_DESCRIBED)
-    facts = {"input": list(family.input_shape), "batch": family.batch or 0, "classes": len(family.names)}
-    return loaded.predictor(family, max_batch, twins), facts
+    with closed_on_error(loaded.backend):
+        family, *twins = [loaded.family_with() for _ in range(lanes)]
+        for sentence in (*loaded.notes, *family.notes):
+            logger.info("%s", sentence, extra=_DESCRIBED)
+        facts = {"input": list(family.input_shape), "batch": family.batch or 0, "classes": len(family.names)}
+        return loaded.predictor(family, max_batch, twins), facts
+
+
+@contextmanager
+def closed_on_error(backend: Backend) -> Iterator[None]:
+    """An error in this block closes the backend: a GPU has threads and memory that nobody else would give back."""
+    try:
+        yield
+    except BaseException:
+        backend.close()
+        raise
 
 
 def _streams(kind: Any, model: ModelSpec, at_once: int) -> int:

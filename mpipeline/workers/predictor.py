@@ -125,6 +125,7 @@ class TensorPredictor:
         self._backend = backend
         self._batch = batch
         self._mine = threading.local()
+        self._is_left = False
         self._threads: ThreadPoolExecutor | None = None
         if len(ways) > 1:
             left = list(ways)
@@ -142,16 +143,23 @@ class TensorPredictor:
         return self.begin(frames).findings()
 
     def close(self) -> None:
-        """As in Predictor."""
-        if self._threads is not None:
-            self._threads.shutdown(cancel_futures=True)
+        """As in Predictor; harmless when repeated."""
         try:
-            for way in self._ways:
-                way.close()
-            if self.rings is not None:
-                self.rings.close()
+            self.leave()
         finally:
             self._backend.close()
+
+    def leave(self) -> None:
+        """As `close`, but the engine stays, for another predictor."""
+        if self._threads is not None:
+            self._threads.shutdown(cancel_futures=True)
+        was_left, self._is_left = self._is_left, True
+        if was_left:
+            return
+        for way in self._ways:
+            way.close()
+        if self.rings is not None:
+            self.rings.close()
 
     def _take_way(self, left: list[Way]) -> None:
         self._mine.way = left.pop()

@@ -177,6 +177,15 @@ def test_a_thread_more_than_was_said_has_a_lane_too(lab: Lab) -> None:
         assert first.item() == 1
 
 
+def test_the_lane_of_a_thread_that_has_ended_is_another_s(lab: Lab) -> None:
+    """A server may have a thread for each request."""
+    with lab.opened(mean_of_images((1, 8))) as backend:
+        for level in range(1, 6):
+            with ThreadPoolExecutor(1) as pool:
+                assert pool.submit(backend.run, {"images": images(level)}).result(30)["mean"].item() == level
+        assert lab.trt.calls.count("create_execution_context") == 1
+
+
 def test_metadata_before_the_engine(lab: Lab) -> None:
     path = lab.engine(mean_of_images((1, 8)))
     header = json.dumps({"stride": 32, "names": {"0": "person"}, "task": "detect"}).encode()

@@ -10,8 +10,8 @@ One thread enters a GPU, makes, uses and frees everything on it, and leaves it a
         done.synchronize()
         there.free(), done.free(), stream.free()
 
-An object of a GPU is freed once, on that thread, after the work that uses it is done. Page-locked memory itself may be
-touched by any thread. Errors are BackendError with what CUDA says.
+An object of a GPU is freed once, on that thread, after the work that uses it is done; that does not fail, whatever has
+become of the GPU. Page-locked memory itself may be touched by any thread. Errors are BackendError with what CUDA says.
 """
 
 from __future__ import annotations

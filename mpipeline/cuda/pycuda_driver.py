@@ -98,12 +98,16 @@ class PyCudaGpu:
         address, seen = ctypes.c_void_p(memory.ctypes.data), ctypes.c_uint64()
         try:
             self._driver.call("cuMemHostRegister_v2", address, ctypes.c_size_t(memory.nbytes), flags)
-            self._driver.call("cuMemHostGetDevicePointer_v2", ctypes.byref(seen), address, 0)
+            try:
+                self._driver.call("cuMemHostGetDevicePointer_v2", ctypes.byref(seen), address, 0)
+            except BackendError:
+                self._unregister(address)
+                raise
         except BackendError as error:
             raise BackendError(
                 f"{self._facts} cannot page-lock {memory.nbytes} bytes of this process: {error}"
             ) from error
-        return _HostMemory(memory, seen.value, partial(self._driver.call, "cuMemHostUnregister", address))
+        return _HostMemory(memory, seen.value, partial(self._unregister, address))
 
     def upload(self, target: Address, source: Bytes, stream: Stream) -> None:
         if source.nbytes:
@@ -136,6 +140,10 @@ class PyCudaGpu:
         with self._errors("cannot launch a kernel"):
             kernel.prepare("".join(argument.dtype.char for argument in arguments))
             kernel.prepared_async_call(grid, block, _native(stream), *(argument.item() for argument in arguments))
+
+    def _unregister(self, address: ctypes.c_void_p) -> None:
+        with suppress(BackendError):  # of a GPU that has failed; pycuda keeps that to itself too, of what it frees
+            self._driver.call("cuMemHostUnregister", address)
 
     @contextmanager
     def _errors(self, what: str) -> Iterator[None]:

@@ -17,7 +17,7 @@ from mpipeline.errors import BackendError, GpuLost, Reason
 from mpipeline.frame import Frame
 from mpipeline.log import Summariser
 from mpipeline.metrics.recorder import Recorder
-from mpipeline.prediction import Failure, Prediction
+from mpipeline.prediction import Failure, Findings, Prediction
 from mpipeline.ring.reader import Lease
 from mpipeline.workers.journal import Journal
 from mpipeline.workers.predictor import Predictor, Work
@@ -27,6 +27,7 @@ logger = logging.getLogger("mpipeline.inference")
 _HOPELESS = 30  # failed frames in a row, none good between them, after which the worker gives up
 _MOST_DEATHS = 2  # once in a batch, where others may be guilty, and once alone
 _RAISED = "inference_failed"
+_NO_NUMBER = "the model gave a box, a key point or a score that is no finite number"
 _PATIENCE_NS = NS_PER_S  # after which a batch is waited for, and no sign of life is given before it is through
 
 _Key = tuple[str, int]  # source, frame id
@@ -165,7 +166,7 @@ class Trials:
     def _infer(self, attempt: Attempt) -> list[Prediction]:
         leases = attempt.leases
         try:
-            predictions = self._outcome(attempt)
+            found = self._outcome(attempt)
         except GpuLost:
             raise
         except (Exception, SystemExit) as error:  # noqa: BLE001 - engines raise what they like, and call sys.exit
@@ -178,7 +179,7 @@ class Trials:
         # The engine turned to these when it was through with those before.
         self._recorder.add("inference_seconds", (now - max(attempt.since_ns, self._through_ns)) / NS_PER_S)
         self._through_ns = now
-        return predictions
+        return [self._told(*each) for each in found]
 
     def _infer_singly(self, leases: Sequence[Lease], cause: BaseException) -> list[Prediction]:
         predictions = []
@@ -186,11 +187,13 @@ class Trials:
             try:
                 if not lease.is_held:
                     raise BackendError(f"its batch failed, and its pixels were given back: {cause}") from cause
-                predictions += self._outcome(self._attempt([lease]))
+                found = self._outcome(self._attempt([lease]))
             except GpuLost:
                 raise
             except (Exception, SystemExit) as error:  # noqa: BLE001 - as above
                 predictions.append(self._failed(lease, error))
+            else:
+                predictions += [self._told(*each) for each in found]
         return predictions
 
     def _attempt(self, leases: Sequence[Lease]) -> Attempt:
@@ -210,9 +213,8 @@ class Trials:
         else:
             self._journal.leave()
 
-    def _outcome(self, attempt: Attempt) -> list[Prediction]:
+    def _outcome(self, attempt: Attempt) -> list[tuple[Lease, Findings]]:
         assert attempt.work is not None
-        frames = [lease.frame for lease in attempt.leases]
         try:
             found = attempt.work.findings()
         except GpuLost:
@@ -222,11 +224,14 @@ class Trials:
             if not self._is_lost:
                 self._in_model.remove(_keys(attempt.leases))
                 self._note()
-        if not all(findings.is_finite for findings in found):
-            raise BackendError("the model gave a box, a key point or a score that is no finite number")
-        predictions = [Prediction.of(f.meta, findings) for f, findings in zip(frames, found, strict=True)]
+        return list(zip(attempt.leases, found, strict=True))
+
+    def _told(self, lease: Lease, findings: Findings) -> Prediction:
+        """What is no number is so whenever it is tried, and spoils no other frame."""
+        if not findings.is_finite:
+            return self._failed(lease, BackendError(_NO_NUMBER))
         self._failures_in_row = 0
-        return predictions
+        return Prediction.of(lease.frame.meta, findings)
 
     def _failed(self, lease: Lease, error: Exception | SystemExit) -> Prediction:
         meta = lease.frame.meta

@@ -182,9 +182,20 @@ def test_page_locked_memory(cuda: FakePyCuda) -> None:
             assert registered.address == 0x9000
             registered.free()
             assert cuda.calls[-1] == ("cuMemHostUnregister", address)
-        cuda.fails = {"cuMemHostRegister_v2"}
-        with pytest.raises(BackendError, match=r"cannot page-lock 4096 bytes of this process: .*out of memory"):
-            gpu.register(memory)
+        for name in ("cuMemHostRegister_v2", "cuMemHostGetDevicePointer_v2"):
+            cuda.fails = {name}
+            cuda.calls.clear()
+            with pytest.raises(BackendError, match=r"cannot page-lock 4096 bytes of this process: .*out of memory"):
+                gpu.register(memory)
+            assert (("cuMemHostUnregister", address) in cuda.calls) == (name != "cuMemHostRegister_v2")
+
+
+def test_memory_is_freed_whatever_has_become_of_the_gpu(cuda: FakePyCuda) -> None:
+    with PyCudaGpu(cuda, cuda.library, FACTS) as gpu:
+        registered = gpu.register(np.zeros(4096, np.uint8))
+        cuda.fails = {"cuMemHostUnregister"}
+        registered.free()
+        assert registered.address is None
 
 
 def test_a_kernel_is_given_its_arguments_as_they_are(cuda: FakePyCuda) -> None:

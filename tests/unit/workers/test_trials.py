@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 from support.inference_bench import Bench, Inline
 
+from mpipeline.errors import BackendError
 from mpipeline.frame import Frame
 from mpipeline.prediction import Detections
 from mpipeline.testing.fakes import level_of, seen
@@ -203,3 +204,12 @@ def test_a_box_that_is_no_finite_number_is_a_failure_of_its_frame(lives: Lives) 
         lives.bench.publish(frame_id)
     lives.go_on()
     assert lives.results == {1: "", 2: "inference_failed", 3: ""}
+    assert lives.model.calls == [[1, 2, 3]]  # the others are not inferred again: they may have no pixels any more
+
+
+def test_a_model_that_gives_no_numbers_at_all_ends_its_worker(lives: Lives) -> None:
+    lives.model.overflows = set(range(1, 40))
+    with pytest.raises(BackendError, match="^30 frames in a row failed, last: the model gave a box"):
+        for frame_id in range(1, 40):
+            lives.bench.publish(frame_id)
+            lives.go_on()

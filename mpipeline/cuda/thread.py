@@ -127,7 +127,7 @@ class GpuThread:
             while len(self._under_way) > before:
                 self._under_way.pop().told(error)
             done.set_exception(error)
-            del job, work, done  # the error knows this frame, and the frame them: they would wait for a garbage collection
+            del job, work, done  # the error knows this frame: they would wait for a garbage collection
             return
         if waits:
             self._under_way.append(_Mark(result, partial(_resolve, done), awaited=True))

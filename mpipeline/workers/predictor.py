@@ -10,7 +10,7 @@ from itertools import chain
 from typing import Any, Protocol
 
 from mpipeline.backends.backend import Backend, FrameBackend
-from mpipeline.errors import BackendError
+from mpipeline.errors import BackendError, GpuLost
 from mpipeline.frame import Frame
 from mpipeline.prediction import Findings
 from mpipeline.workers.ways import LetGo, RingMemory, Way
@@ -52,6 +52,10 @@ class Work:
         parts, self._parts = self._parts, ()  # whoever still has the work has neither pixels nor boxes by it
         try:
             return list(chain.from_iterable(map(Future.result, parts)))
+        except BackendError:
+            parts = [part for part in parts if isinstance(part.exception(), GpuLost)]
+            list(map(Future.result, parts))  # that a GPU is lost tells more than what has failed because of it
+            raise
         finally:
             del parts  # an error knows this frame
 
@@ -135,8 +139,11 @@ class TensorPredictor:
         """As in Predictor."""
         size = self._batch or (math.ceil(len(frames) / len(self._ways)) if self.rings is None else len(frames))
         begin = self._threads.submit if self._threads is not None else at_once
-        parts = [begin(self._infer, frames[at : at + size], let_go) for at in range(0, len(frames), size)]
-        return Work(parts, ended if self._threads is not None else None)
+        # No name for the parts here: an error knows this frame, and they would wait for a garbage collection.
+        return Work(
+            [begin(self._infer, frames[at : at + size], let_go) for at in range(0, len(frames), size)],
+            ended if self._threads is not None else None,
+        )
 
     def predict(self, frames: Sequence[Frame]) -> Sequence[Findings]:
         """As in Predictor."""

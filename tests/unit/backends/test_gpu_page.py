@@ -7,14 +7,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import onnxruntime
 import pytest
 import yaml
+from support.onnx_engines import engine_of
 from support.onnx_tasks import yolo_model
 from support.pages import block
 from support.pictures import meta, scene
 from support.plain_kernels import PlainKernels
-from support.simulated_tensorrt import DataType, EngineFile
 from support.tensorrt_engines import Lab, lab_in
 
 from mpipeline.backends import tensorrt, tensorrt_plan
@@ -26,22 +25,6 @@ from mpipeline.hosted.model import get_model
 from mpipeline.workers.loading import open_predictor
 
 SIZE = (96, 64)
-
-
-def engine_of(path: Path, most: int) -> tuple[EngineFile, dict[str, str]]:
-    """An engine that has ONNX Runtime compute what the ONNX file says, and the file's metadata."""
-    session = onnxruntime.InferenceSession(str(path), providers=["CPUExecutionProvider"])
-    names = [one.name for one in session.get_outputs()]
-    shapes = {one.name: tuple(one.shape[1:]) for one in session.get_outputs()}
-    frame = (3, SIZE[1], SIZE[0])
-    file = EngineFile(
-        {"images": ((-1, *frame), DataType.FLOAT)},
-        {name: ((-1, *shape), DataType.FLOAT) for name, shape in shapes.items()},
-        lambda given: dict(zip(names, session.run(names, dict(given)), strict=True)),
-        lambda sizes: {name: (sizes["images"][0], *shape) for name, shape in shapes.items()},
-        [{"images": ((1, *frame), (most, *frame), (most, *frame))}],
-    )
-    return file, dict(session.get_modelmeta().custom_metadata_map)
 
 
 @pytest.fixture

@@ -5,6 +5,8 @@ from __future__ import annotations
 import gc
 import threading
 import weakref
+from concurrent.futures import Future
+from contextlib import suppress
 from typing import Any
 
 import numpy as np
@@ -12,11 +14,11 @@ import pytest
 from support.predictions import meta
 
 from mpipeline.backends.backend import BackendOptions
-from mpipeline.errors import BackendError
+from mpipeline.errors import BackendError, GpuLost
 from mpipeline.frame import Frame, FrameFormat, PixelFormat
 from mpipeline.models.family import ModelOptions
 from mpipeline.testing.fakes import FakeBackend, FakeFamily, FakeFrameBackend
-from mpipeline.workers.predictor import FramePredictor, TensorPredictor
+from mpipeline.workers.predictor import FramePredictor, TensorPredictor, Work
 from mpipeline.workers.ways import HostWay, rows_of_way
 
 
@@ -165,6 +167,38 @@ def test_work_keeps_neither_findings_nor_pixels() -> None:
     finally:
         gc.enable()
     assert work.is_done()
+
+
+@pytest.mark.parametrize("kind", [BackendError, GpuLost, KeyError])
+def test_frames_that_fail_wait_for_no_collection(kind: type[Exception], monkeypatch: pytest.MonkeyPatch) -> None:
+    """Nor does the ring in which they lie."""
+    predictor, backend = joined(4)
+
+    def fail(_: object) -> Any:
+        raise kind("no")
+
+    monkeypatch.setattr(backend, "run", fail)
+    seen = frame(1)
+    pixels = weakref.ref(seen.planes[0])
+    gc.disable()
+    try:
+        with suppress(BackendError, KeyError):
+            predictor.begin([seen]).findings()
+        del seen
+        assert pixels() is None
+    finally:
+        gc.enable()
+
+
+def test_a_gpu_that_is_lost_is_told_before_what_failed_of_it() -> None:
+    parts: list[Future[Any]] = [Future() for _ in range(3)]
+    parts[0].set_exception(BackendError("no memory"))
+    parts[1].set_result([])
+    parts[2].set_exception(GpuLost("an illegal memory access"))
+    with pytest.raises(GpuLost, match="illegal memory access"):
+        Work(parts).findings()
+    with pytest.raises(BackendError, match="no memory"):
+        Work(parts[:2]).findings()
 
 
 def test_without_threads_work_is_done_when_it_is_begun() -> None:

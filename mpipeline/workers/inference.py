@@ -216,7 +216,8 @@ class InferenceLoop:
 
         Whoever wants pixels with a prediction finds them more surely in a slot that is held until then.
         """
-        return () if self.dispatch.pixel_readers else [lease for ring, lease in taken if not ring.every_frame]
+        loose = [lease for ring, lease in taken if not ring.every_frame]
+        return () if loose and self.dispatch.pixel_readers else loose
 
     def _publish(self, taken: _Taken, attempt: Attempt) -> None:
         for (ring, lease), found in zip(taken, self._trials.predictions(attempt), strict=True):

@@ -37,6 +37,8 @@ class Buffer:
         if staged and (self._host is None or size > self._host_size):
             self._free_host()
             self._host, self._host_size = gpu.allocate_host(max(1, size)), size
+        elif not (staged or gpu.facts.integrated):
+            self._free_host()
         seen = self._host is not None and self._host.address is not None and size <= self._host_size
         if gpu.facts.integrated and seen:
             self._free_device()

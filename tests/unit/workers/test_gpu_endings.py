@@ -20,6 +20,7 @@ from support.tensorrt_engines import Lab, lab_in
 from mpipeline.backends import tensorrt
 from mpipeline.config.schema import ModelSpec
 from mpipeline.errors import BackendError, ModelError
+from mpipeline.frame import Frame
 from mpipeline.hosted.model import Model
 from mpipeline.models.package import ModelPackage
 from mpipeline.store.resolve import ResolvedModel
@@ -150,3 +151,32 @@ def test_a_model_that_has_a_thread_for_each_call_takes_no_more_memory(lab: Lab, 
                 (found,) = pool.submit(model.infer, scene(320, 240)).result(30)
                 assert found["predictions"]
         assert lab.trt.calls.count("create_execution_context") == 1
+
+
+@pytest.mark.parametrize("call", ["execute_async_v3", "launch", "download"])
+def test_a_batch_that_does_not_get_into_the_gpu_gives_no_frame_back(lab: Lab, spec: ModelSpec, call: str) -> None:
+    """Though copies of its frames were under way already: each is to be tried alone."""
+    predictor, _ = open_predictor(spec, 4)
+    given_back: list[Frame] = []
+    frames = [framed(scene(320, 240, seed)) for seed in range(2)]
+    predictor.begin(frames, None, given_back.extend).findings()
+    assert given_back == frames
+    given_back.clear()
+    lab.trt.refuses.add(call)
+    lab.gpu.fails[call] = 1
+    with pytest.raises(BackendError, match=call):
+        predictor.begin(frames, None, given_back.extend).findings()
+    assert given_back == []
+    predictor.close()
+
+
+def test_no_place_is_kept_here_for_an_output_that_stays_there(lab: Lab, spec: ModelSpec) -> None:
+    """Page-locked memory is dear. The first batch's output comes down."""
+    predictor, _ = open_predictor(spec, 4)
+    (output,) = engine_of(lab.folder / "model.onnx", 4)[0].outputs.values()
+    size = 4 * output[0][1] * output[0][2]
+    for places in (1, 0):
+        predictor.predict([framed(scene(320, 240))])
+        here = [one.size for one in lab.gpu.alive if one.kind == "page-locked"]
+        assert here.count(size) == places
+    predictor.close()

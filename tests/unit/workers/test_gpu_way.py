@@ -79,15 +79,6 @@ def test_the_planes_go_up_from_the_slot(lab: Lab, bench_of: Make, monkeypatch: p
     assert len(downloaded) == 1  # the boxes; neither the output, nor the one that nobody reads
 
 
-def test_no_place_is_kept_here_for_outputs_that_stay_there(lab: Lab, bench_of: Make) -> None:
-    """Page-locked memory is dear."""
-    bench = bench_of(every_frame=True)
-    for frame_id, outputs in ((1, [4 * 6 * ANCHORS, 4]), (2, [])):  # the first batch's come down
-        bench.infer(frame_id)
-        here = [one.size for one in lab.gpu.alive if one.kind == "page-locked"]
-        assert [size for size in here if size in (4 * 6 * ANCHORS, 4)] == outputs
-
-
 @pytest.mark.parametrize("integrated", [False, True])
 def test_a_slot_is_given_back_as_soon_as_its_frame_is_up(lab: Lab, bench_of: Make, integrated: bool) -> None:
     """What is written there then does not reach the model."""

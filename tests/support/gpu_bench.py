@@ -2,13 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
-
-import numpy as np
+from support.bright_model import SHAPES, SIZE, BrightModel
 from support.inference_bench import Bench
 from support.leftovers import wait_until
 from support.simulated_tensorrt import DataType, EngineFile
-from support.tensorrt_engines import Arrays, Lab
+from support.tensorrt_engines import Lab
 
 from mpipeline.config.schema import ModelSpec
 from mpipeline.testing.fakes import level_of
@@ -16,45 +14,27 @@ from mpipeline.workers.journal import Journal
 from mpipeline.workers.loading import open_predictor
 from mpipeline.workers.wire import from_wire
 
-SIZE = (96, 64)
-ANCHORS = 126
 MOST = 4
 
 
-class Model:
-    """A YOLO that finds one box, whose score is how bright the frame is; `looks` is called while it computes."""
-
-    def __init__(self) -> None:
-        self.looks: Callable[[], object] = lambda: None
-        self.batches: list[int] = []
-
-    def infer(self, given: Arrays) -> Arrays:
-        self.looks()
-        images = given["images"]
-        self.batches.append(len(images))
-        found = np.zeros((len(images), 6, ANCHORS), np.float32)
-        found[:, :4, 7] = (48, 32, 20, 10)
-        found[:, 5, 7] = images[:, 0, 32, 48]
-        return {"output": found, "unread": np.zeros((len(images), 1), np.float32)}
-
-    @property
-    def file(self) -> EngineFile:
-        frame = (3, SIZE[1], SIZE[0])
-        return EngineFile(
-            {"images": ((-1, *frame), DataType.FLOAT)},
-            {"output": ((-1, 6, ANCHORS), DataType.FLOAT), "unread": ((-1, 1), DataType.FLOAT)},
-            self.infer,
-            lambda sizes: {"output": (sizes["images"][0], 6, ANCHORS), "unread": (sizes["images"][0], 1)},
-            [{"images": ((1, *frame), (MOST, *frame), (MOST, *frame))}] * 2,
-        )
+def engine_of(model: BrightModel) -> EngineFile:
+    """An engine that computes as the model does, for batches up to MOST."""
+    frame = (3, SIZE[1], SIZE[0])
+    return EngineFile(
+        {"images": ((-1, *frame), DataType.FLOAT)},
+        {name: ((-1, *shape), DataType.FLOAT) for name, shape in SHAPES.items()},
+        model.infer,
+        lambda sizes: {name: (sizes["images"][0], *shape) for name, shape in SHAPES.items()},
+        [{"images": ((1, *frame), (MOST, *frame), (MOST, *frame))}] * 2,
+    )
 
 
 class GpuBench(Bench):
     """A ring whose frames are inferred on the simulated GPU."""
 
     def __init__(self, lab: Lab, every_frame: bool, slots: int = 8, bit: int = -1, **spec: object) -> None:
-        self.model = Model()
-        path = lab.engine(self.model.file)
+        self.model = BrightModel()
+        path = lab.engine(engine_of(self.model))
         given = {"path": str(path), "backend": "tensorrt", "confidence": 0.01, "family": "yolo", "streams": 1, **spec}
         self._spec = ModelSpec.from_mapping(given)
         super().__init__(every_frame, slots, bit)

@@ -48,7 +48,7 @@ def mean_of_images(
 class Lab:
     """A GPU with TensorRT, whose engines are files in a folder."""
 
-    def __init__(self, folder: Path, kernels: Mapping[str, Kernel]) -> None:
+    def __init__(self, folder: Path, kernels: Mapping[str, Kernel] = MappingProxyType({})) -> None:
         self.folder = folder
         self.gpu = SimulatedGpu(kernels=kernels)
         self.trt = SimulatedTensorRt(self.gpu, {})

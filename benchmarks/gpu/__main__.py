@@ -131,7 +131,7 @@ def chosen_gpu(arguments: argparse.Namespace) -> Iterator[Gpu]:
         except (OSError, subprocess.CalledProcessError) as error:
             raise SystemExit(f"--simulated needs a C++ compiler, c++ or what CXX names: {error}") from error
         simulated = SimulatedGpu(kernels=kernels.by_name)
-        yield simulated  # type: ignore[misc]
+        yield simulated  # type: ignore[misc]  # it takes its own streams only
         if simulated.misuses:
             raise SystemExit(f"this program misuses the GPU: {'; '.join(simulated.misuses)}")
 

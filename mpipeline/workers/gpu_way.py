@@ -68,9 +68,17 @@ class GpuShare:
 class GpuWay:
     """As Way, for batches of at most `rows` frames. The first batch tells what the outputs look like."""
 
-    def __init__(self, family: Family, target: Target, model: ModelOnGpu, share: GpuShare, rows: int) -> None:
-        self._family = family
-        self._preprocessor: Preprocessor = family.preprocessor  # type: ignore[attr-defined]
+    def __init__(
+        self,
+        family: Family,
+        preprocessor: Preprocessor,
+        target: Target,
+        model: ModelOnGpu,
+        share: GpuShare,
+        rows: int,
+    ) -> None:
+        """`target` is what the preprocessor has the kernels do."""
+        self._family, self._preprocessor = family, preprocessor
         self._model, self._share, self._row_count = model, share, rows
         self._constants = constants_of(family, rows)
         self._uploads = Uploads(share.thread, share.locked)

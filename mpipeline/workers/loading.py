@@ -75,7 +75,7 @@ class LoadedModel:
         target = preprocessor.gpu_target(families[0].input_dtype) if preprocessor is not None else None
         if model is None:
             return None
-        if target is None:
+        if preprocessor is None or target is None:
             logger.info("Frames become the model's input on the processor: no kernel does that.", extra=_DESCRIBED)
             return None
         with ExitStack() as made:
@@ -88,7 +88,7 @@ class LoadedModel:
             made.callback(share.close)
             ways: list[Way] = []
             for family in families:
-                ways.append(GpuWay(family, target, model, share, rows))
+                ways.append(GpuWay(family, preprocessor, target, model, share, rows))
                 made.callback(ways[-1].close)
             made.pop_all()  # whoever asked for them closes them
         logger.info("Frames become the model's input on the GPU.", extra=_DESCRIBED)

@@ -18,7 +18,7 @@ def any_gpu(request: pytest.FixtureRequest) -> Iterator[Gpu]:
         yield real_gpu()
         return
     simulated = SimulatedGpu(kernels={"add": add})
-    yield simulated  # type: ignore[misc]
+    yield simulated  # type: ignore[misc]  # it takes its own streams only
     assert simulated.misuses == []
 
 

@@ -49,7 +49,7 @@ def on_gpu(request: pytest.FixtureRequest, plain_kernels: PlainKernels) -> Itera
     by_processor, share = ModelByProcessor(thread, model.infer), GpuShare(thread, 1 << 30)
     target = family.preprocessor.gpu_target("float32")
     assert target is not None
-    way = GpuWay(family, target, by_processor, share, MOST)
+    way = GpuWay(family, family.preprocessor, target, by_processor, share, MOST)
     yield OnGpu(model, family, share, way, gpu.facts.registers)
     way.close()
     share.close()
@@ -95,7 +95,7 @@ def test_pictures_of_every_kind(on_gpu: OnGpu, caplog: pytest.LogCaptureFixture,
 def test_slots_of_a_live_source_are_free_while_the_model_computes(on_gpu: OnGpu, every_frame: bool) -> None:
     class Loop(Bench):
         def begin(self, journal: None = None) -> None:
-            self.predictor = TensorPredictor([on_gpu.way], FakeBackend, MOST, None, on_gpu.share)  # type: ignore
+            self.predictor = TensorPredictor([on_gpu.way], FakeBackend, MOST, None, on_gpu.share)  # type: ignore[assignment]
             super().begin(journal)
 
     bench = Loop(every_frame, slots=1)

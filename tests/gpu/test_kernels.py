@@ -29,7 +29,7 @@ def any_gpu(request: pytest.FixtureRequest, plain_kernels: PlainKernels) -> Iter
         yield real_gpu()
         return
     simulated = SimulatedGpu(kernels=plain_kernels.by_name)
-    yield simulated  # type: ignore[misc]
+    yield simulated  # type: ignore[misc]  # it takes its own streams only
     assert simulated.misuses == []
 
 

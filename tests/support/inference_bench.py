@@ -94,14 +94,30 @@ class Threaded(Predictor):
             part.set_result(done.result())
 
 
-class Bench:
+class Deliveries:
+    """What a loop has sent to its sink, which takes everything."""
+
+    def __init__(self) -> None:
+        self.sent: list[Any] = []
+        self.session = 0
+
+    def deliver(self, identity: str, data: bytes) -> bool:
+        message = codec.decode(data)
+        if isinstance(message, SessionOpened):
+            self.session = message.session
+        else:
+            self.sent.append(message)
+        return True
+
+
+class Bench(Deliveries):
     """One ring, one sink that takes everything, an inference loop."""
 
     def __init__(self, every_frame: bool, slots: int = 8, bit: int = -1, staleness_ms: int = 500) -> None:
         self.clock = ManualClock()
         self.recorder = Recorder()
         self.predictor = Predictor()
-        self.sent: list[Any] = []
+        super().__init__()
         self.ring = create_ring(uuid.uuid4().hex[:12], "a", 0, FORMAT, slots)
         self.ring.add_reader(0, pinned=every_frame)
         self.ring.add_reader(1, pinned=False)
@@ -112,19 +128,11 @@ class Bench:
     def begin(self, journal: Journal | None = None) -> None:
         """A fresh incarnation of inference, as after the death of another: it hears of sink and ring."""
         batcher = Batcher(8, 0, self.staleness_ms * NS_PER_MS)
-        self.loop = InferenceLoop(self.predictor, batcher, self._deliver, self.clock, self.recorder, journal)
+        self.loop = InferenceLoop(self.predictor, batcher, self.deliver, self.clock, self.recorder, journal)
         self.loop.add_sink(SinkAdded("s", self.bit, "block", "drop_oldest", 4))
         self.loop.rings.add(AttachedRing(RingReader(self.ring.descriptor, 0), self.every_frame))
         self.sent.clear()
         self.session = 0
-
-    def _deliver(self, identity: str, data: bytes) -> bool:
-        message = codec.decode(data)
-        if isinstance(message, SessionOpened):
-            self.session = message.session
-        else:
-            self.sent.append(message)
-        return True
 
     def publish(self, frame_id: int, hint: bool = True) -> FrameReady:
         slot = self.writer.reserve(0.0)

@@ -8,7 +8,13 @@ from typing import Any
 
 import numpy as np
 import onnxruntime
+import pytest
 from support.simulated_tensorrt import DataType, EngineFile
+from support.tensorrt_engines import Lab
+
+from mpipeline.backends import tensorrt_plan
+from mpipeline.backends.engines.engine_file import Request
+from mpipeline.backends.engines.supply import Engine
 
 Shape = tuple[int, ...]
 _TYPES = {
@@ -44,3 +50,13 @@ def engine_of(path: Path, most: int) -> tuple[EngineFile, dict[str, str]]:
 
 def _shape(value: Any) -> Shape:
     return tuple(side if isinstance(side, int) else -1 for side in value.shape)
+
+
+def make_engines(lab: Lab, patch: pytest.MonkeyPatch) -> None:
+    """From now on the engine of an ONNX file is one of these."""
+
+    def engine_for(request: Request, folder: Path | None, tell: Any, *, fresh: bool) -> Engine:
+        file, metadata = engine_of(request.model, request.recipe.batch[2])
+        return Engine(lab.engine(file, "made.engine").read_bytes(), metadata, {}, None, built=True)
+
+    patch.setattr(tensorrt_plan, "engine_for", engine_for)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gc
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
 from pathlib import Path
@@ -9,10 +10,12 @@ from types import MappingProxyType
 from typing import Any
 
 import numpy as np
+import pytest
 from support.plain_kernels import Kernel
 from support.simulated_gpu import SimulatedGpu
 from support.simulated_tensorrt import DataType, EngineFile, SimulatedTensorRt
 
+from mpipeline.backends import tensorrt
 from mpipeline.backends.backend import BackendOptions
 from mpipeline.backends.engines.library import Library
 from mpipeline.backends.tensorrt import Surroundings, TensorRtBackend
@@ -78,10 +81,18 @@ class Lab:
 
 
 @contextmanager
-def lab_in(folder: Path, kernels: Mapping[str, Kernel] = MappingProxyType({})) -> Iterator[Lab]:
-    """Fails at its end if anything on the GPU was used wrongly, or not given back."""
+def lab_in(
+    folder: Path, kernels: Mapping[str, Kernel] = MappingProxyType({}), patch: pytest.MonkeyPatch | None = None
+) -> Iterator[Lab]:
+    """Fails at its end if anything on the GPU was used wrongly, or not given back.
+
+    With `patch` it is the GPU of this machine for whoever opens a model.
+    """
     lab = Lab(folder, kernels)
+    if patch is not None:
+        patch.setattr(tensorrt, "Surroundings", lambda: lab.surroundings)
     yield lab
+    gc.collect()
     assert lab.gpu.misuses == [], lab.gpu.misuses
     assert lab.trt.alive == [], lab.trt.alive
     assert lab.gpu.alive == [], lab.gpu.alive

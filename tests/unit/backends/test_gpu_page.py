@@ -4,21 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 import yaml
-from support.onnx_engines import engine_of
+from support.onnx_engines import make_engines
 from support.onnx_tasks import yolo_model
 from support.pages import block
 from support.pictures import meta, scene
 from support.plain_kernels import PlainKernels
 from support.tensorrt_engines import Lab, lab_in
 
-from mpipeline.backends import tensorrt, tensorrt_plan
-from mpipeline.backends.engines.engine_file import Request
-from mpipeline.backends.engines.supply import Engine
 from mpipeline.config.schema import ModelSpec
 from mpipeline.frame import Frame
 from mpipeline.hosted.model import get_model
@@ -30,14 +26,8 @@ SIZE = (96, 64)
 @pytest.fixture
 def lab(tmp_path: Path, plain_kernels: PlainKernels, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     monkeypatch.chdir(tmp_path)
-    with lab_in(tmp_path, plain_kernels.by_name) as made:
-
-        def engine_for(request: Request, folder: Path | None, tell: Any, *, fresh: bool) -> Engine:
-            file, metadata = engine_of(request.model, request.recipe.batch[2])
-            return Engine(made.engine(file, "made.engine").read_bytes(), metadata, {}, None, built=True)
-
-        monkeypatch.setattr(tensorrt_plan, "engine_for", engine_for)
-        monkeypatch.setattr(tensorrt, "Surroundings", lambda: made.surroundings)
+    with lab_in(tmp_path, plain_kernels.by_name, monkeypatch) as made:
+        make_engines(made, monkeypatch)
         yield made
 
 

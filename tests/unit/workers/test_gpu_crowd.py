@@ -9,26 +9,24 @@ import uuid
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
+from support.inference_bench import Deliveries
 from support.leftovers import wait_until
 from support.plain_kernels import PlainKernels
 from support.simulated_tensorrt import DataType, EngineFile
 from support.tensorrt_engines import Arrays, Lab, lab_in
 
-from mpipeline.backends import tensorrt
 from mpipeline.batching import Batcher
 from mpipeline.clock import ManualClock
 from mpipeline.config.schema import ModelSpec
 from mpipeline.frame import FrameFormat, FrameMeta, FrameRef, PixelFormat
-from mpipeline.messages import FrameReady, PredictionReady, RingRetired, SessionOpened, SinkAdded, SinkStatus
+from mpipeline.messages import FrameReady, PredictionReady, RingRetired, SinkAdded, SinkStatus
 from mpipeline.metrics.recorder import Recorder
 from mpipeline.ring.reader import RingReader
 from mpipeline.ring.segment import create_ring
 from mpipeline.ring.writer import RingWriter
-from mpipeline.transport import codec
 from mpipeline.workers.inference import InferenceLoop
 from mpipeline.workers.loading import open_predictor
 from mpipeline.workers.read_rings import AttachedRing
@@ -117,7 +115,7 @@ class Source:
             plane[:] = 128
 
 
-class Crowd:
+class Crowd(Deliveries):
     """An inference loop with many sources, and a sink that acknowledges when it is told to."""
 
     def __init__(self, lab: Lab, streams: int, seed: int) -> None:
@@ -125,23 +123,14 @@ class Crowd:
         told = {"backend": "tensorrt", "family": "yolo", "confidence": 0.01, "streams": streams}
         spec = ModelSpec.from_mapping({"path": str(lab.engine(engine())), **told})
         predictor, _ = open_predictor(spec, MOST, at_once=4)
-        self.sent: list[Any] = []
-        self.session = 0
+        super().__init__()
         clock, recorder = ManualClock(), Recorder()
-        self.loop = InferenceLoop(predictor, Batcher(MOST, 0, 10**18), self._deliver, clock, recorder)
+        self.loop = InferenceLoop(predictor, Batcher(MOST, 0, 10**18), self.deliver, clock, recorder)
         self.loop.add_sink(SinkAdded("s", -1, "block", "block", 4))
         self.sources = [Source(f"s{i}", i % 2 == 0, self.chance) for i in range(5)]
         for source in self.sources:
             source.open(self.loop)
         self.acknowledge()
-
-    def _deliver(self, identity: str, data: bytes) -> bool:
-        message = codec.decode(data)
-        if isinstance(message, SessionOpened):
-            self.session = message.session
-        else:
-            self.sent.append(message)
-        return True
 
     def acknowledge(self) -> None:
         self.loop.status("x", SinkStatus("s", 1, 0, 0, 0))
@@ -211,10 +200,8 @@ class Crowd:
 
 @pytest.fixture
 def lab(tmp_path: Path, plain_kernels: PlainKernels, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    with lab_in(tmp_path, plain_kernels.by_name) as made:
-        monkeypatch.setattr(tensorrt, "Surroundings", lambda: made.surroundings)
+    with lab_in(tmp_path, plain_kernels.by_name, monkeypatch) as made:
         yield made
-        gc.collect()
 
 
 @pytest.mark.parametrize("seed", range(2))

@@ -17,7 +17,6 @@ from support.pictures import scene
 from support.plain_kernels import PlainKernels
 from support.tensorrt_engines import Lab, lab_in
 
-from mpipeline.backends import tensorrt
 from mpipeline.config.schema import ModelSpec
 from mpipeline.errors import BackendError, ModelError
 from mpipeline.frame import Frame
@@ -32,8 +31,7 @@ SIZE = (96, 64)
 @pytest.fixture
 def lab(tmp_path: Path, plain_kernels: PlainKernels, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
     """Whoever has it leaves nothing on the GPU, and no thread."""
-    with lab_in(tmp_path, plain_kernels.by_name) as made:
-        monkeypatch.setattr(tensorrt, "Surroundings", lambda: made.surroundings)
+    with lab_in(tmp_path, plain_kernels.by_name, monkeypatch) as made:
         yield made
     assert not [thread for thread in threading.enumerate() if thread.name == "gpu"]
 

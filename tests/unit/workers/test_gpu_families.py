@@ -5,22 +5,18 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pytest
 from support import onnx_detectors as detectors
 from support.detector_tasks import DETECTORS
-from support.onnx_engines import engine_of
+from support.onnx_engines import make_engines
 from support.onnx_tasks import classifier, detr, yolo_model
 from support.pictures import frame_of, planes_of, scene
 from support.plain_kernels import PlainKernels
 from support.tasks import SIZE
 from support.tensorrt_engines import Lab, lab_in
 
-from mpipeline.backends import tensorrt, tensorrt_plan
-from mpipeline.backends.engines.engine_file import Request
-from mpipeline.backends.engines.supply import Engine
 from mpipeline.config.schema import ModelSpec
 from mpipeline.frame import Frame, FrameFormat, PixelFormat
 from mpipeline.prediction import Classification, Embedding, Findings
@@ -66,14 +62,8 @@ def frames() -> list[Frame]:
 
 @pytest.fixture
 def lab(tmp_path: Path, plain_kernels: PlainKernels, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    with lab_in(tmp_path, plain_kernels.by_name) as made:
-
-        def engine_for(request: Request, folder: Path | None, tell: Any, *, fresh: bool) -> Engine:
-            file, metadata = engine_of(request.model, request.recipe.batch[2])
-            return Engine(made.engine(file, "made.engine").read_bytes(), metadata, {}, None, built=True)
-
-        monkeypatch.setattr(tensorrt_plan, "engine_for", engine_for)
-        monkeypatch.setattr(tensorrt, "Surroundings", lambda: made.surroundings)
+    with lab_in(tmp_path, plain_kernels.by_name, monkeypatch) as made:
+        make_engines(made, monkeypatch)
         yield made
 
 

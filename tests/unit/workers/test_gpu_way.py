@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import gc
 import logging
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack
@@ -18,7 +17,6 @@ from support.leftovers import wait_until
 from support.plain_kernels import PlainKernels
 from support.tensorrt_engines import Lab, lab_in
 
-from mpipeline.backends import tensorrt
 from mpipeline.errors import GpuLost
 from mpipeline.messages import RingRetired
 from mpipeline.ring.reader import RingReader
@@ -30,10 +28,8 @@ Make = Callable[..., GpuBench]
 
 @pytest.fixture
 def lab(tmp_path: Path, plain_kernels: PlainKernels, monkeypatch: pytest.MonkeyPatch) -> Iterator[Lab]:
-    with lab_in(tmp_path, plain_kernels.by_name) as made:
-        monkeypatch.setattr(tensorrt, "Surroundings", lambda: made.surroundings)
+    with lab_in(tmp_path, plain_kernels.by_name, monkeypatch) as made:
         yield made
-        gc.collect()
 
 
 @pytest.fixture
